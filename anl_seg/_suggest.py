@@ -1,0 +1,21 @@
+"""Error texts for names that do not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
+    """A sentence that names the unknown value, the closest known names and all that is allowed.
+
+    Args:
+        kind: what the name was meant to be, for example ``"noise"``.
+        name: the value that was given.
+        known: the allowed names.
+    """
+    known = sorted(known)
+    lowered = {k.lower(): k for k in known}
+    close = get_close_matches(str(name).lower(), lowered, n=3, cutoff=0.5)
+    hint = f" Did you mean {' or '.join(lowered[c] for c in close)}?" if close else ""
+    return f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}."

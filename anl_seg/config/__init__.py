@@ -1,0 +1,26 @@
+"""Reading and rewriting mmseg configs."""
+
+from anl_seg.config.enable_amp import enable_amp
+from anl_seg.config.inject_noise import (
+    inject_noise,
+    noisy_evaluation,
+    noisy_pipelines,
+    record_noise,
+)
+from anl_seg.config.measure_memorization import measure_memorization
+from anl_seg.config.mmseg_config import load_config, mmseg_config
+from anl_seg.config.replace_losses import replace_losses
+from anl_seg.config.spec import parse_spec
+
+__all__ = [
+    "enable_amp",
+    "inject_noise",
+    "load_config",
+    "measure_memorization",
+    "mmseg_config",
+    "noisy_evaluation",
+    "noisy_pipelines",
+    "parse_spec",
+    "record_noise",
+    "replace_losses",
+]

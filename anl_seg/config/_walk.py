@@ -1,0 +1,54 @@
+"""Walking through the parts of an mmseg config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmcv.transforms import LoadAnnotations
+from mmengine.config import Config
+from mmseg.registry import TRANSFORMS
+
+
+def type_name(cfg: dict) -> str:
+    """Name of a config's ``type``, which may be a string with a scope, or a class."""
+    kind = cfg.get("type", "")
+    name = kind if isinstance(kind, str) else kind.__name__
+    return name.rpartition(".")[2]
+
+
+def as_list(value: object) -> list:
+    """None -> [], a list or tuple -> list, anything else -> a list of it."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def pipelines(dataset: dict) -> Iterator[dict]:
+    """The data set configs with a ``pipeline``, through wrappers and concatenations, outermost first."""
+    if dataset.get("pipeline"):
+        yield dataset
+    for inner in as_list(dataset.get("dataset")) + as_list(dataset.get("datasets")):
+        yield from pipelines(inner)
+
+
+def loads_seg_map(transform: dict) -> bool:
+    """Whether a transform config loads the label map of a sample."""
+    kind = transform.get("type")
+    cls = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
+    return isinstance(cls, type) and (
+        issubclass(cls, LoadAnnotations) or getattr(cls, "loads_seg_map", False)
+    )
+
+
+def heads(model: dict) -> Iterator[tuple[str, dict]]:
+    """(name, config) of the decode and auxiliary heads of a segmentor."""
+    for key in ("decode_head", "auxiliary_head"):
+        value = model.get(key)
+        many = isinstance(value, (list, tuple))
+        for i, head in enumerate(as_list(value)):
+            yield (f"{key}[{i}]" if many else key), head
+
+
+def add_hook(cfg: Config, hook: dict) -> None:
+    """Append to ``custom_hooks``. (``setdefault`` of a config returns a list that it does not keep.)"""
+    cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), hook]

@@ -1,0 +1,136 @@
+"""Putting mask noise into the training pipeline of a loaded config."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+from mmengine.config import Config
+
+from anl_seg.config._walk import add_hook, as_list, heads, loads_seg_map, pipelines, type_name
+from anl_seg.noise import MaskNoise, build_noise
+
+#: Transforms that know ``gt_seg_map`` alone, and their twins that take the clean map along.
+_CARRIES_CLEAN = {"PackSegInputs": "anl_seg.PackNoisySegInputs", "Pad": "anl_seg.Pad"}
+
+
+def noisy_pipelines(dataloader: dict | None) -> int:
+    """How many pipelines of a data loader config contain ``CorruptMask``."""
+    if not dataloader:
+        return 0
+    return sum(
+        any(type_name(t) == "CorruptMask" for t in owner["pipeline"])
+        for owner in pipelines(dataloader["dataset"])
+    )
+
+
+def noisy_evaluation(cfg: Config) -> list[str]:
+    """Names of the validation and test data loaders of a config whose masks are corrupted."""
+    names = ("val_dataloader", "test_dataloader")
+    return [n for n in names if any(noisy_pipelines(d) for d in as_list(cfg.get(n)))]
+
+
+def _from_heads(cfg: Config, key: str, default: int | None) -> int:
+    for _, head in heads(cfg.get("model", {})):
+        if head.get(key) is not None:
+            return head[key]
+    if default is None:
+        raise ValueError(
+            f"the config's heads name no {key}; pass it: inject_noise(cfg, noise, {key}=...)."
+        )
+    return default
+
+
+def inject_noise(
+    cfg: Config,
+    noise: Mapping | MaskNoise,
+    *,
+    seed: int = 0,
+    num_classes: int | None = None,
+    ignore_index: int | None = None,
+    keep_clean: bool = False,
+) -> Config:
+    """Put ``anl_seg.CorruptMask`` behind the annotation loader of every training pipeline.
+
+    Nested data sets (``RepeatDataset``, ``MultiImageMixDataset``, ...) and concatenated ones are
+    followed. The config is changed in place, and only once everything has been found to be right.
+
+    Args:
+        cfg: a loaded mmseg config.
+        noise: noise config, for example ``dict(type='SymmetricNoise', rate=0.4)``, or a noise.
+        seed: seed of the noise.
+        num_classes: C; None = that of the decode head.
+        ignore_index: None = that of the decode head, else 255.
+        keep_clean: carry the clean mask too: ``PackSegInputs`` and ``Pad`` become this
+            package's, and the data preprocessor ``NoisySegDataPreProcessor``.
+
+    Returns:
+        ``cfg``.
+
+    Raises:
+        ValueError: unknown or wrong noise, no annotation loader in the training pipeline, a pipeline
+            that is corrupted already, or an unknown number of classes.
+    """
+    noise = build_noise(noise).config()
+    if not cfg.get("train_dataloader"):
+        raise ValueError("the config has no train_dataloader to put noise into.")
+    if noisy_pipelines(cfg.train_dataloader):
+        raise ValueError(
+            "the training pipeline already contains CorruptMask; the mask may be corrupted only once."
+        )
+    corrupt = {
+        "type": "anl_seg.CorruptMask",
+        "noise": noise,
+        "num_classes": num_classes or _from_heads(cfg, "num_classes", None),
+        "seed": seed,
+        "ignore_index": (
+            _from_heads(cfg, "ignore_index", 255) if ignore_index is None else ignore_index
+        ),
+        "keep_clean": keep_clean,
+    }
+    loader = copy.deepcopy(cfg.train_dataloader)
+    found = 0
+    for owner in pipelines(loader["dataset"]):
+        pipeline = []
+        for transform in owner["pipeline"]:
+            if keep_clean and type_name(transform) in _CARRIES_CLEAN:
+                transform = {**transform, "type": _CARRIES_CLEAN[type_name(transform)]}
+            pipeline.append(transform)
+            if loads_seg_map(transform):
+                pipeline.append(copy.deepcopy(corrupt))
+                found += 1
+        owner["pipeline"] = pipeline
+    if not found:
+        raise ValueError(
+            "no transform of the training pipeline loads annotations (LoadAnnotations or a loader of "
+            "anl_seg), so there is no place for CorruptMask."
+        )
+    if keep_clean:
+        _keep_clean_in_preprocessor(cfg)
+    cfg.train_dataloader = loader
+    return cfg
+
+
+def record_noise(cfg: Config) -> Config:
+    """Add ``anl_seg.NoiseStatisticsHook`` if the training masks are corrupted and it is not there yet.
+
+    The config is changed in place and returned.
+    """
+    hooks = cfg.get("custom_hooks") or []
+    if noisy_pipelines(cfg.get("train_dataloader")) and not any(
+        type_name(hook) == "NoiseStatisticsHook" for hook in hooks
+    ):
+        add_hook(cfg, {"type": "anl_seg.NoiseStatisticsHook"})
+    return cfg
+
+
+def _keep_clean_in_preprocessor(cfg: Config) -> None:
+    owners = [c for c in (cfg, cfg.get("model", {})) if c.get("data_preprocessor")]
+    names = {type_name(owner["data_preprocessor"]) for owner in owners}
+    unknown = names - {"SegDataPreProcessor", "NoisySegDataPreProcessor"}
+    if unknown:
+        raise ValueError(
+            f"keep_clean=True knows SegDataPreProcessor only; the config has {', '.join(sorted(unknown))}."
+        )
+    for owner in owners:
+        owner["data_preprocessor"]["type"] = "anl_seg.NoisySegDataPreProcessor"

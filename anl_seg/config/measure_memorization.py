@@ -1,0 +1,48 @@
+"""Measuring memorisation in any loaded config."""
+
+from __future__ import annotations
+
+import copy
+
+from mmengine.config import Config
+
+from anl_seg.config._walk import add_hook, pipelines, type_name
+
+#: Random augmentations: left out when the training set is measured.
+_RANDOM = ("Random", "PhotoMetricDistortion")
+
+
+def measure_memorization(cfg: Config, *, interval: int | None = None) -> Config:
+    """Add ``anl_seg.MemorizationHook`` over the config's own noisy training set.
+
+    The hook's data loader is the training one without random augmentation and shuffling, scored at
+    the size that the network works at. The config is changed in place.
+
+    Args:
+        cfg: a config whose training pipeline corrupts with ``keep_clean=True``.
+        interval: measure at every so many validations too; None = only after training.
+
+    Returns:
+        ``cfg``.
+
+    Raises:
+        ValueError: the training pipeline keeps no clean masks.
+    """
+    loader = copy.deepcopy(cfg.train_dataloader)
+    for owner in pipelines(loader["dataset"]):
+        kept = [t for t in owner["pipeline"] if not type_name(t).startswith(_RANDOM)]
+        names = [type_name(t) for t in kept]
+        if "PackNoisySegInputs" in names:
+            kept.insert(names.index("PackNoisySegInputs"), {"type": "anl_seg.ResizedAsOriginal"})
+        owner["pipeline"] = kept
+    steps = [type_name(t) for owner in pipelines(loader["dataset"]) for t in owner["pipeline"]]
+    if "CorruptMask" not in steps or "PackNoisySegInputs" not in steps:
+        raise ValueError(
+            "memorisation is measured against the clean masks: corrupt the training masks with "
+            "keep_clean=True first (inject_noise(cfg, noise, keep_clean=True))."
+        )
+    loader["sampler"] = {"type": "DefaultSampler", "shuffle": False}
+    loader.pop("batch_sampler", None)
+    loader.pop("drop_last", None)
+    add_hook(cfg, {"type": "anl_seg.MemorizationHook", "dataloader": loader, "interval": interval})
+    return cfg

@@ -1,0 +1,133 @@
+"""The transform that makes training masks wrong, the same way for the same sample every time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from anl_seg.noise import MaskNoise, build_noise, sample_key, sample_rng
+from anl_seg.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class CorruptMask(BaseTransform):
+    """Corrupt the label map of a training sample.
+
+    Goes right after the transform that loads the annotations, in the training pipeline only. The
+    generator of a sample is seeded by (seed, sample key, digest of the noise parameters) and nothing
+    else, so the mask is the same in every epoch, worker and rank and after resume.
+
+    Required keys: ``gt_seg_map`` (H, W), and ``sample_key`` (set by the data sets of this package) or
+    ``seg_map_path``, whose last ``key_parts`` parts are the key.
+
+    Modified keys: ``gt_seg_map``; pixels equal to ``ignore_index``, dtype and shape stay.
+
+    Added keys: ``mask_noise`` (name of the noise); with ``keep_clean`` also ``gt_seg_map_clean``, listed in
+    ``seg_fields`` so that mmseg's geometric transforms take it along.
+
+    Args:
+        noise: noise config, for example ``dict(type='SymmetricNoise', rate=0.4)``, or a
+            :class:`anl_seg.noise.MaskNoise`.
+        num_classes: C; labels must lie in [0, C) or be ``ignore_index``.
+        seed: seed of the noise, independent of the runner's seed.
+        keep_clean: keep the clean map beside the noisy one.
+        ignore_index: label of pixels that do not count.
+        key_parts: how many last parts of ``seg_map_path`` make the sample key.
+
+    Raises:
+        ValueError: labels out of range or a map of another size than the image (file and values
+            named), or a pipeline that corrupts twice.
+        KeyError: a required key is missing.
+    """
+
+    #: Read by NoiseStatisticsHook, which calls ``clean_and_noisy`` of such transforms.
+    records_noise_statistics = True
+
+    def __init__(
+        self,
+        noise: Mapping | MaskNoise,
+        num_classes: int,
+        seed: int = 0,
+        keep_clean: bool = False,
+        ignore_index: int = 255,
+        key_parts: int = 2,
+    ) -> None:
+        if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 2:
+            raise ValueError(f"num_classes must be an integer of 2 or more; got {num_classes!r}.")
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise ValueError(f"seed must be an integer; got {seed!r}.")
+        self.noise = build_noise(noise)
+        self.num_classes = num_classes
+        self.seed = seed
+        self.keep_clean = keep_clean
+        self.ignore_index = ignore_index
+        self.key_parts = key_parts
+        self._digest = self.noise.digest()
+
+    def _key(self, results: dict) -> str:
+        if "sample_key" in results:
+            return results["sample_key"]
+        if results.get("seg_map_path") is None:
+            raise KeyError(
+                "CorruptMask needs 'sample_key' or 'seg_map_path' in the sample to seed its noise; "
+                f"found only: {', '.join(sorted(results))}."
+            )
+        return sample_key(results["seg_map_path"], self.key_parts)
+
+    def _check(self, mask: np.ndarray, results: dict) -> None:
+        where = results.get("seg_map_path") or results.get("sample_key")
+        image = results.get("img")
+        if image is not None and image.shape[:2] != mask.shape[:2]:
+            raise ValueError(
+                f"mask of size {mask.shape[:2]} (H, W) for an image of size {image.shape[:2]}: {where}"
+            )
+        values = (
+            np.flatnonzero(np.bincount(mask.ravel()))
+            if mask.min(initial=0) >= 0
+            else np.unique(mask)
+        )
+        bad = values[((values < 0) | (values >= self.num_classes)) & (values != self.ignore_index)]
+        if bad.size:
+            raise ValueError(
+                f"labels out of range: found {', '.join(map(str, bad[:10]))} in {where}; allowed are "
+                f"0 to {self.num_classes - 1} and ignore_index={self.ignore_index}."
+            )
+
+    def clean_and_noisy(self, results: dict) -> tuple[np.ndarray, np.ndarray]:
+        """The sample's label map (H, W) before and after the noise; ``results`` is not changed."""
+        if "mask_noise" in results:
+            raise ValueError(
+                f"the mask already carries {results['mask_noise']}: a pipeline may corrupt it only "
+                "once. Remove one CorruptMask."
+            )
+        if "gt_seg_map" not in results:
+            raise KeyError("CorruptMask needs 'gt_seg_map': put it right after LoadAnnotations.")
+        clean = results["gt_seg_map"]
+        key = self._key(results)
+        self._check(clean, results)
+        noisy = self.noise(
+            clean,
+            sample_rng(self.seed, key, self._digest),
+            num_classes=self.num_classes,
+            ignore_index=self.ignore_index,
+            image=results.get("img"),
+        )
+        return clean, noisy
+
+    def transform(self, results: dict) -> dict:
+        """Corrupt ``gt_seg_map`` of one sample."""
+        clean, noisy = self.clean_and_noisy(results)
+        results["gt_seg_map"] = noisy
+        results["mask_noise"] = type(self.noise).__name__
+        if self.keep_clean:
+            results["gt_seg_map_clean"] = clean
+            results["seg_fields"] = [*results.get("seg_fields", []), "gt_seg_map_clean"]
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(noise={self.noise!r}, num_classes={self.num_classes}, "
+            f"seed={self.seed}, keep_clean={self.keep_clean}, ignore_index={self.ignore_index})"
+        )

@@ -1,0 +1,8 @@
+"""Hooks, registered in ``HOOKS`` under the scope ``anl_seg``."""
+
+from __future__ import annotations
+
+from anl_seg.engine.hooks.memorization_hook import MemorizationHook
+from anl_seg.engine.hooks.noise_statistics_hook import NoiseStatisticsHook
+
+__all__ = ["MemorizationHook", "NoiseStatisticsHook"]

@@ -1,0 +1,117 @@
+"""Writing down, before training, what noise the training masks really carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from anl_seg.engine._atomic import write_json_atomically
+from anl_seg.engine._random_state import random_state_kept
+from anl_seg.noise.statistics import NoiseStatistics, noise_statistics
+from anl_seg.registry import HOOKS
+
+FILE_NAME = "noise_statistics.json"
+
+
+def _leaves(dataset: Any) -> Iterator[Any]:
+    """The datasets inside concatenating, repeating, balancing and mixing wrappers."""
+    if hasattr(dataset, "datasets"):
+        for inner in dataset.datasets:
+            yield from _leaves(inner)
+    elif hasattr(dataset, "dataset"):
+        yield from _leaves(dataset.dataset)
+    else:
+        yield dataset
+
+
+def _until_corruption(dataset: Any) -> tuple[list[Any], Any] | None:
+    """The transforms before the first corrupting one, and that one; None if there is none."""
+    before: list[Any] = []
+    for transform in getattr(getattr(dataset, "pipeline", None), "transforms", ()):
+        if getattr(transform, "records_noise_statistics", False):
+            return before, transform
+        before.append(transform)
+    return None
+
+
+@HOOKS.register_module()
+class NoiseStatisticsHook(Hook):
+    """Measures the noise of the training set before training and writes it to the work dir.
+
+    Rank 0 takes evenly spaced samples of every training dataset that corrupts its masks (also
+    inside ``ConcatDataset``, ``RepeatDataset``, ``ClassBalancedDataset`` and
+    ``MultiImageMixDataset``), runs its pipeline up to the corruption and compares the masks
+    before and after it. As a sample's noise never changes, these are the masks of training.
+
+    ``noise_statistics.json`` in the work dir holds ``{"datasets": [...]}`` with, for each noisy
+    dataset, ``index`` (among all training datasets), ``noise`` (its config), ``seed``,
+    ``num_classes``, ``ignore_index``, ``samples_counted``, ``samples_total`` and ``statistics``
+    (:class:`anl_seg.noise.statistics.NoiseStatistics` as a dict). Without a noisy dataset nothing is written. The
+    random state of the run is left as found.
+
+    Args:
+        max_samples (int, optional): At most so many samples of each dataset. None: all of them;
+            other ranks wait meanwhile, so mind the timeout of the process group. Default: 200.
+
+    Raises:
+        ValueError: If ``max_samples`` is no integer >= 1.
+    """
+
+    def __init__(self, max_samples: int | None = 200) -> None:
+        if max_samples is not None and (
+            isinstance(max_samples, bool) or not isinstance(max_samples, int) or max_samples < 1
+        ):
+            raise ValueError(f"max_samples must be an integer >= 1 or None, got {max_samples!r}")
+        self.max_samples = max_samples
+
+    def before_train(self, runner: Runner) -> None:
+        """Measure and write."""
+        if not is_main_process():
+            return
+        found = [
+            (index, dataset, *corruption)
+            for index, dataset in enumerate(_leaves(runner.train_dataloader.dataset))
+            if (corruption := _until_corruption(dataset)) is not None
+        ]
+        if not found:
+            runner.logger.info("NoiseStatisticsHook: no training dataset corrupts its masks.")
+            return
+        path = Path(runner.work_dir) / FILE_NAME
+        with random_state_kept():
+            records = [{"index": index, **self._measure(*rest)} for index, *rest in found]
+        write_json_atomically(path, {"datasets": records})
+        runner.logger.info(
+            f"NoiseStatisticsHook: wrote the noise of {len(records)} training datasets to {path}"
+        )
+
+    def _measure(self, dataset: Any, before: list[Any], corruption: Any) -> dict[str, Any]:
+        """The record of one dataset."""
+        total = len(dataset)
+        wanted = total if self.max_samples is None else min(total, self.max_samples)
+        kinds = {"num_classes": corruption.num_classes, "ignore_index": corruption.ignore_index}
+        statistics = NoiseStatistics.zeros(corruption.num_classes)
+        counted = 0
+        for index in (position * total // wanted for position in range(wanted)):
+            results = dataset.get_data_info(index)
+            for transform in before:
+                results = transform(results)
+                if results is None:
+                    break
+            if results is None:
+                continue  # a transform filtered the sample out; training never sees it either
+            clean, noisy = corruption.clean_and_noisy(results)
+            statistics += noise_statistics(clean, noisy, **kinds)
+            counted += 1
+        return {
+            "noise": corruption.noise.config(),
+            "seed": corruption.seed,
+            **kinds,
+            "samples_counted": counted,
+            "samples_total": total,
+            "statistics": statistics.to_dict(),
+        }

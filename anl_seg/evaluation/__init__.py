@@ -1,0 +1,8 @@
+"""Metrics, registered in ``METRICS`` under the scope ``anl_seg``, and pure evaluation functions."""
+
+from __future__ import annotations
+
+from anl_seg.evaluation.memorization import memorization_counts
+from anl_seg.evaluation.per_class_iou_metric import PerClassIoUMetric
+
+__all__ = ["PerClassIoUMetric", "memorization_counts"]

@@ -1,0 +1,114 @@
+"""What every per-pixel loss shares: shapes, precision, the binary head, the ignored pixels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from anl_seg.functional._labels import check_labels, valid_mask
+
+_HALF = (torch.float16, torch.bfloat16)
+
+
+def full_logits(logits: Tensor) -> Tensor:
+    """Logits in the precision and with the number of channels that the formulas use.
+
+    Half precision becomes float32 (a sum over classes of half-precision logarithms loses its digits);
+    float32 and float64 stay. One channel z, the output of a binary head, becomes [0, z], whose
+    softmax is (1 - sigmoid(z), sigmoid(z)).
+
+    Args:
+        logits: (N, C, *), C >= 1.
+
+    Returns:
+        (N, max(C, 2), *), float32 or float64.
+    """
+    if logits.dim() < 2 or logits.shape[1] == 0:
+        raise ValueError(f"logits must have shape (N, C, *), C >= 1; got {tuple(logits.shape)}.")
+    if not logits.is_floating_point():
+        raise TypeError(f"logits must be of a floating-point dtype; got {logits.dtype}.")
+    if logits.dtype in _HALF:
+        logits = logits.float()
+    if logits.shape[1] == 1:
+        logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+    return logits
+
+
+class Pixels:
+    """One batch of pixels: checked, in full precision, with its labels ready to gather.
+
+    Args:
+        logits: (N, C, *), any real.
+        target: (N, *), integers in [0, C) or ``ignore_index``.
+        ignore_index: label of pixels that do not count.
+    """
+
+    def __init__(self, logits: Tensor, target: Tensor, ignore_index: int) -> None:
+        self.logits = full_logits(logits)
+        expected = (*logits.shape[:1], *logits.shape[2:])
+        if tuple(target.shape) != expected:
+            raise ValueError(
+                f"labels must have shape {expected} for logits of shape {tuple(logits.shape)}; "
+                f"got {tuple(target.shape)}."
+            )
+        if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+            raise TypeError(f"labels must be integers; got {target.dtype}.")
+        target = target.long()
+        self.num_classes = self.logits.shape[1]
+        check_labels(target, self.num_classes, ignore_index)
+        self.valid = valid_mask(target, self.num_classes, ignore_index)
+        self._index = torch.where(self.valid, target, 0).unsqueeze(1)
+
+    def log_probs(self) -> Tensor:
+        """log softmax over the classes, (N, C, *).
+
+        Built from ``logsumexp`` of the logits less their maximum. torch's own ``log_softmax`` adds
+        the classes one after the other on the CPU and misses 2e-6 of a small loss at 150 classes in
+        float32. The shift does not change the function, so it is held constant in the gradient.
+        """
+        shifted = self.logits - self.logits.detach().amax(dim=1, keepdim=True)
+        return shifted - shifted.logsumexp(dim=1, keepdim=True)
+
+    def label_log_prob(self) -> Tensor:
+        """log p_y, (N, *)."""
+        return self.of_label(self.log_probs())
+
+    def of_label(self, values: Tensor) -> Tensor:
+        """The entry of each pixel's own label: (N, C, *) -> (N, *)."""
+        return values.gather(1, self._index).squeeze(1)
+
+    def without_label(self, values: Tensor) -> Tensor:
+        """``values`` with a zero at each pixel's own label, (N, C, *)."""
+        return values.scatter(1, self._index, 0.0)
+
+    def masked(self, loss: Tensor) -> Tensor:
+        """``loss`` with a zero at the pixels that do not count, (N, *)."""
+        return torch.where(self.valid, loss, 0.0)
+
+
+def check_min_prob(min_prob: float, num_classes: int | None = None) -> None:
+    """Raise ValueError unless 0 < min_prob < 1 (and < 1 / C where C is known).
+
+    With min_prob >= 1 / C a uniform prediction lies below the flip point for every class and the
+    normaliser of the negative losses vanishes.
+    """
+    if not 0.0 < min_prob < 1.0:
+        raise ValueError(f"min_prob must lie in (0, 1); got {min_prob}.")
+    if num_classes is not None and min_prob >= 1.0 / num_classes:
+        raise ValueError(
+            f"min_prob must be below 1 / num_classes = {1.0 / num_classes:.4g}; got {min_prob}."
+        )
+
+
+def check_gamma(gamma: float) -> None:
+    """Raise ValueError unless gamma >= 0, the range of the focal exponent."""
+    if not gamma >= 0.0:
+        raise ValueError(f"gamma must be 0 or more; got {gamma}.")
+
+
+def focal_weight(log_probs: Tensor, gamma: float) -> Tensor:
+    """(1 - p)^gamma, held constant in the gradient as in the normalised focal losses' own code.
+
+    ``-expm1(log p)`` keeps the digits of 1 - p where p is near 1.
+    """
+    return torch.expm1(log_probs.detach()).neg_().pow_(gamma)

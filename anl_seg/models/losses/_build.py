@@ -1,0 +1,37 @@
+"""Building the parts of a combined loss."""
+
+from __future__ import annotations
+
+from anl_seg.models.losses.pixel_loss import PixelLoss
+from anl_seg.registry import MODELS
+
+
+def build_part(cfg: dict | PixelLoss, role: str) -> PixelLoss:
+    """Build one part of a combined loss from its config.
+
+    Args:
+        cfg: config with ``type`` (scope ``anl_seg`` may be left out), or a loss.
+        role: name of the part, for the error text.
+
+    Raises:
+        ValueError: not a per-pixel loss of this package, or a part with a reduction, class weights
+            or a batch term of its own, which belong to the combined loss.
+    """
+    if isinstance(cfg, PixelLoss):
+        part = cfg
+    else:
+        if "type" not in cfg:
+            raise ValueError(f"{role} must be a loss config with a 'type'; got {cfg}.")
+        cfg = dict(cfg)
+        if isinstance(cfg["type"], str):
+            cfg["type"] = MODELS.get(cfg["type"].rpartition("anl_seg.")[2])
+        part = MODELS.build(cfg)
+    if not isinstance(part, PixelLoss):
+        raise ValueError(f"{role} must be a per-pixel loss of anl_seg; got {type(part).__name__}.")
+    if part.reduction != "mean" or part.class_weight is not None:
+        raise ValueError(
+            f"{role}: reduction and class_weight belong to the combined loss, not to its parts."
+        )
+    if getattr(part, "entropy_weight", 0.0):
+        raise ValueError(f"{role}: entropy_weight belongs to the combined loss, not to its parts.")
+    return part

@@ -1,0 +1,34 @@
+"""Focal loss under the common contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from anl_seg.functional import focal_loss
+from anl_seg.functional._pixels import check_gamma
+from anl_seg.models.losses.pixel_loss import PixelLoss
+from anl_seg.registry import MODELS
+
+
+@MODELS.register_module()
+class FocalLoss(PixelLoss):
+    """Focal loss over the softmax of all classes; the factor is not differentiated.
+
+    Args:
+        gamma: focusing exponent, 0 or more.
+        kwargs: arguments of :class:`PixelLoss`.
+    """
+
+    default_name = "loss_focal"
+    parameter_names = ("gamma",)
+
+    def __init__(self, gamma: float = 2.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_gamma(gamma)
+        self.gamma = float(gamma)
+
+    def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+        """See :func:`anl_seg.functional.focal_loss`."""
+        return focal_loss(logits, target, gamma=self.gamma, ignore_index=ignore_index)

@@ -1,0 +1,36 @@
+"""Normalised negative cross entropy (Ye et al., NeurIPS 2023)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from anl_seg.functional import normalized_negative_cross_entropy
+from anl_seg.functional._pixels import check_min_prob
+from anl_seg.models.losses.pixel_loss import PixelLoss
+from anl_seg.registry import MODELS
+
+
+@MODELS.register_module()
+class NNCELoss(PixelLoss):
+    """Normalised negative cross entropy: cross entropy flipped at ``min_prob``, normalised.
+
+    Args:
+        min_prob: the flip point, in (0, 1) and below 1 / C.
+        kwargs: arguments of :class:`PixelLoss`.
+    """
+
+    default_name = "loss_nnce"
+    parameter_names = ("min_prob",)
+
+    def __init__(self, min_prob: float = 1e-7, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_min_prob(min_prob)
+        self.min_prob = float(min_prob)
+
+    def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+        """See :func:`anl_seg.functional.normalized_negative_cross_entropy`."""
+        return normalized_negative_cross_entropy(
+            logits, target, min_prob=self.min_prob, ignore_index=ignore_index
+        )

@@ -1,0 +1,39 @@
+"""Normalised negative focal loss (Ye et al., NeurIPS 2023)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from anl_seg.functional import normalized_negative_focal_loss
+from anl_seg.functional._pixels import check_gamma, check_min_prob
+from anl_seg.models.losses.pixel_loss import PixelLoss
+from anl_seg.registry import MODELS
+
+
+@MODELS.register_module()
+class NNFLLoss(PixelLoss):
+    """Normalised negative focal loss: the focal loss flipped at ``min_prob``, normalised.
+
+    Args:
+        gamma: focusing exponent, 0 or more.
+        min_prob: the flip point, in (0, 1) and below 1 / C.
+        kwargs: arguments of :class:`PixelLoss`.
+    """
+
+    default_name = "loss_nnfl"
+    parameter_names = ("gamma", "min_prob")
+
+    def __init__(self, gamma: float = 0.5, min_prob: float = 1e-7, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_gamma(gamma)
+        check_min_prob(min_prob)
+        self.gamma = float(gamma)
+        self.min_prob = float(min_prob)
+
+    def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+        """See :func:`anl_seg.functional.normalized_negative_focal_loss`."""
+        return normalized_negative_focal_loss(
+            logits, target, gamma=self.gamma, min_prob=self.min_prob, ignore_index=ignore_index
+        )

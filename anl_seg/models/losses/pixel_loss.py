@@ -1,0 +1,169 @@
+"""The contract of a loss in mmseg, once for all losses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmseg.models.losses.utils import get_class_weight
+from torch import Tensor, nn
+
+from anl_seg.functional._labels import valid_mask
+from anl_seg.models.losses._reduce import check_reduction, reduce_pixel_loss
+
+
+def load_class_values(values: Sequence[float] | str | None) -> list[float] | None:
+    """A number per class from a list, or from a file as mmseg's ``class_weight`` (.npy, .json, ...)."""
+    values = get_class_weight(values)
+    return None if values is None else [float(v) for v in values]
+
+
+class PixelLoss(nn.Module):
+    """Base of the losses: a subclass gives ``pixel_loss``; this class weights, reduces and names it.
+
+    The mean is the sum over valid pixels of weight times loss, divided by the sum over valid pixels
+    of weight; a pixel's weight is ``class_weight[label]`` times the ``weight`` of the call. A pixel is
+    valid when its label is not ``ignore_index``. A batch without valid pixels gives 0, attached to the
+    graph. (mmseg's own losses divide by all pixels, ignored ones included.)
+
+    Args:
+        reduction: ``mean``, ``sum`` or ``none``.
+        class_weight: a weight per class: a list, or a file as in mmseg; None = 1 for each.
+        loss_weight: factor of the result.
+        loss_name: name in the log; must contain ``loss``, or mmengine leaves it out of the total.
+        use_sigmoid: accepted because mmseg's base configs carry it. True is right only for a
+            one-channel head, where softmax of [0, z] is the sigmoid; with more channels it is an
+            error at the first call.
+        avg_non_ignore: accepted because mmseg's base configs carry it; only True is what we do.
+    """
+
+    default_name = "loss_pixel"
+    #: Hyper-parameters of the subclass, shown by ``print(model)``.
+    parameter_names: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        *,
+        reduction: str = "mean",
+        class_weight: Sequence[float] | str | None = None,
+        loss_weight: float = 1.0,
+        loss_name: str | None = None,
+        use_sigmoid: bool = False,
+        avg_non_ignore: bool = True,
+    ) -> None:
+        super().__init__()
+        self.reduction = check_reduction(reduction)
+        loss_name = self.default_name if loss_name is None else loss_name
+        if "loss" not in loss_name:
+            raise ValueError(
+                f"loss_name must contain 'loss' to count in the total; got {loss_name!r}."
+            )
+        if not math.isfinite(loss_weight):
+            raise ValueError(f"loss_weight must be a finite number; got {loss_weight}.")
+        if not avg_non_ignore:
+            raise ValueError(
+                "avg_non_ignore=False (a mean over all pixels, ignored ones included) is not "
+                "supported: anl_seg losses always average over the valid pixels."
+            )
+        self.loss_weight = float(loss_weight)
+        self.use_sigmoid = use_sigmoid
+        self._loss_name = loss_name
+        weights = load_class_values(class_weight)
+        if weights is not None and not all(math.isfinite(w) and w >= 0 for w in weights):
+            raise ValueError(f"class_weight must be finite and 0 or more; got {weights}.")
+        # Not in the state dict: checkpoints stay exchangeable with those of mmseg's own losses.
+        self.register_buffer(
+            "class_weight",
+            None if weights is None else torch.tensor(weights, dtype=torch.float64),
+            persistent=False,
+        )
+
+    @property
+    def loss_name(self) -> str:
+        """Name in the log."""
+        return self._loss_name
+
+    def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+        """Loss of each pixel, (N, C, *) and (N, *) -> (N, *), 0 where ignored."""
+        raise NotImplementedError
+
+    def batch_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor | None:
+        """A scalar term of the whole batch that is added to the mean; None where there is none."""
+        return None
+
+    def forward(
+        self,
+        seg_logits: Tensor,
+        seg_label: Tensor,
+        weight: Tensor | None = None,
+        avg_factor: float | Tensor | None = None,
+        reduction_override: str | None = None,
+        ignore_index: int = 255,
+        **kwargs: Any,
+    ) -> Tensor:
+        """Loss of a batch.
+
+        Args:
+            seg_logits: (N, C, *), any real: (N, C, H, W) of a head, (N, C, P) of points.
+            seg_label: (N, *), integers in [0, C) or ``ignore_index``.
+            weight: (N, *) weight of each pixel, 0 or more; None = 1.
+            avg_factor: denominator in place of the sum of weights, with reduction ``mean``.
+            reduction_override: reduction for this call.
+            ignore_index: label of pixels that do not count.
+            kwargs: further keywords of mmseg's heads; without effect.
+
+        Returns:
+            A scalar, or (N, *) for ``none``: float32, or float64 for float64 logits.
+
+        Raises:
+            ValueError: labels out of range, shapes or weights that do not fit.
+        """
+        reduction = check_reduction(reduction_override or self.reduction)
+        if self.use_sigmoid and seg_logits.shape[1] != 1:
+            raise ValueError(
+                "use_sigmoid=True needs a head with one output channel; "
+                f"the logits have {seg_logits.shape[1]}. Set use_sigmoid=False."
+            )
+        loss = self.pixel_loss(seg_logits, seg_label, ignore_index)
+        pixel_weight = self._pixel_weight(seg_logits, seg_label, weight, ignore_index).to(
+            loss.dtype
+        )
+        reduced = reduce_pixel_loss(loss, pixel_weight, reduction, avg_factor)
+        extra = (
+            None if reduction == "none" else self.batch_loss(seg_logits, seg_label, ignore_index)
+        )
+        if extra is not None:
+            # `sum` is `mean` times the sum of weights, with the batch term too.
+            reduced = reduced + extra * (pixel_weight.sum() if reduction == "sum" else 1.0)
+        return self.loss_weight * reduced
+
+    def _pixel_weight(
+        self, logits: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
+    ) -> Tensor:
+        """(N, *) weight of each pixel, 0 at those that do not count."""
+        num_classes = max(logits.shape[1], 2)
+        valid = valid_mask(target, num_classes, ignore_index)
+        result = valid
+        if self.class_weight is not None:
+            if len(self.class_weight) != num_classes:
+                raise ValueError(
+                    f"class_weight has {len(self.class_weight)} entries, "
+                    f"but the model has {num_classes} classes."
+                )
+            result = result * self.class_weight[torch.where(valid, target, 0).long()]
+        if weight is not None:
+            if weight.shape != target.shape:
+                raise ValueError(
+                    f"weight must have the shape of the labels, {tuple(target.shape)}; "
+                    f"got {tuple(weight.shape)}."
+                )
+            # `where`, so that a NaN weight at an ignored pixel stays there.
+            result = torch.where(valid, result * weight, 0.0)
+        return result
+
+    def extra_repr(self) -> str:
+        """The parameters, for ``print(model)``."""
+        names = (*self.parameter_names, "reduction", "loss_weight", "loss_name")
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)

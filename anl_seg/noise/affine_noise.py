@@ -1,0 +1,255 @@
+"""Objects drawn turned and off their place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from ._checks import (
+    check_background,
+    check_background_in_range,
+    check_mask,
+    check_number,
+    check_rng,
+)
+from .base import MaskNoise
+from .fill import labels_around
+from .objects import MaskObject, MaskObjects
+from .window import Window
+
+# The search stops this close to the wanted XOR (of the object's area; half a pixel where that is
+# more), or when it moves the object by less than this many pixels: nearest-neighbour sampling makes
+# smaller steps pointless.
+_XOR_TOLERANCE = 1e-3
+_SHIFT_RESOLUTION = 1 / 16
+# From one shift to the next while the search looks for one that is large enough.
+_WIDENING = 1.25
+
+
+def affine_noise(
+    mask: np.ndarray,
+    rng: np.random.RandomState | np.random.Generator,
+    *,
+    beta: float,
+    num_classes: int,
+    max_angle: float = 30.0,
+    background: int | None = 0,
+    ignore_index: int = 255,
+) -> np.ndarray:
+    """Turn and shift each object until it differs from itself by a share of its area.
+
+    An object is an 8-connected region of one class. It is turned about its centroid by an angle
+    drawn uniformly from [-max_angle, max_angle], then shifted in a direction drawn uniformly from
+    the full circle until |old XOR new| = beta |old|, as near as whole pixels allow. If turning
+    alone exceeds that, the angle is reduced and nothing is shifted. What falls off the image or on
+    ignored pixels is lost and counts as absent from the new object. Vacated pixels take the label
+    of the nearest valid pixel outside the object, from the clean mask; an object that covers every
+    valid pixel has none and stays as it is. Every object is moved in the clean mask; first all
+    vacated pixels are painted, then the moved objects in random order, so that where two overlap no
+    class is favoured.
+
+    Args:
+        mask: (H, W) integers in [0, num_classes) or ``ignore_index``; H and W below 32768.
+        rng: draws an angle and a direction per object and the order of painting.
+        beta: |old XOR new| in [0, 2); of the object's clean area. 2 would mean no overlap at all.
+        num_classes: number of classes, at least 2.
+        max_angle: largest turn in degrees, in [0, 180].
+        background: the class that has no objects; None if every class has.
+        ignore_index: label of the pixels to leave alone.
+
+    Returns:
+        A new array of the mask's shape and dtype.
+
+    Raises:
+        ValueError: a parameter or a label is out of range.
+
+    Source: Gonzalez-Jimenez et al., MICCAI 2023; Gao et al., 2022.
+    """
+    beta = check_number("beta", beta, high=2, below=True)
+    max_angle = check_number("max_angle", max_angle, high=180)
+    background = check_background(background)
+    check_rng(rng)
+    valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
+    check_background_in_range(background, num_classes)
+    objects = MaskObjects(mask, valid, background=background)
+    count = len(objects)
+    angles = (rng.random(count) * 2 - 1) * max_angle
+    directions = rng.random(count) * 2 * math.pi
+    order = rng.permutation(count)
+    noisy = mask.copy()
+    if beta == 0:
+        return noisy
+    valid_pixels = int(valid.sum())
+    poses = []
+    for obj, angle, direction in zip(objects, angles.tolist(), directions.tolist()):
+        mover = _Mover(valid, objects, obj, direction)
+        if obj.area == valid_pixels:
+            poses.append(mover.still())
+            continue
+        pose = _search(mover, angle, beta * obj.area)
+        poses.append(pose)
+        vacated = objects.own(obj, obj.window) & ~pose.within(obj.window)
+        if vacated.any():
+            labels = labels_around(mask, valid, objects, obj, vacated)
+            noisy[obj.window.slices][vacated] = labels
+    for position in order.tolist():
+        pose = poses[position]
+        noisy[pose.window.slices][pose.pixels] = objects[position].label
+    return noisy
+
+
+class _Pose(NamedTuple):
+    """A moved object: its pixels in a window, and how many differ from the old ones."""
+
+    window: Window
+    pixels: np.ndarray
+    xor: int
+
+    def within(self, box: Window) -> np.ndarray:
+        """Bool of the shape of ``box``, True at the moved object's pixels."""
+        result = np.zeros(box.shape, dtype=bool)
+        top, bottom = max(box.top, self.window.top), min(box.bottom, self.window.bottom)
+        left, right = max(box.left, self.window.left), min(box.right, self.window.right)
+        if top < bottom and left < right:
+            shared = Window(top, bottom, left, right)
+            result[shared.inside(box)] = self.pixels[shared.inside(self.window)]
+        return result
+
+
+class _Mover:
+    """Puts one object in a pose given by an angle in degrees and a shift in pixels.
+
+    Args:
+        direction: of the shift, in radians.
+    """
+
+    def __init__(
+        self, valid: np.ndarray, objects: MaskObjects, obj: MaskObject, direction: float
+    ) -> None:
+        self.valid, self.objects, self.obj = valid, objects, obj
+        self.crop = objects.own(obj, obj.window).view(np.uint8)
+        self.step = (math.cos(direction), math.sin(direction))
+        height, width = obj.window.shape
+        self.diagonal = math.hypot(height, width)
+
+    def still(self) -> _Pose:
+        """The object where it is."""
+        return _Pose(self.obj.window, self.crop.view(bool), 0)
+
+    def pose(self, angle: float, shift: float = 0.0) -> _Pose:
+        """The object turned about its centroid, then shifted in its direction."""
+        box = self.obj.window
+        center = (self.obj.center[0] - box.left, self.obj.center[1] - box.top)
+        matrix = cv2.getRotationMatrix2D(center, angle, 1.0)
+        matrix[:, 2] += (shift * self.step[0], shift * self.step[1])
+        window = self._landing(matrix)
+        if 0 in window.shape:
+            return _Pose(window, np.zeros(window.shape, dtype=bool), self.obj.area)
+        matrix[:, 2] += (box.left - window.left, box.top - window.top)
+        height, width = window.shape
+        moved = cv2.warpAffine(self.crop, matrix, (width, height), flags=cv2.INTER_NEAREST)
+        pixels = moved.view(bool)
+        pixels &= self.valid[window.slices]
+        shared = np.count_nonzero(pixels & self.objects.own(self.obj, window))
+        return _Pose(window, pixels, self.obj.area + np.count_nonzero(pixels) - 2 * shared)
+
+    def _landing(self, matrix: np.ndarray) -> Window:
+        """The bounding box of the moved bounding box, cut at the image's edges."""
+        box, (height, width) = self.obj.window, self.obj.window.shape
+        (xx, xy, dx), (yx, yy, dy) = matrix.tolist()
+        middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
+        x = xx * middle_x + xy * middle_y + dx + box.left
+        y = yx * middle_x + yy * middle_y + dy + box.top
+        half_width = (abs(xx) * width + abs(xy) * height) / 2
+        half_height = (abs(yx) * width + abs(yy) * height) / 2
+        rows, columns = self.valid.shape
+        return Window(
+            min(max(math.floor(y - half_height), 0), rows),
+            min(max(math.ceil(y + half_height) + 1, 0), rows),
+            min(max(math.floor(x - half_width), 0), columns),
+            min(max(math.ceil(x + half_width) + 1, 0), columns),
+        )
+
+
+def _search(mover: _Mover, angle: float, target: float) -> _Pose:
+    """The pose whose XOR is nearest to ``target`` pixels, of all that the search tried."""
+    area = mover.obj.area
+    tolerance = max(0.5, _XOR_TOLERANCE * area)
+    turned = mover.pose(angle)
+    if turned.xor > target:
+        # Turning alone is too much: between no turn (XOR 0) and this one.
+        resolution = math.degrees(_SHIFT_RESOLUTION / mover.diagonal)
+        return _bisect(mover.pose, mover.still(), 0.0, angle, target, tolerance, resolution)
+    # Widen the shift until the XOR is large enough or no pixel overlaps any more. The first guess is
+    # exact for a square that moves along one of its sides. The steps are small because the XOR falls
+    # again where the object leaves the image: a large one could step over all shifts that do.
+    low, high, best = 0.0, max(1.0, target / math.sqrt(area) / 2), turned
+    while True:
+        probe = mover.pose(angle, high)
+        best = _nearer(best, probe, target)
+        if probe.xor >= target:
+            break
+        if high > mover.diagonal:
+            return best
+        low, high = high, high * _WIDENING
+    return _bisect(
+        lambda shift: mover.pose(angle, shift),
+        best,
+        low,
+        high,
+        target,
+        tolerance,
+        _SHIFT_RESOLUTION,
+    )
+
+
+def _bisect(
+    pose: Callable[[float], _Pose],
+    best: _Pose,
+    low: float,
+    high: float,
+    target: float,
+    tolerance: float,
+    resolution: float,
+) -> _Pose:
+    """Bisect between ``low`` (XOR below the target) and ``high``; return the best pose tried."""
+    while abs(high - low) > resolution and abs(best.xor - target) > tolerance:
+        middle = (low + high) / 2
+        probe = pose(middle)
+        best = _nearer(best, probe, target)
+        low, high = (middle, high) if probe.xor < target else (low, middle)
+    return best
+
+
+def _nearer(best: _Pose, probe: _Pose, target: float) -> _Pose:
+    return probe if abs(probe.xor - target) < abs(best.xor - target) else best
+
+
+class AffineNoise(MaskNoise):
+    """:func:`affine_noise` with fixed parameters.
+
+    Args:
+        beta: |old XOR new| in [0, 2); of each object's clean area.
+        max_angle: largest turn in degrees, in [0, 180].
+        background: the class that has no objects; None if every class has.
+    """
+
+    def __init__(self, beta: float, max_angle: float = 30.0, background: int | None = 0) -> None:
+        self.beta = check_number("beta", beta, high=2, below=True)
+        self.max_angle = check_number("max_angle", max_angle, high=180)
+        self.background = check_background(background)
+
+    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
+        return affine_noise(
+            mask,
+            rng,
+            beta=self.beta,
+            num_classes=num_classes,
+            max_angle=self.max_angle,
+            background=self.background,
+            ignore_index=ignore_index,
+        )

@@ -1,0 +1,120 @@
+"""Objects drawn too wide."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ._checks import (
+    check_background,
+    check_background_in_range,
+    check_mask,
+    check_number,
+    check_rng,
+)
+from .base import MaskNoise
+from .distance import choose_smallest, nth_smallest, squared_distance
+from .objects import MaskObject, MaskObjects
+from .rounding import round_half_up
+from .window import Window
+
+
+def dilate_noise(
+    mask: np.ndarray,
+    rng: np.random.RandomState | np.random.Generator,
+    *,
+    beta: float,
+    num_classes: int,
+    background: int | None = 0,
+    ignore_index: int = 255,
+) -> np.ndarray:
+    """Grow each object by a share of its area.
+
+    An object is an 8-connected region of one class. The round(beta area) valid pixels outside it
+    that are nearest to it (Euclidean, between pixel centres, straight across ignored pixels) join
+    it; which of the equally distant ones is drawn at random. Growth stops at the image's edge, and
+    an object takes all there is if less is left than it should. Every object is grown from the
+    clean mask; they are painted in random order, so that where two overlap no class is favoured.
+
+    Args:
+        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
+        rng: draws the order of painting and the choice among equally distant pixels.
+        beta: growth, at least 0; of the object's clean area, halves rounded up to a whole pixel.
+        num_classes: number of classes, at least 2.
+        background: the class that has no objects; None if every class has.
+        ignore_index: label of the pixels to leave alone.
+
+    Returns:
+        A new array of the mask's shape and dtype.
+
+    Raises:
+        ValueError: a parameter or a label is out of range.
+
+    Source: Gonzalez-Jimenez et al., MICCAI 2023; Gao et al., 2022.
+    """
+    beta = check_number("beta", beta)
+    background = check_background(background)
+    check_rng(rng)
+    valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
+    check_background_in_range(background, num_classes)
+    objects = MaskObjects(mask, valid, background=background)
+    noisy = mask.copy()
+    for position in rng.permutation(len(objects)).tolist():
+        obj = objects[position]
+        window, grown = _grow(valid, objects, obj, round_half_up(beta * obj.area), rng)
+        noisy[window.slices][grown] = obj.label
+    return noisy
+
+
+def _grow(
+    valid: np.ndarray,
+    objects: MaskObjects,
+    obj: MaskObject,
+    extra: int,
+    rng: np.random.RandomState | np.random.Generator,
+) -> tuple[Window, np.ndarray]:
+    """A window and, in it, the object with ``extra`` more pixels."""
+    if extra == 0:
+        return obj.window, objects.own(obj, obj.window)
+    # A first guess: with room on all sides, no shape grows wider for its area than a disc.
+    radius = math.sqrt(obj.area / math.pi)
+    margin = math.ceil(radius * (math.sqrt(1 + extra / obj.area) - 1)) + 2
+    while True:
+        window = obj.window.grown(margin, valid.shape)
+        whole = window.covers(valid.shape)
+        grown = objects.own(obj, window)
+        outside = np.flatnonzero(valid[window.slices] & ~grown)
+        if whole or len(outside) >= extra:
+            extra = min(extra, len(outside))
+            if extra == 0:
+                return window, grown
+            distance = squared_distance(grown).reshape(-1)[outside]
+            # Pixels beyond the window are at least margin + 1 away: it must not reach that far.
+            if whole or nth_smallest(distance, extra) < (margin + 1) ** 2:
+                grown.reshape(-1)[outside[choose_smallest(distance, extra, rng)]] = True
+                return window, grown
+        margin *= 2
+
+
+class DilateNoise(MaskNoise):
+    """:func:`dilate_noise` with fixed parameters.
+
+    Args:
+        beta: growth, at least 0; of each object's clean area.
+        background: the class that has no objects; None if every class has.
+    """
+
+    def __init__(self, beta: float, background: int | None = 0) -> None:
+        self.beta = check_number("beta", beta)
+        self.background = check_background(background)
+
+    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
+        return dilate_noise(
+            mask,
+            rng,
+            beta=self.beta,
+            num_classes=num_classes,
+            background=self.background,
+            ignore_index=ignore_index,
+        )

@@ -1,0 +1,116 @@
+"""Objects drawn too tight."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._checks import check_background, check_background_in_range, check_mask, check_rate, check_rng
+from .base import MaskNoise
+from .distance import choose_smallest, nth_smallest, squared_distance
+from .fill import labels_around
+from .objects import MaskObject, MaskObjects
+from .rounding import round_half_up
+
+
+def erode_noise(
+    mask: np.ndarray,
+    rng: np.random.RandomState | np.random.Generator,
+    *,
+    beta: float,
+    num_classes: int,
+    background: int | None = 0,
+    ignore_index: int = 255,
+) -> np.ndarray:
+    """Shrink each object by a share of its area.
+
+    An object is an 8-connected region of one class. Its round(beta area) pixels that are nearest to
+    a valid pixel outside it (Euclidean, between pixel centres, straight across ignored pixels)
+    leave it; which of the equally distant ones is drawn at random. They take the label of the
+    nearest valid pixel outside the object, from the clean mask. The image's edge and ignored pixels
+    are no borders to shrink from: an object that covers every valid pixel stays as it is. Objects
+    share no pixels, so the order in which they shrink does not matter.
+
+    Args:
+        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
+        rng: draws the choice among equally distant pixels.
+        beta: loss in [0, 1]; of the object's clean area, halves rounded up to a whole pixel. At 1
+            the object vanishes.
+        num_classes: number of classes, at least 2.
+        background: the class that has no objects; None if every class has.
+        ignore_index: label of the pixels to leave alone.
+
+    Returns:
+        A new array of the mask's shape and dtype.
+
+    Raises:
+        ValueError: a parameter or a label is out of range.
+
+    Source: Gonzalez-Jimenez et al., MICCAI 2023; Gao et al., 2022.
+    """
+    beta = check_rate("beta", beta)
+    background = check_background(background)
+    check_rng(rng)
+    valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
+    check_background_in_range(background, num_classes)
+    objects = MaskObjects(mask, valid, background=background)
+    valid_pixels = int(valid.sum())
+    noisy = mask.copy()
+    for obj in objects:
+        count = round_half_up(beta * obj.area)
+        if count == 0 or obj.area == valid_pixels:
+            continue
+        leaving = _leaving(valid, objects, obj, count, rng)
+        labels = labels_around(mask, valid, objects, obj, leaving)
+        noisy[obj.window.slices][leaving] = labels
+    return noisy
+
+
+def _leaving(
+    valid: np.ndarray,
+    objects: MaskObjects,
+    obj: MaskObject,
+    count: int,
+    rng: np.random.RandomState | np.random.Generator,
+) -> np.ndarray:
+    """Bool of the shape of the object's window, True at the ``count`` pixels that leave."""
+    own = objects.own(obj, obj.window)
+    margin = 1
+    while True:
+        window = obj.window.grown(margin, valid.shape)
+        outside = valid[window.slices] & ~objects.own(obj, window)
+        whole = window.covers(valid.shape)
+        if whole or outside.any():
+            inside = obj.window.inside(window)
+            distance = squared_distance(outside)[inside][own]
+            limit = nth_smallest(distance, count)
+            exit_distance = window.squared_exit_distance(valid.shape)[inside][own]
+            # A pixel's distance is certain if it is below the way out of the window. One that is
+            # not certain must at least be certain to lie beyond the limit.
+            if whole or np.all(exit_distance > np.minimum(distance, limit)):
+                leaving = np.zeros(own.shape, dtype=bool)
+                leaving[own] = choose_smallest(distance, count, rng)
+                return leaving
+        margin *= 2
+
+
+class ErodeNoise(MaskNoise):
+    """:func:`erode_noise` with fixed parameters.
+
+    Args:
+        beta: loss in [0, 1]; of each object's clean area.
+        background: the class that has no objects; None if every class has.
+    """
+
+    def __init__(self, beta: float, background: int | None = 0) -> None:
+        self.beta = check_rate("beta", beta)
+        self.background = check_background(background)
+
+    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
+        return erode_noise(
+            mask,
+            rng,
+            beta=self.beta,
+            num_classes=num_classes,
+            background=self.background,
+            ignore_index=ignore_index,
+        )

@@ -1,0 +1,69 @@
+"""Rectangles of a mask: object models work in a small one, not in the whole image."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Window(NamedTuple):
+    """Rows [top, bottom) and columns [left, right) of an image."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """The index of the window in an (H, W) array."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.bottom - self.top, self.right - self.left
+
+    def grown(self, margin: int, image_shape: tuple[int, int]) -> Window:
+        """The window with ``margin`` more pixels on each side, cut at the image's edges."""
+        height, width = image_shape
+        return Window(
+            max(self.top - margin, 0),
+            min(self.bottom + margin, height),
+            max(self.left - margin, 0),
+            min(self.right + margin, width),
+        )
+
+    def covers(self, image_shape: tuple[int, int]) -> bool:
+        """Whether the window is the whole image."""
+        return self == (0, image_shape[0], 0, image_shape[1])
+
+    def inside(self, outer: Window) -> tuple[slice, slice]:
+        """The index of this window in an array that spans ``outer``, which must contain it."""
+        return (
+            slice(self.top - outer.top, self.bottom - outer.top),
+            slice(self.left - outer.left, self.right - outer.left),
+        )
+
+    def squared_exit_distance(self, image_shape: tuple[int, int]) -> np.ndarray:
+        """Squared distance in pixels from each pixel to the nearest image pixel off the window.
+
+        A search for the nearest of something within the window is known to be right where it found
+        one nearer than this.
+
+        Returns:
+            float64 of the window's shape; infinite where the window is the whole image.
+        """
+        (height, width), (rows, columns) = image_shape, self.shape
+        vertical = np.full(rows, np.inf)
+        horizontal = np.full(columns, np.inf)
+        if self.top > 0:
+            vertical = np.minimum(vertical, np.arange(1, rows + 1))
+        if self.bottom < height:
+            vertical = np.minimum(vertical, np.arange(rows, 0, -1))
+        if self.left > 0:
+            horizontal = np.minimum(horizontal, np.arange(1, columns + 1))
+        if self.right < width:
+            horizontal = np.minimum(horizontal, np.arange(columns, 0, -1))
+        return np.minimum.outer(vertical, horizontal) ** 2

@@ -1,0 +1,16 @@
+"""Comparing runs: plan, launch, collect, report. The first, small form of the study tools."""
+
+from anl_seg.study.collect import RunResult, collect_run
+from anl_seg.study.launch import launch_runs
+from anl_seg.study.plan import Run, plan_runs
+from anl_seg.study.report import comparison_records, comparison_table
+
+__all__ = [
+    "Run",
+    "RunResult",
+    "collect_run",
+    "comparison_records",
+    "comparison_table",
+    "launch_runs",
+    "plan_runs",
+]

@@ -1,0 +1,67 @@
+"""Reading what a run left in its folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from anl_seg.engine.hooks.memorization_hook import FILE_NAME as MEMORIZATION_FILE
+
+
+def _scalars(folder: Path) -> list[dict]:
+    """Lines of every ``scalars.json`` of a work dir, oldest start first; a half line is left out."""
+    lines = []
+    for path in sorted(folder.glob("*/vis_data/scalars.json")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                lines.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue  # being written, or cut off by a kill
+    return lines
+
+
+def last_step(folder: Path) -> int:
+    """The latest iteration that a run has logged; 0 if none."""
+    return max((line.get("step", 0) for line in _scalars(folder)), default=0)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a finished run measured.
+
+    Attributes:
+        validations: step -> metrics of that validation.
+        memorization: last record of ``memorization.json``.
+    """
+
+    validations: dict[int, dict[str, float]]
+    memorization: dict
+
+    def final(self, metric: str) -> float:
+        """Value at the last validation."""
+        return self.validations[max(self.validations)][metric]
+
+    def best(self, metric: str) -> float:
+        """Highest value of all validations."""
+        return max(v[metric] for v in self.validations.values())
+
+
+def collect_run(folder: str | Path, metric: str) -> RunResult:
+    """Read a finished run.
+
+    Args:
+        folder: its work dir.
+        metric: a metric that every validation has, for example ``mDice.fg``.
+
+    Raises:
+        FileNotFoundError: no validation or no memorisation record there.
+    """
+    folder = Path(folder)
+    validations = {line["step"]: line for line in _scalars(folder) if metric in line}
+    if not validations:
+        raise FileNotFoundError(f"no validation with {metric!r} in {folder}.")
+    path = folder / MEMORIZATION_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"no {MEMORIZATION_FILE} in {folder}.")
+    return RunResult(validations, json.loads(path.read_text(encoding="utf-8"))[-1])

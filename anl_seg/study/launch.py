@@ -1,0 +1,107 @@
+"""Running trainings side by side, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from anl_seg.engine._atomic import write_json_atomically
+from anl_seg.study.collect import last_step
+from anl_seg.study.plan import Run
+
+_POLL_SECONDS = 1.0
+_LINE_SECONDS = 15.0
+
+
+def _start(run: Run, train_script: Path, threads: int) -> subprocess.Popen:
+    run.folder.mkdir(parents=True, exist_ok=True)
+    log = open(run.folder / "output.log", "a", encoding="utf-8")  # noqa: SIM115 - the child keeps it
+    env = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    with log:
+        return subprocess.Popen(
+            [sys.executable, str(train_script), *run.command()],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=env,
+        )
+
+
+def launch_runs(
+    runs: Sequence[Run], train_script: str | Path, *, jobs: int = 1, console: Console | None = None
+) -> list[Run]:
+    """Run what is not finished, ``jobs`` at a time, and return the runs that failed.
+
+    A run that was interrupted goes on from its last checkpoint. What each run prints goes to
+    ``output.log`` in its folder; a failed run keeps it and does not stop the others. Progress is a
+    live bar per run on a terminal, and a line now and then elsewhere.
+
+    Args:
+        runs: see :func:`anl_seg.study.plan_runs`.
+        train_script: path of tools/train.py.
+        jobs: trainings at a time; the CPU threads are divided among them.
+        console: where progress goes; None = standard output.
+
+    Raises:
+        ValueError: ``jobs`` below 1, or a folder with a finished run of another configuration.
+    """
+    if jobs < 1:
+        raise ValueError(f"jobs must be 1 or more; got {jobs}.")
+    console = console or Console()
+    waiting = [run for run in runs if not run.is_finished()]
+    if len(waiting) < len(runs):
+        console.print(f"{len(runs) - len(waiting)} of {len(runs)} runs are finished already.")
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    active: dict[Run, subprocess.Popen] = {}
+    failed: list[Run] = []
+    total = len(waiting)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    next_line = time.monotonic() + _LINE_SECONDS
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        tasks = {}
+        try:
+            while waiting or active:
+                while waiting and len(active) < jobs:
+                    run = waiting.pop(0)
+                    name = f"{run.label} | {run.noise} | seed {run.seed}"
+                    active[run] = _start(run, Path(train_script), threads)
+                    tasks[run] = progress.add_task(name, total=run.max_iters)
+                    if not console.is_terminal:
+                        console.print(f"start  {name}")
+                time.sleep(_POLL_SECONDS)
+                for run, process in list(active.items()):
+                    progress.update(tasks[run], completed=last_step(run.folder))
+                    if process.poll() is None:
+                        continue
+                    del active[run]
+                    name = f"{run.label} | {run.noise} | seed {run.seed}"
+                    if process.returncode == 0:
+                        content = {"digest": run.digest, "command": run.command()}
+                        write_json_atomically(run.finished_file, content)
+                        progress.update(tasks[run], completed=run.max_iters)
+                    else:
+                        failed.append(run)
+                    ended = len(failed) + sum(r.finished_file.is_file() for r in tasks)
+                    state = "done " if process.returncode == 0 else "FAILED"
+                    console.print(f"{state}  {name}  ({ended} of {total})")
+                if not console.is_terminal and time.monotonic() > next_line:
+                    at = [f"{r.label} {last_step(r.folder)}/{r.max_iters}" for r in active]
+                    console.print(f"       {', '.join(at)}")
+                    next_line = time.monotonic() + _LINE_SECONDS
+        finally:
+            for process in active.values():
+                process.terminate()
+    for run in failed:
+        console.print(f"see {run.folder / 'output.log'}")
+    return failed

@@ -1,0 +1,115 @@
+"""From configs, noises and seeds to a list of runs, each with a folder of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from anl_seg.config import load_config, parse_spec
+from anl_seg.noise import build_noise
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: a config under one noise with one seed.
+
+    Attributes:
+        config: path of the config.
+        label: what tells this config from the others of the comparison.
+        noise: noise as on the command line, ``Type:key=value,...``.
+        seed: seed of training and of the noise.
+        folder: work dir.
+        max_iters: iterations of the run.
+        digest: of the full configuration; decides whether a finished run still fits.
+    """
+
+    config: str
+    label: str
+    noise: str
+    seed: int
+    folder: Path
+    max_iters: int
+    digest: str
+
+    @property
+    def finished_file(self) -> Path:
+        """Written when the run has ended well; holds the digest."""
+        return self.folder / "finished.json"
+
+    def is_finished(self) -> bool:
+        """Whether this very run has ended well.
+
+        Raises:
+            ValueError: the folder holds a finished run of another configuration.
+        """
+        if not self.finished_file.is_file():
+            return False
+        digest = json.loads(self.finished_file.read_text(encoding="utf-8"))["digest"]
+        if digest != self.digest:
+            raise ValueError(
+                f"{self.folder} holds a finished run of another configuration; "
+                "give another work dir, or remove that folder."
+            )
+        return True
+
+    def command(self) -> list[str]:
+        """Arguments for tools/train.py."""
+        return [
+            self.config,
+            f"--work-dir={self.folder}",
+            f"--noise={self.noise}",
+            f"--noise-seed={self.seed}",
+            "--measure-memorization",
+            "--resume",
+            "--cfg-options",
+            f"randomness.seed={self.seed}",
+        ]
+
+
+def _labels(configs: Sequence[str]) -> list[str]:
+    """The parts of each config's name that not all configs share."""
+    parts = [Path(c).stem.split("_") for c in configs]
+    shared = set(parts[0]).intersection(*parts[1:]) if len(parts) > 1 else set()
+    return ["_".join(p for p in part if p not in shared) or "_".join(part) for part in parts]
+
+
+def plan_runs(
+    configs: Sequence[str], noises: Sequence[str], seeds: Sequence[int], work_dir: str | Path
+) -> list[Run]:
+    """Every config under every noise with every seed; checked before anything is launched.
+
+    Raises:
+        FileNotFoundError: a config that is not there.
+        ValueError: nothing to run, two runs for one folder, or a wrong noise.
+    """
+    if not (configs and noises and seeds):
+        raise ValueError("a comparison needs at least one config, one noise and one seed.")
+    runs = []
+    labels = _labels(configs)
+    for config, label in zip(configs, labels):
+        cfg = load_config(config)
+        for noise in noises:
+            build_noise(parse_spec(noise))
+            slug = re.sub(r"[^A-Za-z0-9.]+", "-", noise).strip("-")
+            for seed in seeds:
+                content = json.dumps([cfg.pretty_text, noise, seed])
+                runs.append(
+                    Run(
+                        config=config,
+                        label=label,
+                        noise=noise,
+                        seed=seed,
+                        folder=Path(work_dir) / slug / label / f"seed{seed}",
+                        max_iters=cfg.train_cfg.max_iters,
+                        digest=hashlib.blake2b(content.encode(), digest_size=16).hexdigest(),
+                    )
+                )
+    folders = [run.folder for run in runs]
+    twice = sorted({str(f) for f in folders if folders.count(f) > 1})
+    if twice:
+        raise ValueError(f"two runs would share a folder: {', '.join(twice)}.")
+    return runs

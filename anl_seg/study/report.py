@@ -1,0 +1,74 @@
+"""Tables of a comparison."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from anl_seg.study.collect import collect_run
+from anl_seg.study.plan import Run
+
+
+def _mean_spread(values: Sequence[float]) -> dict[str, float]:
+    """Mean and sample standard deviation (0 of one value)."""
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    return {"mean": statistics.fmean(values), "std": spread}
+
+
+def comparison_records(runs: Sequence[Run], metric: str) -> list[dict]:
+    """One record per (noise, config), over the seeds.
+
+    Args:
+        runs: finished runs.
+        metric: the metric to rank by, in percent, for example ``mDice.fg``.
+
+    Returns:
+        Dicts with ``noise``, ``label``, ``seeds``, ``folders``, and mean and standard deviation of
+        ``final``, ``best``, ``memorized`` (percent of wrongly labelled training pixels predicted as
+        their wrong label) and of each class's final value (``classes``).
+    """
+    records = []
+    for noise, label in dict.fromkeys((run.noise, run.label) for run in runs):
+        group = [run for run in runs if (run.noise, run.label) == (noise, label)]
+        results = [collect_run(run.folder, metric) for run in group]
+        per_class = metric.removeprefix("m").removesuffix(".fg") + "."
+        names = [
+            k
+            for k in results[0].validations[max(results[0].validations)]
+            if k.startswith(per_class)
+        ]
+        records.append(
+            {
+                "noise": noise,
+                "label": label,
+                "seeds": [run.seed for run in group],
+                "folders": [str(run.folder) for run in group],
+                "final": _mean_spread([r.final(metric) for r in results]),
+                "best": _mean_spread([r.best(metric) for r in results]),
+                "memorized": _mean_spread(
+                    [100.0 * (r.memorization["memorized_share"] or 0.0) for r in results]
+                ),
+                "classes": {
+                    name[len(per_class) :]: _mean_spread([r.final(name) for r in results])
+                    for name in names
+                },
+            }
+        )
+    return records
+
+
+def comparison_table(records: Sequence[dict], metric: str) -> str:
+    """A Markdown table of :func:`comparison_records`, one line per record."""
+    classes = list(records[0]["classes"])
+
+    def cell(value: dict, seeds: list) -> str:
+        spread = f" ± {value['std']:.1f}" if len(seeds) > 1 else ""
+        return f"{value['mean']:.1f}{spread}"
+
+    head = ["noise", "loss", f"final {metric}", f"best {metric}", "memorised %", *classes]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for record in records:
+        values = [record["final"], record["best"], record["memorized"], *record["classes"].values()]
+        cells = [cell(v, record["seeds"]) for v in values]
+        lines.append(f"| {record['noise']} | {record['label']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,353 @@
+"""MemorizationHook in small real runs, against a loop over pixels."""
+
+from __future__ import annotations
+
+import copy
+import faulthandler
+import json
+import os
+import random
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.model import BaseModel
+from mmengine.registry import DATASETS
+from mmengine.runner import Runner
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from torch import nn
+from torch.utils.data import Dataset
+
+from anl_seg.engine.checkpoint_compat import allow_mmengine_checkpoints
+from anl_seg.engine.hooks import MemorizationHook
+
+SHARES = ("memorized_share", "corrected_share", "other_share", "right_correct_share")
+
+
+def masks(index: int) -> tuple:
+    """The image, noisy and clean mask (1, 6, 7) of one sample, with some pixels ignored."""
+    rng = np.random.RandomState(index)
+    clean = rng.randint(0, 3, (1, 6, 7))
+    noisy = np.where(rng.rand(1, 6, 7) < 0.4, rng.randint(0, 3, (1, 6, 7)), clean)
+    clean[rng.rand(1, 6, 7) < 0.1] = noisy[rng.rand(1, 6, 7) < 0.1] = 255
+    return rng.randint(0, 3, (1, 6, 7)), noisy, clean
+
+
+@DATASETS.register_module(name="MemorizationHookNoisyImages", force=True)
+class NoisyImages(Dataset):
+    """Seven ready-made samples (seven: not a multiple of batch size or ranks)."""
+
+    metainfo = {"classes": ("a", "b", "c")}
+
+    def __init__(self, clean: bool = True, agree: bool = False, crop: int = 7) -> None:
+        self.clean, self.agree, self.crop = clean, agree, crop
+
+    def __len__(self) -> int:
+        return 7
+
+    def __getitem__(self, index: int) -> dict:
+        image, noisy, clean = (torch.from_numpy(mask) for mask in masks(index))
+        sample = SegDataSample()
+        sample.gt_sem_seg = PixelData(data=(clean if self.agree else noisy)[..., : self.crop])
+        if self.clean:
+            sample.gt_sem_seg_clean = PixelData(data=clean[..., : self.crop])
+        return {"inputs": image, "data_samples": sample}
+
+
+class Shift(BaseModel):
+    """Predicts (image + iterations trained) mod 3 in eval mode, nonsense in train mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.register_buffer("trained", torch.zeros((), dtype=torch.int64))
+        self.frozen = nn.BatchNorm2d(1).eval()
+        self.noise = []
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        self.frozen.eval()
+        return self
+
+    def forward(self, inputs, data_samples, mode="tensor"):
+        if mode == "loss":
+            assert self.training
+            assert not self.frozen.training
+            self.trained += 1
+            self.noise.append(torch.rand(1).item() + random.random() + np.random.rand())
+            return {"loss": self.weight.sum()}
+        assert not torch.is_grad_enabled()
+        for image, sample in zip(inputs, data_samples):
+            data = (image + self.trained) % 3 if not self.training else torch.full_like(image, -1)
+            sample.pred_sem_seg = PixelData(data=data)
+        return data_samples
+
+
+def expected_record(step: int) -> dict:
+    counts = dict.fromkeys(
+        ("wrong", "memorized", "corrected", "other", "right", "right_correct"), 0
+    )
+    for index in range(7):
+        image, noisy, clean = masks(index)
+        for i, n, c in zip(image.ravel(), noisy.ravel(), clean.ravel()):
+            p = (i + step) % 3
+            if n == 255 or c == 255:
+                continue
+            if n == c:
+                counts["right"] += 1
+                counts["right_correct"] += int(p == c)
+                continue
+            counts["wrong"] += 1
+            counts["memorized" if p == n else "corrected" if p == c else "other"] += 1
+    shares = {
+        f"{key}_share": counts[key] / counts["wrong"] for key in ("memorized", "corrected", "other")
+    }
+    shares["right_correct_share"] = counts["right_correct"] / counts["right"]
+    return {"step": step, **counts, **shares}
+
+
+def loader(**dataset) -> dict:
+    return {
+        "batch_size": 2,
+        "num_workers": 0,
+        "dataset": {"type": "MemorizationHookNoisyImages", **dataset},
+        "sampler": {"type": "DefaultSampler", "shuffle": False},
+    }
+
+
+def make_runner(work_dir, iters: int, hooks: list, by_epoch: bool = False, **extra) -> Runner:
+    train_cfg = {"by_epoch": False, "max_iters": iters, "val_interval": 1}
+    if by_epoch:
+        train_cfg = {"by_epoch": True, "max_epochs": iters, "val_interval": 1}
+    return Runner(
+        model=Shift(),
+        work_dir=str(work_dir),
+        train_dataloader={**loader(), "sampler": {"type": "DefaultSampler", "shuffle": True}},
+        val_dataloader=loader(),
+        train_cfg=train_cfg,
+        val_cfg={},
+        val_evaluator={"type": "mmseg.IoUMetric"},
+        optim_wrapper={"type": "OptimWrapper", "optimizer": {"type": "SGD", "lr": 0.1}},
+        visualizer={"type": "Visualizer", "vis_backends": [{"type": "LocalVisBackend"}]},
+        default_hooks={
+            "logger": {"type": "LoggerHook", "log_metric_by_epoch": False},
+            "checkpoint": {"type": "CheckpointHook", "interval": 1, "by_epoch": by_epoch},
+        },
+        log_processor={"by_epoch": by_epoch},
+        custom_hooks=hooks,
+        experiment_name=f"{Path(work_dir).parent.name}_{Path(work_dir).name}_{iters}",
+        log_level="INFO",
+        randomness={"seed": 1},
+        **extra,
+    )
+
+
+def hook(**config) -> dict:
+    config.setdefault("dataloader", loader())
+    return {"type": "anl_seg.MemorizationHook", **config}
+
+
+def read_records(work_dir) -> list:
+    return json.loads((Path(work_dir) / "memorization.json").read_text())
+
+
+def assert_records(work_dir, steps: list) -> None:
+    records = read_records(work_dir)
+    assert [record["step"] for record in records] == steps
+    for record in records:
+        assert record.pop("epoch") >= 0
+        assert record == expected_record(record["step"])
+
+
+def test_after_training_only(tmp_path, capsys):
+    make_runner(tmp_path, 2, [hook()]).train()
+    assert_records(tmp_path, [2])
+    (scalars,) = tmp_path.glob("*/vis_data/scalars.json")
+    lines = [json.loads(line) for line in scalars.read_text().splitlines()]
+    (line,) = (line for line in lines if "memorized_share" in line)
+    expected = expected_record(2)
+    assert line == {"step": 2, **{key: expected[key] for key in SHARES}}
+    assert min(expected.values()) > 0
+    told = f"Memorization at iteration 2: {expected['wrong']} wrongly and {expected['right']} "
+    (log,) = tmp_path.glob("*/*.log")
+    assert told in log.read_text()
+    assert f"memorized {100 * expected['memorized_share']:.2f} %" in log.read_text()
+    assert os.listdir(tmp_path).count("memorization.json") == 1
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_every_second_validation_and_the_end(tmp_path):
+    make_runner(tmp_path, 5, [hook(interval=2)]).train()
+    assert_records(tmp_path, [2, 4, 5])
+
+
+def test_no_second_measurement_of_the_last_validation(tmp_path, monkeypatch):
+    measured = []
+    original = MemorizationHook._measure
+
+    def counting(self, runner):
+        measured.append(runner.iter)
+        return original(self, runner)
+
+    monkeypatch.setattr(MemorizationHook, "_measure", counting)
+    make_runner(tmp_path, 2, [hook(interval=1)]).train()
+    assert measured == [1, 2]
+
+
+def test_by_epoch(tmp_path):
+    make_runner(tmp_path, 3, [hook(interval=2)], by_epoch=True).train()
+    assert_records(tmp_path, [8, 12])
+    assert [record["epoch"] for record in read_records(tmp_path)] == [2, 3]
+
+
+def test_resume_continues_the_list(tmp_path):
+    allow_mmengine_checkpoints()
+    make_runner(tmp_path, 5, [hook(interval=2)]).train()
+    middle = str(tmp_path / "iter_3.pth")
+    make_runner(tmp_path, 7, [hook(interval=2)], load_from=middle, resume=True).train()
+    # 5 belonged to the training after iteration 3 that has been redone.
+    assert_records(tmp_path, [2, 4, 6, 7])
+
+
+def test_fresh_run_in_an_old_work_dir_starts_anew(tmp_path):
+    make_runner(tmp_path, 3, [hook(interval=1)]).train()
+    make_runner(tmp_path, 1, [hook(interval=1)]).train()
+    assert_records(tmp_path, [1])
+
+
+def test_training_is_the_same_with_and_without(tmp_path):
+    with_hook = make_runner(tmp_path / "with", 4, [hook(interval=1)])
+    with_hook.train()
+    without = make_runner(tmp_path / "without", 4, [])
+    without.train()
+    assert len(without.model.noise) == 4
+    assert with_hook.model.noise == without.model.noise
+
+
+def test_modes_are_put_back(tmp_path):
+    runner = make_runner(tmp_path, 1, [hook()])
+    runner.train()
+    assert runner.model.training
+    assert not runner.model.frozen.training
+
+
+def test_standalone_validation_measures_nothing(tmp_path):
+    runner = make_runner(tmp_path, 1, [hook(interval=1)])
+    runner.val()
+    assert not (tmp_path / "memorization.json").exists()
+
+
+def test_shares_of_no_wrong_pixel_are_null(tmp_path):
+    make_runner(tmp_path, 1, [hook(dataloader=loader(agree=True))]).train()
+    (record,) = read_records(tmp_path)
+    assert record["wrong"] == 0
+    assert record["right"] > 0
+    assert [record[key] for key in SHARES[:3]] == [None] * 3
+    assert record["right_correct_share"] == record["right_correct"] / record["right"]
+    (scalars,) = tmp_path.glob("*/vis_data/scalars.json")
+    (line,) = (line for line in scalars.read_text().splitlines() if "correct_share" in line)
+    assert json.loads(line) == {"step": 1, "right_correct_share": record["right_correct_share"]}
+
+
+def test_missing_clean_mask_stops_before_training(tmp_path):
+    runner = make_runner(tmp_path, 1, [hook(dataloader=loader(clean=False))])
+    with pytest.raises(ValueError, match="keep_clean=True"):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_masks_of_another_size_than_the_prediction(tmp_path):
+    runner = make_runner(tmp_path, 1, [hook(dataloader=loader(crop=5))])
+    with pytest.raises(ValueError, match=r"\(1, 6, 7\), \(1, 6, 5\).*resize before"):
+        runner.train()
+
+
+@pytest.mark.parametrize("interval", [0, -1, 1.0, True, "2"])
+def test_bad_interval(interval):
+    with pytest.raises(ValueError, match=f"interval.*{interval!r}"):
+        MemorizationHook(loader(), interval=interval)
+
+
+def test_bad_dataloaders():
+    with pytest.raises(ValueError, match="dataset"):
+        MemorizationHook({"batch_size": 2})
+    with pytest.raises(ValueError, match="dataloader config"):
+        MemorizationHook(None)
+    with pytest.raises(ValueError, match="InfiniteSampler"):
+        MemorizationHook({**loader(), "sampler": {"type": "InfiniteSampler"}})
+    with pytest.raises(ValueError, match="drop_last"):
+        MemorizationHook({**loader(), "drop_last": True})
+
+
+def test_config_is_left_alone_and_may_lack_a_sampler(tmp_path):
+    config = loader()
+    del config["sampler"]
+    kept = copy.deepcopy(config)
+    make_runner(tmp_path, 1, [hook(dataloader=config)]).train()
+    assert config == kept
+    assert_records(tmp_path, [1])
+
+
+def run_one_rank(rank: int, folder: str) -> None:
+    torch.distributed.init_process_group(
+        "gloo",
+        init_method=f"file://{folder}/rendezvous",
+        rank=rank,
+        world_size=2,
+        timeout=timedelta(seconds=40),  # where the other rank has failed
+    )
+    os.environ.update(LOCAL_RANK=str(rank))
+
+    class FakeRunner:
+        """As much of a runner as the hook uses; mmengine's own would need a launcher."""
+
+        seed, iter, epoch, work_dir = 0, 1, 0, folder
+        model = Shift()
+        logger = visualizer = None
+
+    class Sink:
+        """Takes lines and scalars."""
+
+        def info(self, text: str) -> None:
+            pass
+
+        def add_scalars(self, scalars: dict, step: int) -> None:
+            pass
+
+    FakeRunner.logger = FakeRunner.visualizer = Sink()
+    FakeRunner.model.trained += 1
+    measuring = MemorizationHook(loader())
+    try:
+        measuring.before_train(FakeRunner)
+        (Path(folder) / f"share_{rank}").write_text(str(len(measuring._loader.sampler)))
+        measuring.after_train(FakeRunner)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def test_two_ranks_count_every_sample_once(tmp_path):
+    # This file as a script: how pytest names the module must not matter.
+    command = [sys.executable, __file__]
+    ranks = [
+        subprocess.Popen([*command, str(rank), str(tmp_path)], stderr=subprocess.PIPE, text=True)
+        for rank in (0, 1)
+    ]
+    try:
+        errors = [rank.communicate(timeout=90)[1] for rank in ranks]
+    finally:
+        for rank in ranks:
+            rank.kill()
+    assert [rank.returncode for rank in ranks] == [0, 0], "\n".join(errors)
+    assert [(tmp_path / f"share_{rank}").read_text() for rank in (0, 1)] == ["4", "3"]
+    assert_records(tmp_path, [1])
+
+
+if __name__ == "__main__":
+    faulthandler.dump_traceback_later(80, exit=True)
+    torch.set_num_threads(1)
+    run_one_rank(int(sys.argv[1]), sys.argv[2])

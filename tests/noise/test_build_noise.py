@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import anl_seg.noise
+from anl_seg.noise import NOISES, AlphaBetaNoise, MaskNoise, SymmetricNoise, build_noise
+
+EXAMPLES = {
+    "SymmetricNoise": {"rate": 0.4},
+    "PairNoise": {"rate": 0.2},
+    "TransitionMatrixNoise": {"matrix": [[0.9, 0.1], [0.25, 0.75]]},
+    "DilateNoise": {"beta": 0.3, "background": None},
+    "ErodeNoise": {"beta": 0.3, "background": 1},
+    "AffineNoise": {"beta": 0.3, "max_angle": 10.0, "background": 0},
+    "AlphaBetaNoise": {"alpha": 0.3, "beta": 0.5, "max_angle": 30.0, "background": 0},
+}
+
+
+def test_every_model_has_an_example():
+    assert set(EXAMPLES) == set(NOISES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_config_builds_an_equal_model(name):
+    cfg = dict(type=name, **EXAMPLES[name])
+    noise = build_noise(cfg)
+    assert type(noise) is NOISES[name]
+    assert noise.config() == cfg
+    again = build_noise(json.loads(json.dumps(noise.config())))
+    assert again == noise
+    assert hash(again) == hash(noise)
+    assert again.digest() == noise.digest()
+    assert eval(repr(noise), dict(NOISES)) == noise
+    assert build_noise(noise) is noise
+    assert build_noise(dict(cfg, type=f"anl_seg.{name}")) == noise
+    assert build_noise(dict(cfg, type=NOISES[name])) == noise
+    assert cfg["type"] == name
+
+
+def test_defaults_are_part_of_the_config():
+    cfg = build_noise({"type": "AlphaBetaNoise", "alpha": 0.3, "beta": 0.5}).config()
+    assert cfg == {
+        "type": "AlphaBetaNoise",
+        "alpha": 0.3,
+        "beta": 0.5,
+        "max_angle": 30.0,
+        "background": 0,
+    }
+
+
+def test_equal_numbers_give_equal_digests():
+    assert SymmetricNoise(1) == SymmetricNoise(1.0)
+    assert SymmetricNoise(1).digest() == SymmetricNoise(1.0).digest()
+    assert SymmetricNoise(-0.0).digest() == SymmetricNoise(0).digest()
+
+
+def test_digests_differ_by_type_and_parameters():
+    noises = [build_noise(dict(type=name, **EXAMPLES[name])) for name in EXAMPLES]
+    noises += [SymmetricNoise(0.2), SymmetricNoise(0.1)]
+    assert len({noise.digest() for noise in noises}) == len(noises)
+    assert len(set(noises)) == len(noises)
+    assert noises[0] != "SymmetricNoise"
+
+
+def test_errors():
+    with pytest.raises(ValueError, match=r"unknown noise 'SymetricNoise'.*mean SymmetricNoise"):
+        build_noise({"type": "SymetricNoise", "rate": 0.4})
+    with pytest.raises(ValueError, match=r"unknown noise 'mmseg\.SymmetricNoise'"):
+        build_noise({"type": "mmseg.SymmetricNoise", "rate": 0.4})
+    with pytest.raises(ValueError, match="unknown noise 3"):
+        build_noise({"type": 3})
+    with pytest.raises(ValueError, match=r"needs a 'type', got \{'rate': 0\.4\}"):
+        build_noise({"rate": 0.4})
+    with pytest.raises(TypeError, match="does not know 'ratio'; its parameters are: rate"):
+        build_noise({"type": "SymmetricNoise", "rate": 0.4, "ratio": 0.4})
+    with pytest.raises(TypeError, match=r"AlphaBetaNoise needs 'alpha', 'beta'; .*max_angle"):
+        build_noise({"type": "AlphaBetaNoise"})
+    with pytest.raises(TypeError, match="must be a dict with a 'type' or a MaskNoise, got 'Sym"):
+        build_noise("SymmetricNoise")
+    with pytest.raises(ValueError, match=r"rate must lie in \[0, 1\], got 4.0"):
+        build_noise({"type": "SymmetricNoise", "rate": 4})
+
+
+def test_seeding_parameters_default_to_all():
+    assert SymmetricNoise(0.3).seeding_parameters() == {"rate": 0.3}
+    assert "alpha" not in AlphaBetaNoise(0.3, 0.5).seeding_parameters()
+
+
+def test_the_base_class_says_what_is_missing(make_rng):
+    class Unfinished(MaskNoise):
+        def __init__(self):
+            pass
+
+    with pytest.raises(NotImplementedError, match="Unfinished does not implement __call__"):
+        Unfinished()(None, make_rng(), num_classes=2)
+
+
+def test_every_public_name_exists():
+    assert all(hasattr(anl_seg.noise, name) for name in anl_seg.noise.__all__)
+    assert set(NOISES) <= set(anl_seg.noise.__all__)
+
+
+def test_import_needs_no_torch_and_no_mmseg():
+    code = (
+        "import sys, anl_seg.noise\n"
+        "print([m for m in ('mmseg', 'mmengine', 'mmcv', 'torch') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"

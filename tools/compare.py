@@ -1,0 +1,53 @@
+"""Train several configs under the same noises and seeds, and print a table.
+
+Example, the study of docs/results.md:
+    python tools/compare.py configs/jsrt/*.py --noise SymmetricNoise:rate=0.6 \
+        AlphaBetaNoise:alpha=0.7,beta=0.7 --seeds 0 1 --jobs 2 --metric mDice.fg
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from anl_seg.engine._atomic import write_json_atomically
+from anl_seg.study import comparison_records, comparison_table, launch_runs, plan_runs
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("configs", nargs="+", help="config files, one per experiment")
+    parser.add_argument("--noise", nargs="+", required=True, metavar="SPEC", help="noises")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="seeds (default 0)")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time (default 1)")
+    parser.add_argument("--metric", default="mIoU", help="metric to report (default mIoU)")
+    parser.add_argument("--work-dir", default="work_dirs/compare", help="folder of the runs")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    try:
+        runs = plan_runs(args.configs, args.noise, args.seeds, args.work_dir)
+        failed = launch_runs(runs, Path(__file__).with_name("train.py"), jobs=args.jobs)
+    except (FileNotFoundError, KeyError, TypeError, ValueError) as error:
+        sys.exit(f"compare.py: {error.args[0]}")
+    finished = [run for run in runs if run not in failed]
+    if finished:
+        records = comparison_records(finished, args.metric)
+        table = comparison_table(records, args.metric)
+        work_dir = Path(args.work_dir)
+        write_json_atomically(
+            work_dir / "comparison.json", {"metric": args.metric, "records": records}
+        )
+        (work_dir / "comparison.md").write_text(table + "\n", encoding="utf-8")
+        print(f"\n{table}\n\nwritten to {work_dir / 'comparison.md'} and comparison.json")
+    if failed:
+        sys.exit(f"compare.py: {len(failed)} of {len(runs)} runs failed; the table lacks them.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Train a segmentor from an mmseg config, as mmseg's own tools/train.py does, with label noise and
+a robust loss on any config by a flag each."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from anl_seg.config import (
+    enable_amp,
+    inject_noise,
+    load_config,
+    measure_memorization,
+    noisy_evaluation,
+    parse_spec,
+    record_noise,
+    replace_losses,
+)
+from anl_seg.engine import allow_mmengine_checkpoints, write_environment
+
+WRONG_INPUT = (FileNotFoundError, KeyError, TypeError, ValueError)
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Train a segmentor under label noise.",
+        epilog="Example: python tools/train.py mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-512x1024.py "
+        "--noise SymmetricNoise:rate=0.4 --loss ANLCELoss:alpha=5,beta=5",
+    )
+    parser.add_argument(
+        "config", help="config file, or mmseg::family/config.py of the installed mmseg"
+    )
+    parser.add_argument("--work-dir", help="folder for logs and checkpoints")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        metavar="CHECKPOINT",
+        help="go on from the latest checkpoint of the work dir (no value, or auto), or from this one",
+    )
+    parser.add_argument("--amp", action="store_true", help="train in automatic mixed precision")
+    parser.add_argument(
+        "--loss",
+        metavar="SPEC",
+        help="replace the losses of all heads, e.g. ANLCELoss:alpha=5,beta=5",
+    )
+    parser.add_argument(
+        "--noise", metavar="SPEC", help="corrupt the training masks, e.g. SymmetricNoise:rate=0.4"
+    )
+    parser.add_argument("--noise-seed", type=int, default=0, help="seed of --noise (default 0)")
+    parser.add_argument(
+        "--keep-clean", action="store_true", help="with --noise: carry the clean masks along"
+    )
+    parser.add_argument(
+        "--measure-memorization",
+        action="store_true",
+        help="after training, measure how much of the noise was memorised (implies --keep-clean)",
+    )
+    parser.add_argument(
+        "--allow-noisy-eval",
+        action="store_true",
+        help="accept a config whose validation or test masks are corrupted",
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        help="override settings of the config: key=value, lists as key=a,b or key='[a,b]'",
+    )
+    parser.add_argument(
+        "--launcher",
+        choices=["none", "pytorch", "slurm", "mpi"],
+        default="none",
+        help="job launcher",
+    )
+    # torch.distributed.launch passes --local-rank, older ones --local_rank.
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    return args
+
+
+def build_config(args: argparse.Namespace) -> Config:
+    """The config that the arguments ask for, complete, before anything is built."""
+    cfg = load_config(args.config)
+    cfg.launcher = args.launcher
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    if args.loss:
+        replace_losses(cfg, parse_spec(args.loss))
+    if args.noise:
+        keep_clean = args.keep_clean or args.measure_memorization
+        inject_noise(cfg, parse_spec(args.noise), seed=args.noise_seed, keep_clean=keep_clean)
+    elif args.keep_clean:
+        raise ValueError("--keep-clean goes with --noise.")
+    if args.measure_memorization:
+        measure_memorization(cfg)
+    noisy = noisy_evaluation(cfg)
+    if noisy and not args.allow_noisy_eval:
+        raise ValueError(
+            f"the masks of {' and '.join(noisy)} are corrupted, so the scores would be against wrong "
+            "labels. Give --allow-noisy-eval if that is meant."
+        )
+    record_noise(cfg)
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get("work_dir") is None:
+        cfg.work_dir = str(Path("work_dirs") / Path(args.config).stem)
+    if args.amp:
+        enable_amp(cfg)
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == "auto" else args.resume
+    return cfg
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    allow_mmengine_checkpoints()
+    try:
+        cfg = build_config(args)
+    except WRONG_INPUT as error:
+        sys.exit(f"train.py: {error.args[0] if error.args else error}")
+    runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+    write_environment(runner.work_dir)
+    runner.train()
+
+
+if __name__ == "__main__":
+    main()
