@@ -94,11 +94,11 @@ class _Kind(NamedTuple):
 
 
 _KINDS = (
-    _Kind("block", (1, 2, 2), (190, 290), (600, 850), _block, _stripes, (70, 0, -40)),
-    _Kind("disc", (1, 1, 2), (130, 200), (1000, 1000), _disc, _dome, (-40, -30, 70)),
-    _Kind("triangle", (1, 1, 2), (145, 225), (1000, 1000), _triangle, _checks, (-50, 50, -50)),
-    _Kind("ring", (0, 1, 1, 2), (100, 150), (480, 600), _ring, None, (60, -50, 60)),
-    _Kind("cross", (0, 1, 1, 1), (90, 130), (270, 340), _cross, None, (-60, 60, 60)),
+    _Kind("block", (1, 2, 2), (190, 290), (600, 850), _block, _stripes, (60, 0, -40)),
+    _Kind("disc", (1, 1, 2), (130, 200), (1000, 1000), _disc, _dome, (-40, -25, 60)),
+    _Kind("triangle", (1, 1, 2), (145, 225), (1000, 1000), _triangle, _checks, (-45, 45, -45)),
+    _Kind("ring", (0, 1, 2, 2), (100, 150), (480, 600), _ring, None, (50, -45, 50)),
+    _Kind("cross", (0, 1, 1, 2), (90, 130), (270, 340), _cross, None, (-55, 50, 50)),
 )
 
 CLASSES = ("background", *(kind.name for kind in _KINDS))
@@ -222,7 +222,7 @@ def _direction(draws: _Draws) -> tuple[int, int]:
 
 def _paint(draws: _Draws, base: np.ndarray, tint: tuple[int, int, int]) -> np.ndarray:
     """A colour that differs from the background's roughly by a tint; float32 (3,)."""
-    shift = np.array(tint) + draws.integer(-30, 30) + draws.integers(-20, 20, 3)
+    shift = np.array(tint) + draws.integer(-30, 30) + draws.integers(-26, 26, 3)
     return base + shift.astype(np.float32)
 
 
@@ -277,5 +277,5 @@ def _photograph(draws: _Draws, image: np.ndarray) -> np.ndarray:
     # The sum of two uniform bytes: triangular, standard deviation 104 before it is scaled.
     grain = draws.bytes((2, *image.shape))
     grain = grain[0].astype(np.float32) + grain[1] - 255
-    image = image + grain * (draws.integer(3, 9) / 104)
+    image = image + grain * (draws.integer(4, 12) / 104)
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)

@@ -184,9 +184,9 @@ def _search(mover: _Mover, angle: float, target: float) -> _Pose:
         # Turning alone is too much: between no turn (XOR 0) and this one.
         resolution = math.degrees(_SHIFT_RESOLUTION / mover.diagonal)
         return _bisect(mover.pose, mover.still(), 0.0, angle, target, tolerance, resolution)
-    # Widen the shift until the XOR is large enough or no pixel overlaps any more. The first guess is
-    # exact for a square that moves along one of its sides. The steps are small because the XOR falls
-    # again where the object leaves the image: a large one could step over all shifts that do.
+    # Widen the shift until the XOR is large enough or no pixel overlaps any more. The first guess
+    # is exact for a square that moves along one of its sides. The steps are small because the XOR
+    # falls again where the object leaves the image: a large one could step over all that suffice.
     low, high, best = 0.0, max(1.0, target / math.sqrt(area) / 2), turned
     while True:
         probe = mover.pose(angle, high)

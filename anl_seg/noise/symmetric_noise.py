@@ -41,7 +41,7 @@ def symmetric_noise(
     draw = rng.random(mask.shape)
     flip = valid & (draw < rate)
     # Below the rate the draw is uniform on [0, rate): divided by it, it also chooses the class.
-    # The minimum catches a product that rounds up to num_classes - 1, which would be the true class.
+    # The minimum catches a product that rounds up to num_classes - 1: that is the true class.
     step = np.minimum((draw[flip] / rate * (num_classes - 1)).astype(np.int64), num_classes - 2)
     noisy = mask.copy()
     noisy[flip] = (mask[flip].astype(np.int64) + 1 + step) % num_classes

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmseg.utils import register_all_modules
 
 
-@pytest.fixture()
+@pytest.fixture
 def mmseg_scope():
     """What a config with default_scope='mmseg' sees."""
     register_all_modules(init_default_scope=False)
@@ -34,7 +34,7 @@ def build_loader(request, mmseg_scope):
     return build
 
 
-@pytest.fixture()
+@pytest.fixture
 def write_image():
     """Write an array as an image file, making its folders."""
 

@@ -21,7 +21,7 @@ def lesion() -> np.ndarray:
     return mask
 
 
-@pytest.fixture()
+@pytest.fixture
 def root(tmp_path, monkeypatch, write_image):
     """A tiny copy of the challenge's layout, with its superpixels and metadata."""
     monkeypatch.delenv("ISIC2017_ROOT", raising=False)
@@ -92,17 +92,17 @@ def test_training_pipeline_in_a_data_loader(root, build_loader):
 
 
 def test_wrong_arguments(root):
-    with pytest.raises(ValueError, match="'validation'.*test, train, val"):
+    with pytest.raises(ValueError, match=r"'validation'.*test, train, val"):
         ISIC2017Dataset(split="validation", data_root=root)
-    with pytest.raises(ValueError, match="reduce_zero_label=True"):
+    with pytest.raises(ValueError, match=r"reduce_zero_label=True"):
         ISIC2017Dataset(data_root=root, reduce_zero_label=True)
 
 
 def test_root_missing_or_without_the_layout(root, monkeypatch, tmp_path):
-    with pytest.raises(FileNotFoundError, match="data_root=.*ISIC2017_ROOT"):
+    with pytest.raises(FileNotFoundError, match=r"data_root=.*ISIC2017_ROOT"):
         ISIC2017Dataset()
     monkeypatch.setenv("ISIC2017_ROOT", str(tmp_path / "nowhere"))
-    with pytest.raises(FileNotFoundError, match="ISIC-2017_Training_Data.*nowhere.*ISIC2017_ROOT"):
+    with pytest.raises(FileNotFoundError, match=r"ISIC-2017_Training_Data.*nowhere.*ISIC2017_ROOT"):
         ISIC2017Dataset()
 
 
@@ -156,7 +156,7 @@ def test_many_wrong_values_are_cut_short(tmp_path, write_image):
 
 def test_sixteen_bits(tmp_path, write_image):
     path = write_image(tmp_path / "m.png", lesion().astype(np.uint16) * 257)
-    with pytest.raises(ValueError, match="65535"):
+    with pytest.raises(ValueError, match=r"65535"):
         read_binary_mask(path)
 
 
@@ -167,7 +167,7 @@ def test_wrong_channels(tmp_path, write_image):
     with pytest.raises(ValueError, match=r"colour\.png.*one channel.*3 channels"):
         read_binary_mask(path)
     path = write_image(tmp_path / "alpha.png", np.repeat(lesion()[..., None], 4, axis=2))
-    with pytest.raises(ValueError, match="4 channels"):
+    with pytest.raises(ValueError, match=r"4 channels"):
         read_binary_mask(path)
 
 

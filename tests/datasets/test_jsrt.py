@@ -29,7 +29,7 @@ def rectangle(top: int, bottom: int) -> np.ndarray:
     return mask
 
 
-@pytest.fixture()
+@pytest.fixture
 def root(tmp_path, monkeypatch, write_image):
     """A tiny copy of the layout; lung overlaps heart, heart overlaps clavicle."""
     monkeypatch.delenv("JSRT_ROOT", raising=False)
@@ -103,32 +103,32 @@ def test_mask_may_be_loaded_after_resizing(root):
 
 
 def test_wrong_arguments(root):
-    with pytest.raises(ValueError, match="'test'.*train, val"):
+    with pytest.raises(ValueError, match=r"'test'.*train, val"):
         JSRTDataset(split="test", data_root=root)
-    with pytest.raises(ValueError, match="reduce_zero_label=True"):
+    with pytest.raises(ValueError, match=r"reduce_zero_label=True"):
         JSRTDataset(data_root=root, reduce_zero_label=True)
-    with pytest.raises(ValueError, match="data_prefix.*_delete_"):
+    with pytest.raises(ValueError, match=r"data_prefix.*_delete_"):
         JSRTDataset(data_root=root, data_prefix={"img_path": "img"})
 
 
 def test_root_not_given(monkeypatch):
     monkeypatch.delenv("JSRT_ROOT", raising=False)
-    with pytest.raises(FileNotFoundError, match="data_root=.*JSRT_ROOT.*None.*not set"):
+    with pytest.raises(FileNotFoundError, match=r"data_root=.*JSRT_ROOT.*None.*not set"):
         JSRTDataset()
     assert JSRTDataset(lazy_init=True).metainfo["classes"][1] == "lung"
     monkeypatch.setenv("JSRT_ROOT", "")
-    with pytest.raises(FileNotFoundError, match="JSRT_ROOT is ''"):
+    with pytest.raises(FileNotFoundError, match=r"JSRT_ROOT is ''"):
         JSRTDataset()
 
 
 def test_root_lacks_the_layout(root, tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match="nowhere.*from data_root.*JSRT_ROOT"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere.*from data_root.*JSRT_ROOT"):
         JSRTDataset(data_root=tmp_path / "nowhere")
     monkeypatch.setenv("JSRT_ROOT", str(tmp_path / "images"))
-    with pytest.raises(FileNotFoundError, match="images/train.*from JSRT_ROOT"):
+    with pytest.raises(FileNotFoundError, match=r"images/train.*from JSRT_ROOT"):
         JSRTDataset()
     (root / "heart/val").rename(root / "heart/validation")
-    with pytest.raises(FileNotFoundError, match="no folder heart/val in"):
+    with pytest.raises(FileNotFoundError, match=r"no folder heart/val in"):
         JSRTDataset(split="val", data_root=root)
 
 
@@ -165,7 +165,7 @@ def test_image_of_another_size(root, write_image):
     with pytest.raises(ValueError, match=r"12 x 10.*JPCLN000.*12 x 11"):
         data[0]
     sample = data.get_data_info(0)
-    with pytest.raises(ValueError, match="12 x 11"):
+    with pytest.raises(ValueError, match=r"12 x 11"):
         LoadJSRTAnnotations()({**sample, "img_shape": (12, 11)})
 
 
@@ -178,10 +178,10 @@ def test_values_other_than_0_and_255(root, write_image):
 
 
 def test_loader_refuses_foreign_samples(root):
-    with pytest.raises(KeyError, match="mask_paths.*JSRTDataset"):
+    with pytest.raises(KeyError, match=r"mask_paths.*JSRTDataset"):
         LoadJSRTAnnotations()({"seg_map_path": "x.png"})
     sample = JSRTDataset(data_root=root).get_data_info(0)
-    with pytest.raises(ValueError, match="jsrt/train/JPCLN000.*reduce_zero_label"):
+    with pytest.raises(ValueError, match=r"jsrt/train/JPCLN000.*reduce_zero_label"):
         LoadJSRTAnnotations()({**sample, "reduce_zero_label": True})
 
 
@@ -217,6 +217,9 @@ def test_real_data_in_a_data_loader(build_loader):
         {"type": "anl_seg.JSRTDataset", "split": "val", "indices": 4, "pipeline": TRAIN}
     )
     labels = {
-        int(v) for batch in loader for s in batch["data_samples"] for v in s.gt_sem_seg.data.unique()
+        int(v)
+        for batch in loader
+        for s in batch["data_samples"]
+        for v in s.gt_sem_seg.data.unique()
     }
     assert labels == {0, 1, 2, 3}

@@ -6,6 +6,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -26,7 +27,10 @@ NEEDED = NEW_TORCH and not hasattr(mmengine_checkpoint, "_safe_torch_load")
 class Points(Dataset):
     """Sixteen fixed pairs of three inputs and one target."""
 
-    metainfo = {"classes": ("a", "b"), "palette": np.arange(6, dtype=np.uint8).reshape(2, 3)}
+    metainfo: ClassVar = {
+        "classes": ("a", "b"),
+        "palette": np.arange(6, dtype=np.uint8).reshape(2, 3),
+    }
 
     def __len__(self) -> int:
         return 16

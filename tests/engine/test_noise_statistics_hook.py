@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
+from mmseg.datasets import MultiImageMixDataset
 
 from anl_seg.engine.hooks import NoiseStatisticsHook
 from anl_seg.registry import HOOKS
@@ -56,24 +57,19 @@ class Later:
         raise AssertionError("the hook must stop at the corruption")
 
 
-class Images(torch.utils.data.Dataset):
+class Images(BaseDataset):
     """``count`` samples through a list of transforms."""
 
     def __init__(self, count: int, *transforms) -> None:
-        self.count = count
-        self.pipeline = SimpleNamespace(transforms=list(transforms))
-        self.metainfo = {}
-        self.asked = []
+        self.count, self.asked = count, []
+        super().__init__(pipeline=list(transforms))
 
-    def __len__(self) -> int:
-        return self.count
+    def load_data_list(self) -> list:
+        return [{"index": index} for index in range(self.count)]
 
-    def full_init(self) -> None:
-        pass
-
-    def get_data_info(self, index: int) -> dict:
-        self.asked.append(index)
-        return {"index": index}
+    def get_data_info(self, idx: int) -> dict:
+        self.asked.append(idx)
+        return super().get_data_info(idx)
 
 
 class Runner:
@@ -132,22 +128,17 @@ def test_default_is_two_hundred(tmp_path):
 
 def test_wrapped_datasets(tmp_path):
     first, second = Images(4, Load(), Corrupt(1)), Images(3, Load(), Corrupt(2))
-    mixed = SimpleNamespace(dataset=second)  # as MultiImageMixDataset and ClassBalancedDataset
-    joint = ConcatDataset([first, Images(2, Load()), RepeatDataset(mixed_dataset(mixed), 5)])
-    records = run_hook(tmp_path, RepeatDataset(joint, 2))
+    balanced = SimpleNamespace(dataset=RepeatDataset(second, 5))  # as ClassBalancedDataset
+    mixed = MultiImageMixDataset(ConcatDataset([first, Images(2, Load())]), pipeline=[])
+    first.asked.clear()
+    second.asked.clear()
+    records = run_hook(tmp_path, SimpleNamespace(datasets=[mixed, balanced]))
     assert [(r["index"], r["seed"], r["samples_counted"]) for r in records] == [
         (0, 1, 4),
         (2, 2, 3),
     ]
     assert first.asked == [0, 1, 2, 3]
     assert second.asked == [0, 1, 2]
-
-
-def mixed_dataset(wrapper: SimpleNamespace) -> Images:
-    """A dataset of which only ``dataset`` matters."""
-    outer = Images(3)
-    outer.dataset = wrapper.dataset
-    return outer
 
 
 def test_filtered_samples_are_not_counted(tmp_path):

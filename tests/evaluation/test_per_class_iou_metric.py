@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -139,7 +140,7 @@ def test_bad_background(background):
 
 
 def test_background_and_names_are_checked_against_the_dataset():
-    with pytest.raises(ValueError, match="background=5 .* has 5"):
+    with pytest.raises(ValueError, match=r"background=5 .* has 5"):
         evaluate(random_images(), background=5)
     clash = ("a", "b/c", "b-c", "d", "e")
     with pytest.raises(ValueError, match="b-c"):
@@ -149,7 +150,7 @@ def test_background_and_names_are_checked_against_the_dataset():
 class Images(Dataset):
     """random_images() as mmseg samples."""
 
-    metainfo = {"classes": CLASSES}
+    metainfo: ClassVar = {"classes": CLASSES}
 
     def __len__(self) -> int:
         return 4

@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.engine._random_state import random_state_kept
-from anl_seg.noise.statistics import NoiseStatistics, noise_statistics
+from anl_seg.noise import NoiseStatistics, noise_statistics
 from anl_seg.registry import HOOKS
 
 FILE_NAME = "noise_statistics.json"
@@ -51,8 +51,8 @@ class NoiseStatisticsHook(Hook):
     ``noise_statistics.json`` in the work dir holds ``{"datasets": [...]}`` with, for each noisy
     dataset, ``index`` (among all training datasets), ``noise`` (its config), ``seed``,
     ``num_classes``, ``ignore_index``, ``samples_counted``, ``samples_total`` and ``statistics``
-    (:class:`anl_seg.noise.statistics.NoiseStatistics` as a dict). Without a noisy dataset nothing is written. The
-    random state of the run is left as found.
+    (:class:`anl_seg.noise.NoiseStatistics` as a dict). Without a noisy dataset nothing
+    is written. The random state of the run is left as found.
 
     Args:
         max_samples (int, optional): At most so many samples of each dataset. None: all of them;
