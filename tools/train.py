@@ -8,7 +8,9 @@ import os
 import sys
 from pathlib import Path
 
+import torch
 from mmengine.config import Config, DictAction
+from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -128,6 +130,9 @@ def main(argv: list[str] | None = None) -> None:
     except WRONG_INPUT as error:
         sys.exit(f"train.py: {error.args[0] if error.args else error}")
     runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+    if not torch.cuda.is_available():
+        # SyncBN, which mmseg's configs use, runs on an accelerator only.
+        runner.model = revert_sync_batchnorm(runner.model)
     write_environment(runner.work_dir)
     runner.train()
 

@@ -57,7 +57,7 @@ def entropy_regularization(
 
         mass = all_reduce(mass)
     total = mass.sum()
-    any_valid = total > 0
+    any_valid = total != 0  # a NaN counts as valid, and passes
     mean = (mass / torch.where(any_valid, total, 1.0)).clamp(min=min_prob, max=1.0 - min_prob)
     if class_prior is None:
         log_prior = -torch.log(mean.new_tensor(float(px.num_classes)))

@@ -2,6 +2,7 @@
 
 from anl_seg.study.collect import RunResult, collect_run
 from anl_seg.study.launch import launch_runs
+from anl_seg.study.picture import draw_predictions
 from anl_seg.study.plan import Run, plan_runs
 from anl_seg.study.report import comparison_records, comparison_table
 
@@ -11,6 +12,7 @@ __all__ = [
     "collect_run",
     "comparison_records",
     "comparison_table",
+    "draw_predictions",
     "launch_runs",
     "plan_runs",
 ]

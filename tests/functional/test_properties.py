@@ -14,7 +14,7 @@ from tests.references import direct_losses
 C = 5
 
 
-@pytest.fixture()
+@pytest.fixture
 def batch():
     generator = torch.Generator().manual_seed(0)
     logits = 3 * torch.randn(2, C, 6, 7, generator=generator, dtype=torch.float64)
@@ -174,10 +174,10 @@ def test_bad_shapes_and_types_are_named(loss_function, batch):
         loss_function(logits, labels[..., 0])
     with pytest.raises(ValueError, match=r"logits must have shape \(N, C, \*\).*got \(3,\)"):
         loss_function(torch.zeros(3), torch.zeros(3, dtype=torch.long))
-    with pytest.raises(TypeError, match="labels must be integers; got torch.float64"):
+    with pytest.raises(TypeError, match=r"labels must be integers; got torch.float64"):
         loss_function(logits, labels.double())
     with pytest.raises(
-        TypeError, match="logits must be of a floating-point dtype; got torch.int64"
+        TypeError, match=r"logits must be of a floating-point dtype; got torch.int64"
     ):
         loss_function(logits.long(), labels)
 

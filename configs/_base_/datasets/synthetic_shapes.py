@@ -3,7 +3,6 @@
 num_classes = 6
 train_pipeline = [
     dict(type='anl_seg.LoadSyntheticShapes'),
-    dict(type='RandomFlip', prob=0.5),
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
@@ -16,7 +15,7 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
-        type='anl_seg.SyntheticShapesDataset', length=160, split='train', pipeline=train_pipeline
+        type='anl_seg.SyntheticShapesDataset', length=96, split='train', pipeline=train_pipeline
     ),
 )
 val_dataloader = dict(

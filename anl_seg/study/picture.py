@@ -1,0 +1,80 @@
+"""A picture of what runs predict on training images with wrong masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
+from mmseg.registry import DATASETS, MODELS
+
+from anl_seg.engine import allow_mmengine_checkpoints
+from anl_seg.study.plan import Run
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+
+def _measured_samples(cfg: Config, indices: Sequence[int]) -> tuple[list[dict], np.ndarray]:
+    """Packed training samples, noisy and clean mask in them, as MemorizationHook measures them."""
+    hook = next(h for h in cfg.custom_hooks if h["type"] == "anl_seg.MemorizationHook")
+    dataset = DATASETS.build(hook["dataloader"]["dataset"])
+    return [dataset[i] for i in indices], np.array(dataset.metainfo["palette"], dtype=np.uint8)
+
+
+@torch.no_grad()
+def _predict(cfg: Config, checkpoint: Path, samples: Sequence[dict]) -> list[np.ndarray]:
+    model = MODELS.build(cfg.model)
+    load_checkpoint(model, str(checkpoint), map_location="cpu", logger="silent")
+    model.eval()
+    predictions = []
+    for sample in samples:
+        batch = {"inputs": [sample["inputs"]], "data_samples": [sample["data_samples"].clone()]}
+        predictions.append(model.test_step(batch)[0].pred_sem_seg.data[0].numpy())
+    return predictions
+
+
+def _checkpoint(run: Run) -> Path:
+    return Path((run.folder / "last_checkpoint").read_text(encoding="utf-8").strip())
+
+
+def draw_predictions(runs: Sequence[Run], path: str | Path, *, samples: int = 3) -> Path:
+    """Draw image, clean mask, noisy mask and each run's prediction, a row per training image.
+
+    Args:
+        runs: finished runs over the same data set and noise.
+        path: PNG file to write; its folder must exist.
+        samples: number of rows.
+
+    Returns:
+        ``path``.
+    """
+    allow_mmengine_checkpoints()
+    configs = [Config.fromfile(next(run.folder.glob("*/vis_data/config.py"))) for run in runs]
+    init_default_scope("mmseg")
+    packed, palette = _measured_samples(configs[0], range(samples))
+    columns = {
+        "image": [p["inputs"].numpy().transpose(1, 2, 0)[..., ::-1] for p in packed],
+        "clean mask": [palette[p["data_samples"].gt_sem_seg_clean.data[0].numpy()] for p in packed],
+        "noisy mask": [palette[p["data_samples"].gt_sem_seg.data[0].numpy()] for p in packed],
+    }
+    for run, cfg in zip(runs, configs):
+        predictions = _predict(cfg, _checkpoint(run), packed)
+        columns[run.label] = [palette[p] for p in predictions]
+    figure, axes = plt.subplots(
+        samples, len(columns), figsize=(2 * len(columns), 2 * samples + 0.3), squeeze=False
+    )
+    for column, (title, pictures) in enumerate(columns.items()):
+        axes[0, column].set_title(title, fontsize=10)
+        for row, picture in enumerate(pictures):
+            axes[row, column].imshow(picture, interpolation="nearest")
+            axes[row, column].set_axis_off()
+    figure.tight_layout(pad=0.4)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+    return Path(path)

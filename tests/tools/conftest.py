@@ -1,0 +1,40 @@
+"""The tools as modules, and a tiny data set in ADE20K's layout."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+TOOLS = Path(__file__).parents[2] / "tools"
+
+
+def load_tool(name):
+    spec = importlib.util.spec_from_file_location(f"anl_seg_tool_{name}", TOOLS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def train():
+    return load_tool("train")
+
+
+@pytest.fixture
+def tiny_ade(tmp_path):
+    """Four images of 64 x 64 with masks of labels 0 (= unlabelled) to 150."""
+    root = tmp_path / "ade"
+    rng = np.random.RandomState(0)
+    for split in ("training", "validation"):
+        for kind in ("images", "annotations"):
+            (root / kind / split).mkdir(parents=True)
+        for i in range(4):
+            image = rng.randint(0, 256, (64, 64, 3)).astype(np.uint8)
+            mask = rng.randint(0, 151, (4, 4)).astype(np.uint8).repeat(16, 0).repeat(16, 1)
+            cv2.imwrite(str(root / "images" / split / f"{i}.jpg"), image)
+            cv2.imwrite(str(root / "annotations" / split / f"{i}.png"), mask)
+    return root
