@@ -1,9 +1,9 @@
 # A U-Net of 16 channels and three halvings: 0.47 M parameters, made for 64 x 64 on a CPU.
-norm_cfg = dict(type='BN', requires_grad=True)
+norm_cfg = dict(type="BN", requires_grad=True)
 model = dict(
-    type='EncoderDecoder',
+    type="EncoderDecoder",
     data_preprocessor=dict(
-        type='SegDataPreProcessor',
+        type="SegDataPreProcessor",
         mean=[127.5, 127.5, 127.5],
         std=[64.0, 64.0, 64.0],
         bgr_to_rgb=True,
@@ -13,7 +13,7 @@ model = dict(
         test_cfg=dict(size_divisor=8),
     ),
     backbone=dict(
-        type='UNet',
+        type="UNet",
         in_channels=3,
         base_channels=16,
         num_stages=4,
@@ -24,11 +24,11 @@ model = dict(
         enc_dilations=(1, 1, 1, 1),
         dec_dilations=(1, 1, 1),
         norm_cfg=norm_cfg,
-        act_cfg=dict(type='ReLU'),
-        upsample_cfg=dict(type='InterpConv'),
+        act_cfg=dict(type="ReLU"),
+        upsample_cfg=dict(type="InterpConv"),
     ),
     decode_head=dict(
-        type='FCNHead',
+        type="FCNHead",
         in_channels=16,
         in_index=3,
         channels=16,
@@ -40,8 +40,8 @@ model = dict(
         align_corners=False,
         # mmseg starts the classifier at a spread of 0.01; with 16 channels rare classes then stay lost.
         init_cfg=None,
-        loss_decode=dict(type='anl_seg.CELoss'),
+        loss_decode=dict(type="anl_seg.CELoss"),
     ),
     train_cfg=dict(),
-    test_cfg=dict(mode='whole'),
+    test_cfg=dict(mode="whole"),
 )
