@@ -1,0 +1,11 @@
+_base_ = "./deeplabv3plus_r50-d8_80k_ce_symmetric0.4_cityscapes-512x1024.py"
+model = dict(
+    decode_head=dict(
+        loss_decode=dict(_delete_=True, type="anl_seg.ANLCELoss", alpha=5.0, beta=5.0)
+    ),
+    auxiliary_head=dict(
+        loss_decode=dict(
+            _delete_=True, type="anl_seg.ANLCELoss", alpha=5.0, beta=5.0, loss_weight=0.4
+        )
+    ),
+)
