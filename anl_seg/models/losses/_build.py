@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
 
@@ -20,11 +22,11 @@ def build_part(cfg: dict | PixelLoss, role: str) -> PixelLoss:
     if isinstance(cfg, PixelLoss):
         part = cfg
     else:
-        if "type" not in cfg:
+        if not isinstance(cfg, Mapping) or "type" not in cfg:
             raise ValueError(f"{role} must be a loss config with a 'type'; got {cfg}.")
         cfg = dict(cfg)
         if isinstance(cfg["type"], str):
-            cfg["type"] = MODELS.get(cfg["type"].rpartition("anl_seg.")[2])
+            cfg["type"] = MODELS.get(cfg["type"].removeprefix("anl_seg."))
         part = MODELS.build(cfg)
     if not isinstance(part, PixelLoss):
         raise ValueError(f"{role} must be a per-pixel loss of anl_seg; got {type(part).__name__}.")
