@@ -28,7 +28,9 @@ def comparison_records(runs: Sequence[Run], metric: str) -> list[dict]:
         their wrong label) and of each class's final value (``classes``).
     """
     records = []
-    for noise, label in dict.fromkeys((run.noise, run.label) for run in runs):
+    noises = list(dict.fromkeys(run.noise for run in runs))
+    pairs = dict.fromkeys((run.noise, run.label) for run in runs)
+    for noise, label in sorted(pairs, key=lambda pair: noises.index(pair[0])):
         group = [run for run in runs if (run.noise, run.label) == (noise, label)]
         results = [collect_run(run.folder, metric) for run in group]
         per_class = metric.removeprefix("m").removesuffix(".fg") + "."
