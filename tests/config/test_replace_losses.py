@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from mmengine.config import Config
 
-from anl_seg.config import enable_amp, load_config, replace_losses
+from anl_seg.config import load_config, replace_losses
 
 LOSS = dict(type="ANLCELoss", alpha=5, beta=2)
 CE = dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=1.0)
@@ -104,22 +104,3 @@ def test_a_wrong_loss_changes_nothing(loss, error, text):
     with pytest.raises(error, match=text):
         replace_losses(cfg, loss)
     assert cfg.pretty_text == before
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ("OptimWrapper", "AmpOptimWrapper"),
-        ("anl_seg.L1OptimWrapper", "anl_seg.L1AmpOptimWrapper"),
-        ("AmpOptimWrapper", "AmpOptimWrapper"),
-    ],
-)
-def test_enable_amp(before, after):
-    cfg = enable_amp(Config(dict(optim_wrapper=dict(type=before, l1_weight=1e-5))))
-    assert cfg.optim_wrapper.type == after
-    assert ("loss_scale" in cfg.optim_wrapper) == (before != after)
-
-
-def test_enable_amp_refuses_an_unknown_wrapper():
-    with pytest.raises(ValueError, match="no mixed precision for MyWrapper"):
-        enable_amp(Config(dict(optim_wrapper=dict(type="MyWrapper"))))

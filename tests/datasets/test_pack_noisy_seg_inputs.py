@@ -7,8 +7,9 @@ import random
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
-from mmseg.registry import TRANSFORMS
+from mmseg.registry import MODELS, TRANSFORMS
 
 GEOMETRY = {
     "resize": [dict(type="Resize", scale=(50, 30))],
@@ -70,6 +71,21 @@ def test_clean_undergoes_the_same_geometry(geometry):
     assert both["gt_seg_map"].shape == alone.shape
     assert (both["gt_seg_map"] != alone).mean() > 0.2
     assert ((both["gt_seg_map"] == 255) == (alone == 255)).all()
+    unchanged = apply(steps, apply([corrupt(0.0)], loaded()))
+    assert np.array_equal(unchanged["gt_seg_map"], unchanged["gt_seg_map_clean"])
+
+
+def test_pad_equals_mmcvs_on_image_and_mask():
+    options = dict(size=(80, 96), pad_val=dict(img=3, seg=9))
+    ours = apply([corrupt(0.5), dict(type="anl_seg.Pad", **options)], loaded())
+    theirs = apply([corrupt(0.5), dict(type="Pad", **options)], loaded())
+    for key in ("img", "gt_seg_map"):
+        assert ours[key].shape[:2] == (80, 96)
+        assert np.array_equal(ours[key], theirs[key])
+    clean = ours["gt_seg_map_clean"]
+    assert np.array_equal(clean[:64, :64], loaded()["gt_seg_map"])
+    assert (clean[64:] == 9).all()
+    assert (clean[:, 64:] == 9).all()
 
 
 def test_packs_both_masks():
@@ -79,6 +95,23 @@ def test_packs_both_masks():
     assert (clean.dtype, tuple(clean.shape)) == (torch.int64, (1, 64, 64))
     assert torch.equal(clean[0], torch.from_numpy(loaded()["gt_seg_map"]).long())
     assert 0.45 < (packed.gt_sem_seg.data != clean).double().mean() < 0.55
+
+
+def test_batches_reach_the_model_with_both_masks():
+    steps = [corrupt(0.5), dict(type="anl_seg.PackNoisySegInputs")]
+    sizes = [(64, 40), (48, 64)]  # (W, H)
+    samples = [apply([dict(type="Resize", scale=s), *steps], loaded()) for s in sizes]
+    cleans = [sample["data_samples"].gt_sem_seg_clean.data.clone() for sample in samples]
+    preprocessor = MODELS.build(dict(type="anl_seg.NoisySegDataPreProcessor", size=(64, 72)))
+    batch = preprocessor(pseudo_collate(samples), training=True)
+    assert tuple(batch["inputs"].shape) == (2, 3, 64, 72)
+    for sample, clean in zip(batch["data_samples"], cleans):
+        padded, noisy = sample.gt_sem_seg_clean.data, sample.gt_sem_seg.data
+        _, height, width = clean.shape
+        assert padded.shape == noisy.shape == (1, 64, 72)
+        assert torch.equal(padded[:, :height, :width], clean)
+        assert torch.equal(padded == 255, noisy == 255)
+        assert (padded == 255).sum() == 64 * 72 - height * width
 
 
 def test_missing_clean_mask_is_named():

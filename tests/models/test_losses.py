@@ -93,22 +93,33 @@ def test_reductions_equal_the_function(name, batch):
     torch.testing.assert_close(loss(*batch, avg_factor=7), 0.5 * pixels.sum() / 7)
     again = build(name, **params_of(name), reduction="sum")
     torch.testing.assert_close(again(*batch), pixels.sum())
+    torch.testing.assert_close(again(*batch, reduction_override="mean"), pixels.sum() / valid)
+    none = build(name, **params_of(name), reduction="none")
+    torch.testing.assert_close(none(*batch, avg_factor=7), pixels)
 
 
 def test_weights_enter_numerator_and_denominator(name, batch):
     logits, labels = batch
+    generator = torch.Generator().manual_seed(1)
     class_weight = torch.tensor([0.5, 1.0, 2.0, 4.0], dtype=torch.float64)
-    weight = torch.rand(labels.shape, dtype=torch.float64)
+    weight = torch.rand(labels.shape, dtype=torch.float64, generator=generator)
     weight[0, 0, 0] = math.nan  # at an ignored pixel: it must not spread
     loss = build(name, **params_of(name), class_weight=class_weight.tolist())
     valid = labels != 255
     w = (class_weight[labels.clamp(max=C - 1)] * weight)[valid]
     pixels = per_pixel(name, *batch)[valid]
     torch.testing.assert_close(loss(logits, labels, weight), (w * pixels).sum() / w.sum())
-    mask = torch.rand(labels.shape) < 0.5
+    mask = torch.rand(labels.shape, generator=generator) < 0.5
     w = class_weight[labels[valid & mask]]
     expected = (w * per_pixel(name, *batch)[valid & mask]).sum() / w.sum()
-    torch.testing.assert_close(loss(logits, labels, mask), expected)  # OHEM's weights
+    torch.testing.assert_close(loss(logits, labels, mask), expected)
+    torch.testing.assert_close(loss(logits, labels, mask.float()), expected)  # OHEM's weights
+    unweighted = build(name, **params_of(name))
+    expected = per_pixel(name, *batch)[valid & mask].mean()
+    torch.testing.assert_close(unweighted(logits, labels, mask), expected)
+    for reduction in ("none", "mean", "sum"):  # OHEM may keep no pixel
+        value = loss(logits, labels, torch.zeros_like(mask), reduction_override=reduction)
+        assert (value == 0).all()
 
 
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
@@ -152,6 +163,8 @@ def test_points_and_binary_heads(name, batch):
     two = torch.cat([torch.zeros_like(logits[:, :1]), logits[:, :1]], 1)
     expected = build(name, **params, class_weight=[1.0, 3.0])(two, binary)
     torch.testing.assert_close(loss(logits[:, :1], binary), expected)
+    without = build(name, **params, use_sigmoid=False, class_weight=[1.0, 3.0])
+    torch.testing.assert_close(without(logits[:, :1], binary), expected)
     with pytest.raises(ValueError, match=r"use_sigmoid=True needs .* the logits have 4"):
         loss(logits, labels)
 
@@ -224,6 +237,16 @@ def test_wrong_common_parameters_are_named(name, params, text):
             dict(active=torch.nn.Identity()),
             "active must be",
         ),
+        (
+            "ActiveNegativeLoss",
+            dict(active=dict(type="mmseg.CrossEntropyLoss")),
+            "active must be a per-pixel loss of anl_seg; got CrossEntropyLoss",
+        ),
+        (
+            "ActiveNegativeLoss",
+            dict(negative=dict(type="NNCELoss", reduction="sum")),
+            "negative: reduction and class_weight belong to the combined loss",
+        ),
     ],
 )
 def test_wrong_own_parameters_are_named(name, params, text):
@@ -236,6 +259,8 @@ def test_unknown_names_suggest_close_ones():
         build("ANLLoss")
     with pytest.raises(KeyError, match=r"Did you mean .*NCELoss"):
         build("ActivePassiveLoss", active=dict(type="NCLoss"))
+    with pytest.raises(KeyError, match=r"Did you mean .*NNCELoss"):
+        build("ActiveNegativeLoss", negative=dict(type="anl_seg.NNCLoss"))
 
 
 def test_lengths_that_do_not_fit_are_named(batch):
@@ -273,6 +298,8 @@ def test_parts_and_presets_agree(batch):
         beta=1.0,
     )
     torch.testing.assert_close(preset(*batch), whole(*batch))
+    defaults = build("ActiveNegativeLoss")(*batch)
+    torch.testing.assert_close(defaults, build("ANLCELoss", alpha=5, beta=5)(*batch))
     apl = build("ActivePassiveLoss", active=dict(type="NFLLoss"), passive=dict(type="MAELoss"))
     expected = F.normalized_focal_loss(*batch) + F.mean_absolute_error(*batch)
     torch.testing.assert_close(apl(*batch, reduction_override="none"), expected)

@@ -33,5 +33,11 @@ def test_clean_is_padded_as_noisy_is(options):
 def test_samples_without_clean_masks_and_test_batches_pass():
     data = NoisySegDataPreProcessor(size=(12, 16))(batch([(10, 16)], clean=False), True)
     assert "gt_sem_seg_clean" not in data["data_samples"][0]
+    data = NoisySegDataPreProcessor()({"inputs": batch([(10, 16)])["inputs"]}, False)
+    assert data["data_samples"] is None
+    # mmseg pads the images of a test batch, not its masks: predictions are cut back to their size.
     data = NoisySegDataPreProcessor(test_cfg=dict(size_divisor=8))(batch([(10, 12)]), False)
-    assert data["data_samples"][0].gt_sem_seg_clean.shape == (10, 12)
+    assert tuple(data["inputs"].shape) == (1, 3, 16, 16)
+    sample = data["data_samples"][0]
+    assert sample.gt_sem_seg_clean.shape == (10, 12)
+    assert torch.equal(sample.gt_sem_seg_clean.data, sample.gt_sem_seg.data)

@@ -8,6 +8,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from anl_seg.noise import MaskNoise, build_noise, sample_key, sample_rng
+from anl_seg.noise._checks import check_integer
 from anl_seg.registry import TRANSFORMS
 
 
@@ -31,14 +32,14 @@ class CorruptMask(BaseTransform):
         noise: noise config, for example ``dict(type='SymmetricNoise', rate=0.4)``, or a
             :class:`anl_seg.noise.MaskNoise`.
         num_classes: C; labels must lie in [0, C) or be ``ignore_index``.
-        seed: seed of the noise, independent of the runner's seed.
+        seed: seed of the noise, an integer of 0 or more; independent of the runner's seed.
         keep_clean: keep the clean map beside the noisy one.
         ignore_index: label of pixels that do not count.
         key_parts: how many last parts of ``seg_map_path`` make the sample key.
 
     Raises:
-        ValueError: labels out of range or a map of another size than the image (file and values
-            named), or a pipeline that corrupts twice.
+        ValueError: a map that is not (H, W) integers, labels out of range or a map of another size
+            than the image (file and values named), or a pipeline that corrupts twice.
         KeyError: a required key is missing.
     """
 
@@ -54,16 +55,12 @@ class CorruptMask(BaseTransform):
         ignore_index: int = 255,
         key_parts: int = 2,
     ) -> None:
-        if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 2:
-            raise ValueError(f"num_classes must be an integer of 2 or more; got {num_classes!r}.")
-        if isinstance(seed, bool) or not isinstance(seed, int):
-            raise ValueError(f"seed must be an integer; got {seed!r}.")
         self.noise = build_noise(noise)
-        self.num_classes = num_classes
-        self.seed = seed
+        self.num_classes = check_integer("num_classes", num_classes, low=2)
+        self.seed = check_integer("seed", seed, low=0)
         self.keep_clean = keep_clean
         self.ignore_index = ignore_index
-        self.key_parts = key_parts
+        self.key_parts = check_integer("key_parts", key_parts, low=1)
         self._digest = self.noise.digest()
 
     def _key(self, results: dict) -> str:
@@ -78,10 +75,15 @@ class CorruptMask(BaseTransform):
 
     def _check(self, mask: np.ndarray, results: dict) -> None:
         where = results.get("seg_map_path") or results.get("sample_key")
-        image = results.get("img")
-        if image is not None and image.shape[:2] != mask.shape[:2]:
+        if mask.ndim != 2 or not np.issubdtype(mask.dtype, np.integer):
             raise ValueError(
-                f"mask of size {mask.shape[:2]} (H, W) for an image of size {image.shape[:2]}: {where}"
+                f"a label map must be integers of shape (H, W); got {mask.dtype} of shape "
+                f"{mask.shape} (a colour picture?): {where}"
+            )
+        image = results.get("img")
+        if image is not None and image.shape[:2] != mask.shape:
+            raise ValueError(
+                f"mask of size {mask.shape} (H, W) for an image of size {image.shape[:2]}: {where}"
             )
         values = (
             np.flatnonzero(np.bincount(mask.ravel()))
