@@ -20,7 +20,7 @@ def enable_amp(cfg: Config) -> Config:
     Raises:
         ValueError: a wrapper without a known twin.
     """
-    name = type_name(cfg.optim_wrapper)
+    name = type_name(cfg.optim_wrapper) or "OptimWrapper"  # mmengine's default
     if name in ("AmpOptimWrapper", "L1AmpOptimWrapper"):
         return cfg
     if name not in _AMP_OF:

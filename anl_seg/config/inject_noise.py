@@ -68,8 +68,9 @@ def inject_noise(
         ``cfg``.
 
     Raises:
-        ValueError: unknown or wrong noise, no annotation loader in the training pipeline, a pipeline
-            that is corrupted already, or an unknown number of classes.
+        ValueError: unknown or wrong noise, no annotation loader in the training pipeline (in that of
+            any data set, where there are several), a pipeline that is corrupted already, or an unknown
+            number of classes.
     """
     noise = build_noise(noise).config()
     if not cfg.get("train_dataloader"):
@@ -81,7 +82,9 @@ def inject_noise(
     corrupt = {
         "type": "anl_seg.CorruptMask",
         "noise": noise,
-        "num_classes": num_classes or _from_heads(cfg, "num_classes", None),
+        "num_classes": (
+            _from_heads(cfg, "num_classes", None) if num_classes is None else num_classes
+        ),
         "seed": seed,
         "ignore_index": (
             _from_heads(cfg, "ignore_index", 255) if ignore_index is None else ignore_index
@@ -89,7 +92,7 @@ def inject_noise(
         "keep_clean": keep_clean,
     }
     loader = copy.deepcopy(cfg.train_dataloader)
-    found = 0
+    found, bare = 0, []
     for owner in pipelines(loader["dataset"]):
         pipeline = []
         for transform in owner["pipeline"]:
@@ -99,11 +102,18 @@ def inject_noise(
             if loads_seg_map(transform):
                 pipeline.append(copy.deepcopy(corrupt))
                 found += 1
+        if not (any(map(loads_seg_map, pipeline)) or "dataset" in owner or "datasets" in owner):
+            bare.append(type_name(owner))
         owner["pipeline"] = pipeline
     if not found:
         raise ValueError(
             "no transform of the training pipeline loads annotations (LoadAnnotations or a loader of "
             "anl_seg), so there is no place for CorruptMask."
+        )
+    if bare:
+        raise ValueError(
+            f"no transform loads annotations in the pipeline of {', '.join(bare)}, which would stay clean "
+            "beside the corrupted data sets."
         )
     if keep_clean:
         _keep_clean_in_preprocessor(cfg)

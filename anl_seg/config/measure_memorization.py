@@ -15,8 +15,8 @@ _RANDOM = ("Random", "PhotoMetricDistortion")
 def measure_memorization(cfg: Config, *, interval: int | None = None) -> Config:
     """Add ``anl_seg.MemorizationHook`` over the config's own noisy training set.
 
-    The hook's data loader is the training one without random augmentation and shuffling, scored at
-    the size that the network works at. The config is changed in place.
+    The hook's data loader is the training one without random augmentation and shuffling, one image at
+    a time, scored at the size that the network works at. The config is changed in place.
 
     Args:
         cfg: a config whose training pipeline corrupts with ``keep_clean=True``.
@@ -42,6 +42,8 @@ def measure_memorization(cfg: Config, *, interval: int | None = None) -> Config:
             "keep_clean=True first (inject_noise(cfg, noise, keep_clean=True))."
         )
     loader["sampler"] = {"type": "DefaultSampler", "shuffle": False}
+    # Without the random crop images differ in size, and mmseg stacks only equal ones when it predicts.
+    loader["batch_size"] = 1
     loader.pop("batch_sampler", None)
     loader.pop("drop_last", None)
     add_hook(cfg, {"type": "anl_seg.MemorizationHook", "dataloader": loader, "interval": interval})

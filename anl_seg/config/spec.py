@@ -17,6 +17,8 @@ def _split(text: str) -> list[str]:
             depth += 1
         elif char in ")]}":
             depth -= 1
+            if depth < 0:
+                break
         elif char == "," and depth == 0:
             parts.append(text[start:i])
             start = i + 1

@@ -5,8 +5,8 @@ _base_ = [
     __import__("anl_seg").mmseg_config("_base_/schedules/schedule_80k.py"),
 ]
 model = dict(
-    data_preprocessor=dict(size=(512, 512)),
-    test_cfg=dict(crop_size=256, stride=170),
+    data_preprocessor=dict(size=(512, 512), test_cfg=dict(size_divisor=16)),
+    test_cfg=dict(crop_size=(512, 512), stride=(341, 341)),
     decode_head=dict(num_classes=7, loss_decode=dict(_delete_=True, type="anl_seg.CELoss")),
     auxiliary_head=dict(
         num_classes=7, loss_decode=dict(_delete_=True, type="anl_seg.CELoss", loss_weight=0.4)

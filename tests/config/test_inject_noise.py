@@ -12,6 +12,7 @@ from anl_seg.config import (
     noisy_evaluation,
     record_noise,
 )
+from anl_seg.datasets.transforms import CorruptMask
 
 NOISE = dict(type="SymmetricNoise", rate=0.4)
 PLAIN = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations"), dict(type="PackSegInputs")]
@@ -94,6 +95,10 @@ def test_classes_and_ignored_label_come_from_the_head_or_the_call():
     assert (step.num_classes, step.ignore_index) == (7, 254)
     with pytest.raises(ValueError, match="the config's heads name no num_classes"):
         inject_noise(config(leaf(), num_classes=None), NOISE)
+    # A wrong number is not replaced by the head's in silence; CorruptMask refuses it as it is built.
+    step = inject_noise(config(leaf()), NOISE, num_classes=0).train_dataloader.dataset.pipeline[2]
+    with pytest.raises(ValueError, match="num_classes"):
+        CorruptMask(**{k: v for k, v in step.items() if k != "type"})
 
 
 @pytest.mark.parametrize(
@@ -102,6 +107,11 @@ def test_classes_and_ignored_label_come_from_the_head_or_the_call():
         (leaf(), dict(type="SymetricNoise", rate=0.1), "Did you mean SymmetricNoise"),
         (leaf(), dict(type="SymmetricNoise", rate=2), "rate.*2"),
         (leaf(PLAIN[::2]), NOISE, "no transform of the training pipeline loads annotations"),
+        (
+            dict(type="ConcatDataset", datasets=[leaf(), leaf(PLAIN[::2])]),
+            NOISE,
+            "no transform loads annotations in the pipeline of ADE20KDataset, which would stay clean",
+        ),
     ],
 )
 def test_refuses_and_changes_nothing(dataset, noise, text):
@@ -155,8 +165,13 @@ def test_measure_memorization_leaves_out_what_is_random():
         PLAIN[2],
     ]
     cfg = inject_noise(config(leaf(steps)), NOISE, keep_clean=True)
+    cfg.train_dataloader.update(batch_size=4, drop_last=True)
     measure_memorization(cfg, interval=2)
     hook = cfg.custom_hooks[0]
+    # Images of several sizes cannot be stacked, and each is counted.
+    assert hook.dataloader.batch_size == 1
+    assert "drop_last" not in hook.dataloader
+    assert cfg.train_dataloader.batch_size == 4
     assert hook.interval == 2
     assert hook.dataloader.sampler.to_dict() == dict(type="DefaultSampler", shuffle=False)
     assert types(hook.dataloader.dataset) == [

@@ -32,6 +32,7 @@ def test_parses(text, expected):
         ("A:type=B", "'type' is given twice"),
         ("A:a=[1,2", "unbalanced"),
         ("A:a='x", "unbalanced"),
+        ("A:a=1),b=(2", "unbalanced"),
     ],
 )
 def test_refuses(text, message):

@@ -76,7 +76,7 @@ def test_clean_undergoes_the_same_geometry(geometry):
 
 
 def test_pad_equals_mmcvs_on_image_and_mask():
-    options = dict(size=(80, 96), pad_val=dict(img=3, seg=9))
+    options = dict(size=(96, 80), pad_val=dict(img=3, seg=9))
     ours = apply([corrupt(0.5), dict(type="anl_seg.Pad", **options)], loaded())
     theirs = apply([corrupt(0.5), dict(type="Pad", **options)], loaded())
     for key in ("img", "gt_seg_map"):
