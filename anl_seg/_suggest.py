@@ -1,4 +1,4 @@
-"""Error texts for names that do not exist."""
+"""Error texts: names that do not exist, and what a tool says before it exits."""
 
 from __future__ import annotations
 
@@ -19,3 +19,12 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     close = get_close_matches(str(name).lower(), lowered, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(lowered[c] for c in close)}?" if close else ""
     return f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}."
+
+
+#: What wrong arguments, names, parameters and files raise; a tool turns these into one sentence.
+WRONG_INPUT = (FileNotFoundError, KeyError, TypeError, ValueError)
+
+
+def sentence(error: Exception) -> str:
+    """The text of an error, without the quotes that ``str`` puts around that of a KeyError."""
+    return str(error.args[0] if isinstance(error, KeyError) and error.args else error)

@@ -11,6 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study import comparison_records, comparison_table, launch_runs, plan_runs
 
@@ -33,8 +34,8 @@ def main(argv: list[str] | None = None) -> None:
     try:
         runs = plan_runs(args.configs, args.noise, args.seeds, args.work_dir)
         failed = launch_runs(runs, Path(__file__).with_name("train.py"), jobs=args.jobs)
-    except (FileNotFoundError, KeyError, TypeError, ValueError) as error:
-        sys.exit(f"compare.py: {error.args[0]}")
+    except WRONG_INPUT as error:
+        sys.exit(f"compare.py: {sentence(error)}")
     finished = [run for run in runs if run not in failed]
     if finished:
         records = comparison_records(finished, args.metric)

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.study import (
     comparison_records,
     comparison_table,
@@ -39,8 +40,8 @@ def main(argv: list[str] | None = None) -> None:
     try:
         runs = plan_runs(configs, [args.noise], [args.seed], args.work_dir)
         failed = launch_runs(runs, TOOLS / "train.py", jobs=min(len(runs), os.cpu_count() or 1))
-    except (FileNotFoundError, KeyError, TypeError, ValueError) as error:
-        sys.exit(f"quickstart.py: {error.args[0]}")
+    except WRONG_INPUT as error:
+        sys.exit(f"quickstart.py: {sentence(error)}")
     if failed:
         sys.exit(f"quickstart.py: {len(failed)} of {len(runs)} runs failed.")
     print(f"\ntrained in {time.monotonic() - start:.0f} s\n")

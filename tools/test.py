@@ -10,6 +10,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
+from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config, noisy_evaluation
 from anl_seg.engine import allow_mmengine_checkpoints
 
@@ -76,8 +77,8 @@ def main(argv: list[str] | None = None) -> None:
     allow_mmengine_checkpoints()
     try:
         cfg = build_config(args)
-    except (FileNotFoundError, KeyError, ValueError) as error:
-        sys.exit(f"test.py: {error.args[0]}")
+    except WRONG_INPUT as error:
+        sys.exit(f"test.py: {sentence(error)}")
     Runner.from_cfg(cfg).test()
 
 

@@ -14,6 +14,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import (
     enable_amp,
     inject_noise,
@@ -25,8 +26,6 @@ from anl_seg.config import (
     replace_losses,
 )
 from anl_seg.engine import allow_mmengine_checkpoints, write_environment
-
-WRONG_INPUT = (FileNotFoundError, KeyError, TypeError, ValueError)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -128,7 +127,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         cfg = build_config(args)
     except WRONG_INPUT as error:
-        sys.exit(f"train.py: {error.args[0] if error.args else error}")
+        sys.exit(f"train.py: {sentence(error)}")
     runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
     if not torch.cuda.is_available():
         # SyncBN, which mmseg's configs use, runs on an accelerator only.

@@ -92,17 +92,17 @@ def inject_noise(
         "keep_clean": keep_clean,
     }
     loader = copy.deepcopy(cfg.train_dataloader)
-    found, bare = 0, []
+    found, bare = False, []
     for owner in pipelines(loader["dataset"]):
-        pipeline = []
+        pipeline, loads = [], False
         for transform in owner["pipeline"]:
             if keep_clean and type_name(transform) in _CARRIES_CLEAN:
                 transform = {**transform, "type": _CARRIES_CLEAN[type_name(transform)]}
             pipeline.append(transform)
             if loads_seg_map(transform):
                 pipeline.append(copy.deepcopy(corrupt))
-                found += 1
-        if not (any(map(loads_seg_map, pipeline)) or "dataset" in owner or "datasets" in owner):
+                loads = found = True
+        if not (loads or "dataset" in owner or "datasets" in owner):
             bare.append(type_name(owner))
         owner["pipeline"] = pipeline
     if not found:

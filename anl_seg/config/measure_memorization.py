@@ -26,8 +26,10 @@ def measure_memorization(cfg: Config, *, interval: int | None = None) -> Config:
         ``cfg``.
 
     Raises:
-        ValueError: the training pipeline keeps no clean masks.
+        ValueError: no training data, or a training pipeline that keeps no clean masks.
     """
+    if not cfg.get("train_dataloader"):
+        raise ValueError("the config has no train_dataloader to measure memorisation on.")
     loader = copy.deepcopy(cfg.train_dataloader)
     for owner in pipelines(loader["dataset"]):
         kept = [t for t in owner["pipeline"] if not type_name(t).startswith(_RANDOM)]

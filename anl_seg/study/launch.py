@@ -74,18 +74,16 @@ def launch_runs(
             while waiting or active:
                 while waiting and len(active) < jobs:
                     run = waiting.pop(0)
-                    name = f"{run.label} | {run.noise} | seed {run.seed}"
                     active[run] = _start(run, Path(train_script), threads)
-                    tasks[run] = progress.add_task(name, total=run.max_iters)
+                    tasks[run] = progress.add_task(run.name, total=run.max_iters)
                     if not console.is_terminal:
-                        console.print(f"start  {name}")
+                        console.print(f"start  {run.name}")
                 time.sleep(_POLL_SECONDS)
                 for run, process in list(active.items()):
                     progress.update(tasks[run], completed=last_step(run.folder))
                     if process.poll() is None:
                         continue
                     del active[run]
-                    name = f"{run.label} | {run.noise} | seed {run.seed}"
                     if process.returncode == 0:
                         content = {"digest": run.digest, "command": run.command()}
                         write_json_atomically(run.finished_file, content)
@@ -94,7 +92,7 @@ def launch_runs(
                         failed.append(run)
                     ended = len(failed) + sum(r.finished_file.is_file() for r in tasks)
                     state = "done " if process.returncode == 0 else "FAILED"
-                    console.print(f"{state}  {name}  ({ended} of {total})")
+                    console.print(f"{state}  {run.name}  ({ended} of {total})")
                 if not console.is_terminal and time.monotonic() > next_line:
                     at = [f"{r.label} {last_step(r.folder)}/{r.max_iters}" for r in active]
                     console.print(f"       {', '.join(at)}")

@@ -36,6 +36,11 @@ class Run:
     digest: str
 
     @property
+    def name(self) -> str:
+        """What progress calls the run."""
+        return f"{self.label} | {self.noise} | seed {self.seed}"
+
+    @property
     def finished_file(self) -> Path:
         """Written when the run has ended well; holds the digest."""
         return self.folder / "finished.json"

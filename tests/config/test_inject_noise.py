@@ -141,6 +141,8 @@ def test_keep_clean_with_another_preprocessor_is_refused():
 
 def test_config_without_training_data_is_refused():
     with pytest.raises(ValueError, match="no train_dataloader"):
+        measure_memorization(Config(dict(model=dict())))
+    with pytest.raises(ValueError, match="no train_dataloader"):
         inject_noise(Config(dict(model=dict())), NOISE)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 TOOLS = Path(__file__).parents[2] / "tools"
+QUICKSTART = str(TOOLS.parent / "configs/quickstart/unet-small_480_ce_synthetic-64x64.py")
 
 
 def load_tool(name):
@@ -22,6 +23,29 @@ def load_tool(name):
 @pytest.fixture
 def train():
     return load_tool("train")
+
+
+@pytest.fixture
+def evaluate():
+    return load_tool("test")
+
+
+@pytest.fixture
+def corrupted(tmp_path):
+    """Writes the quickstart config with the masks of one data loader corrupted."""
+
+    def write(dataloader):
+        path = tmp_path / f"noisy_{dataloader}.py"
+        noise = "noise=dict(type='PairNoise', rate=0.1), num_classes=6"
+        path.write_text(
+            f"_base_ = [{QUICKSTART!r}]\n"
+            f"{dataloader} = dict(dataset=dict(pipeline=["
+            "dict(type='anl_seg.LoadSyntheticShapes'), "
+            f"dict(type='anl_seg.CorruptMask', {noise}), dict(type='PackSegInputs')]))\n"
+        )
+        return str(path)
+
+    return write
 
 
 @pytest.fixture

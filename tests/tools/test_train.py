@@ -165,21 +165,8 @@ def test_missing_config_is_named(train):
         train.main(["mmseg::unet/nothing.py"])
 
 
-@pytest.fixture
-def noisy_validation(tmp_path):
-    path = tmp_path / "noisy_val.py"
-    corrupt = (
-        "dict(type='anl_seg.CorruptMask', noise=dict(type='PairNoise', rate=0.1), num_classes=6)"
-    )
-    path.write_text(
-        f"_base_ = [{QUICKSTART!r}]\n"
-        "val_dataloader = dict(dataset=dict(pipeline=["
-        f"dict(type='anl_seg.LoadSyntheticShapes'), {corrupt}, dict(type='PackSegInputs')]))\n"
-    )
-    return str(path)
-
-
-def test_corrupted_validation_is_refused_unless_meant(train, noisy_validation):
+def test_corrupted_validation_is_refused_unless_meant(train, corrupted):
+    noisy_validation = corrupted("val_dataloader")
     with pytest.raises(SystemExit, match="masks of val_dataloader are corrupted"):
         train.main([noisy_validation])
     cfg = train.build_config(train.parse_args([noisy_validation, "--allow-noisy-eval"]))
