@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +43,44 @@ def check_integer(name: str, value: object, *, low: int) -> int:
     if not is_integer or value < low:
         raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}")
     return int(value)
+
+
+def check_per_class(
+    name: str, value: object, check: Callable[[str, object], Any]
+) -> Any | list[Any]:
+    """Return ``value`` checked: one value for every class, or a list with one for each class.
+
+    Args:
+        check: takes a name and a value; returns the value or raises.
+
+    Returns:
+        What ``check`` returns, or a list of it.
+    """
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [check(f"{name}[{label}]", item) for label, item in enumerate(value)]
+    return check(name, value)
+
+
+def value_per_class(name: str, value: Any, num_classes: int) -> list[Any]:
+    """``value`` for each class, from what :func:`check_per_class` returned.
+
+    Raises:
+        ValueError: a list does not have one value for each class.
+    """
+    if not isinstance(value, list):
+        return [value] * num_classes
+    if len(value) != num_classes:
+        raise ValueError(
+            f"{name} lists {len(value)} values, one for each class; the data has {num_classes} classes"
+        )
+    return value
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Return ``value`` if it is True or False, or raise a ValueError that names it."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def check_background(value: object) -> int | None:

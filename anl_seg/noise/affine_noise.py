@@ -17,8 +17,8 @@ from ._checks import (
     check_rng,
 )
 from .base import MaskNoise
-from .fill import labels_around
 from .objects import MaskObject, MaskObjects
+from .reshape import repaint
 from .window import Window
 
 # The search stops this close to the wanted XOR (of the object's area; half a pixel where that is
@@ -80,26 +80,13 @@ def affine_noise(
     angles = (rng.random(count) * 2 - 1) * max_angle
     directions = rng.random(count) * 2 * math.pi
     order = rng.permutation(count)
-    noisy = mask.copy()
     if beta == 0:
-        return noisy
-    valid_pixels = int(valid.sum())
-    poses = []
-    for obj, angle, direction in zip(objects, angles.tolist(), directions.tolist()):
-        mover = _Mover(valid, objects, obj, direction)
-        if obj.area == valid_pixels:
-            poses.append(mover.still())
-            continue
-        pose = _search(mover, angle, beta * obj.area)
-        poses.append(pose)
-        vacated = objects.own(obj, obj.window) & ~pose.within(obj.window)
-        if vacated.any():
-            labels = labels_around(mask, valid, objects, obj, vacated)
-            noisy[obj.window.slices][vacated] = labels
-    for position in order.tolist():
-        pose = poses[position]
-        noisy[pose.window.slices][pose.pixels] = objects[position].label
-    return noisy
+        return mask.copy()
+    poses = [
+        _search(_Mover(valid, objects, obj, direction), angle, beta * obj.area)
+        for obj, angle, direction in zip(objects, angles.tolist(), directions.tolist())
+    ]
+    return repaint(mask, valid, objects, poses, order.tolist())
 
 
 class _Pose(NamedTuple):
@@ -108,16 +95,6 @@ class _Pose(NamedTuple):
     window: Window
     pixels: np.ndarray
     xor: int
-
-    def within(self, box: Window) -> np.ndarray:
-        """Bool of the shape of ``box``, True at the moved object's pixels."""
-        result = np.zeros(box.shape, dtype=bool)
-        top, bottom = max(box.top, self.window.top), min(box.bottom, self.window.bottom)
-        left, right = max(box.left, self.window.left), min(box.right, self.window.right)
-        if top < bottom and left < right:
-            shared = Window(top, bottom, left, right)
-            result[shared.inside(box)] = self.pixels[shared.inside(self.window)]
-        return result
 
 
 class _Mover:

@@ -12,7 +12,7 @@ from .window import Window
 
 
 class MaskObject(NamedTuple):
-    """One 8-connected region of one class.
+    """One 8-connected region of one class, or a whole class.
 
     Attributes:
         index: its number in :attr:`MaskObjects.components`, from 1 on.
@@ -36,6 +36,8 @@ class MaskObjects:
         mask: (H, W) integer labels.
         valid: (H, W) bool, False where the pixel has no class.
         background: the class whose regions are no objects; None if every class has objects.
+        per_object: whether each region is an object of its own; False makes all pixels of a class
+            one object.
 
     Attributes:
         components: (H, W) int32, the index of each pixel's object; 0 where there is none.
@@ -43,7 +45,15 @@ class MaskObjects:
             order, whatever order OpenCV's build numbers components in.
     """
 
-    def __init__(self, mask: np.ndarray, valid: np.ndarray, *, background: int | None) -> None:
+    def __init__(
+        self,
+        mask: np.ndarray,
+        valid: np.ndarray,
+        *,
+        background: int | None,
+        per_object: bool = True,
+    ) -> None:
+        self._per_object = per_object
         self.components = np.zeros(mask.shape, dtype=np.int32)
         labels: list[int] = []
         counts = np.bincount(mask[valid].astype(np.int64))
@@ -71,6 +81,9 @@ class MaskObjects:
         left, top, width, height = cv2.boundingRect(pixels)
         box = Window(top, top + height, left, left + width)
         pixels = np.ascontiguousarray(pixels[box.slices])
+        if not self._per_object:
+            self.components[box.slices][pixels.view(bool)] = first + 1
+            return 1
         count, numbers = cv2.connectedComponents(pixels, connectivity=8)
         np.add(numbers, first, out=self.components[box.slices], where=pixels.view(bool))
         return count - 1

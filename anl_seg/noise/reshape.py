@@ -1,0 +1,128 @@
+"""Models that redraw the shape of one object after the other: what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ._checks import check_background_in_range, check_mask, check_rng
+from .base import MaskNoise
+from .fill import labels_around
+from .objects import MaskObject, MaskObjects
+from .window import Window
+
+
+class Shape(NamedTuple):
+    """The new pixels of an object.
+
+    Attributes:
+        window: a part of the image that holds all of them.
+        pixels: bool of the window's shape; none of them True where the mask is ignored.
+    """
+
+    window: Window
+    pixels: np.ndarray
+
+
+#: The new shape of one object, from the objects of the clean mask, the object, and (H, W) bool with
+#: True where the mask has a class. None leaves the object as it is.
+Reshape = Callable[[MaskObjects, MaskObject, np.ndarray], "Shape | None"]
+
+
+class ShapeNoise(MaskNoise):
+    """Base class of models that redraw the shape of each object by itself.
+
+    A subclass stores ``background`` and implements :meth:`reshaper`, so that
+    :class:`RandomChoiceNoise` can give each object a model of its own.
+    """
+
+    background: int | None
+
+    def reshaper(
+        self, rng: np.random.RandomState | np.random.Generator, num_classes: int
+    ) -> Reshape:
+        """What redraws one object after the other, in the order of the objects.
+
+        Draws here what the objects of a class share, and in each call what one has to itself.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement reshaper")
+
+
+def reshape_objects(
+    mask: np.ndarray,
+    rng: np.random.RandomState | np.random.Generator,
+    reshaper: Callable[[], Reshape],
+    *,
+    num_classes: int,
+    background: int | None,
+    ignore_index: int,
+    per_object: bool = True,
+) -> np.ndarray:
+    """A copy of ``mask`` with every object redrawn, and painted in random order.
+
+    Args:
+        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
+        rng: draws the order, after all that the reshaper draws.
+        reshaper: called once, when the input has been checked.
+        per_object: False makes all pixels of a class one object.
+
+    Raises:
+        ValueError: a label or the background is out of range.
+    """
+    check_rng(rng)
+    valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
+    check_background_in_range(background, num_classes)
+    objects = MaskObjects(mask, valid, background=background, per_object=per_object)
+    reshape = reshaper()
+    shapes = [reshape(objects, obj, valid) for obj in objects]
+    order = rng.permutation(len(objects)).tolist()
+    return repaint(mask, valid, objects, shapes, order)
+
+
+def repaint(
+    mask: np.ndarray,
+    valid: np.ndarray,
+    objects: MaskObjects,
+    shapes: Sequence[Shape | None],
+    order: Sequence[int],
+) -> np.ndarray:
+    """A copy of ``mask`` in which each object has its new shape.
+
+    First all pixels that an object has left take the label of the nearest valid pixel outside the
+    object, from the clean mask; then the new shapes are painted one over the other. An object that
+    covers every valid pixel has nothing around it and stays as it is.
+
+    Args:
+        mask: (H, W) clean labels.
+        valid: (H, W) bool, which pixels have a class.
+        objects: the objects of ``mask``.
+        shapes: the new shape of each, or None for one that keeps its own.
+        order: positions of all objects, in the order of painting.
+    """
+    noisy = mask.copy()
+    valid_pixels = int(valid.sum())
+    final = []
+    for obj, shape in zip(objects, shapes):
+        if shape is None or obj.area == valid_pixels:
+            final.append(Shape(obj.window, objects.own(obj, obj.window)))
+            continue
+        final.append(shape)
+        vacated = objects.own(obj, obj.window) & ~within(shape, obj.window)
+        if vacated.any():
+            noisy[obj.window.slices][vacated] = labels_around(mask, valid, objects, obj, vacated)
+    for position in order:
+        noisy[final[position].window.slices][final[position].pixels] = objects[position].label
+    return noisy
+
+
+def within(shape: Shape, box: Window) -> np.ndarray:
+    """Bool of the shape of ``box``, True at the pixels of ``shape``."""
+    result = np.zeros(box.shape, dtype=bool)
+    top, bottom = max(box.top, shape.window.top), min(box.bottom, shape.window.bottom)
+    left, right = max(box.left, shape.window.left), min(box.right, shape.window.right)
+    if top < bottom and left < right:
+        shared = Window(top, bottom, left, right)
+        result[shared.inside(box)] = shape.pixels[shared.inside(shape.window)]
+    return result
