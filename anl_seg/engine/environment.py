@@ -27,7 +27,7 @@ _PACKAGES = (
 )
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """Commit of the source that runs, marked ``-dirty`` if changed; None outside a git checkout."""
     here = Path(__file__).parent
     try:
@@ -63,7 +63,7 @@ def environment() -> dict:
             continue
     return {
         "anl_seg": __version__,
-        "commit": _commit(),
+        "commit": commit(),
         "command": sys.argv,
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -12,13 +12,13 @@ import numpy as np
 from ._checks import (
     check_background,
     check_background_in_range,
+    check_flag,
     check_mask,
     check_number,
     check_rng,
 )
-from .base import MaskNoise
 from .objects import MaskObject, MaskObjects
-from .reshape import repaint
+from .reshape import Reshape, Shape, ShapeNoise, repaint
 from .window import Window
 
 # The search stops this close to the wanted XOR (of the object's area; half a pixel where that is
@@ -38,6 +38,7 @@ def affine_noise(
     num_classes: int,
     max_angle: float = 30.0,
     background: int | None = 0,
+    per_object: bool = True,
     ignore_index: int = 255,
 ) -> np.ndarray:
     """Turn and shift each object until it differs from itself by a share of its area.
@@ -59,6 +60,8 @@ def affine_noise(
         num_classes: number of classes, at least 2.
         max_angle: largest turn in degrees, in [0, 180].
         background: the class that has no objects; None if every class has.
+        per_object: whether each region is an object of its own; False takes all pixels of a class
+            as one object.
         ignore_index: label of the pixels to leave alone.
 
     Returns:
@@ -72,10 +75,11 @@ def affine_noise(
     beta = check_number("beta", beta, high=2, below=True)
     max_angle = check_number("max_angle", max_angle, high=180)
     background = check_background(background)
+    per_object = check_flag("per_object", per_object)
     check_rng(rng)
     valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
     check_background_in_range(background, num_classes)
-    objects = MaskObjects(mask, valid, background=background)
+    objects = MaskObjects(mask, valid, background=background, per_object=per_object)
     count = len(objects)
     angles = (rng.random(count) * 2 - 1) * max_angle
     directions = rng.random(count) * 2 * math.pi
@@ -110,8 +114,8 @@ class _Mover:
         self.valid, self.objects, self.obj = valid, objects, obj
         self.crop = objects.own(obj, obj.window).view(np.uint8)
         self.step = (math.cos(direction), math.sin(direction))
-        height, width = obj.window.shape
-        self.diagonal = math.hypot(height, width)
+        self.center = objects.center(obj)
+        self.diagonal = math.hypot(*obj.window.shape)
 
     def still(self) -> _Pose:
         """The object where it is."""
@@ -120,7 +124,7 @@ class _Mover:
     def pose(self, angle: float, shift: float = 0.0) -> _Pose:
         """The object turned about its centroid, then shifted in its direction."""
         box = self.obj.window
-        center = (self.obj.center[0] - box.left, self.obj.center[1] - box.top)
+        center = (self.center[0] - box.left, self.center[1] - box.top)
         matrix = cv2.getRotationMatrix2D(center, angle, 1.0)
         matrix[:, 2] += (shift * self.step[0], shift * self.step[1])
         window = self._landing(matrix)
@@ -206,19 +210,44 @@ def _nearer(best: _Pose, probe: _Pose, target: float) -> _Pose:
     return probe if abs(probe.xor - target) < abs(best.xor - target) else best
 
 
-class AffineNoise(MaskNoise):
+class AffineNoise(ShapeNoise):
     """:func:`affine_noise` with fixed parameters.
 
     Args:
         beta: |old XOR new| in [0, 2); of each object's clean area.
         max_angle: largest turn in degrees, in [0, 180].
         background: the class that has no objects; None if every class has.
+        per_object: whether each region is an object of its own; False takes all pixels of a class
+            as one object.
     """
 
-    def __init__(self, beta: float, max_angle: float = 30.0, background: int | None = 0) -> None:
+    # A class of one region is changed alike with and without it.
+    nested_in = ("per_object",)
+
+    def __init__(
+        self,
+        beta: float,
+        max_angle: float = 30.0,
+        background: int | None = 0,
+        per_object: bool = True,
+    ) -> None:
         self.beta = check_number("beta", beta, high=2, below=True)
         self.max_angle = check_number("max_angle", max_angle, high=180)
         self.background = check_background(background)
+        self.per_object = check_flag("per_object", per_object)
+
+    def reshaper(
+        self, rng: np.random.RandomState | np.random.Generator, num_classes: int
+    ) -> Reshape:
+        def reshape(objects: MaskObjects, obj: MaskObject, valid: np.ndarray) -> Shape | None:
+            turn, direction = rng.random(2).tolist()
+            if self.beta == 0:
+                return None
+            mover = _Mover(valid, objects, obj, direction * 2 * math.pi)
+            pose = _search(mover, (turn * 2 - 1) * self.max_angle, self.beta * obj.area)
+            return Shape(pose.window, pose.pixels)
+
+        return reshape
 
     def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
         return affine_noise(
@@ -228,5 +257,6 @@ class AffineNoise(MaskNoise):
             num_classes=num_classes,
             max_angle=self.max_angle,
             background=self.background,
+            per_object=self.per_object,
             ignore_index=ignore_index,
         )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ._checks import (
     check_background,
     check_background_in_range,
+    check_flag,
     check_mask,
     check_number,
     check_rate,
@@ -29,6 +28,7 @@ def alpha_beta_noise(
     num_classes: int,
     max_angle: float = 30.0,
     background: int | None = 0,
+    per_object: bool = True,
     ignore_index: int = 255,
 ) -> np.ndarray:
     """With probability ``alpha``, dilate, erode or move all objects of the mask.
@@ -47,6 +47,8 @@ def alpha_beta_noise(
         num_classes: number of classes, at least 2.
         max_angle: largest turn of the affine kind in degrees, in [0, 180].
         background: the class that has no objects; None if every class has.
+        per_object: whether each region is an object of its own; False takes all pixels of a class
+            as one object.
         ignore_index: label of the pixels to leave alone.
 
     Returns:
@@ -61,6 +63,7 @@ def alpha_beta_noise(
     beta = check_rate("beta", beta)
     max_angle = check_number("max_angle", max_angle, high=180)
     background = check_background(background)
+    per_object = check_flag("per_object", per_object)
     check_rng(rng)
     # Checked here too, so that wrong masks and parameters fail on every sample and not on a share.
     check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
@@ -72,6 +75,7 @@ def alpha_beta_noise(
         "beta": beta,
         "num_classes": num_classes,
         "background": background,
+        "per_object": per_object,
         "ignore_index": ignore_index,
     }
     if kind == 0:
@@ -89,21 +93,26 @@ class AlphaBetaNoise(MaskNoise):
         beta: strength in [0, 1]; of each object's clean area.
         max_angle: largest turn of the affine kind in degrees, in [0, 180].
         background: the class that has no objects; None if every class has.
+        per_object: whether each region is an object of its own; False takes all pixels of a class
+            as one object.
     """
 
+    # The samples hit at a larger alpha include those hit at a smaller one, and are hit alike.
+    nested_in = ("alpha", "per_object")
+
     def __init__(
-        self, alpha: float, beta: float, max_angle: float = 30.0, background: int | None = 0
+        self,
+        alpha: float,
+        beta: float,
+        max_angle: float = 30.0,
+        background: int | None = 0,
+        per_object: bool = True,
     ) -> None:
         self.alpha = check_rate("alpha", alpha)
         self.beta = check_rate("beta", beta)
         self.max_angle = check_number("max_angle", max_angle, high=180)
         self.background = check_background(background)
-
-    def seeding_parameters(self) -> dict[str, Any]:
-        """All but alpha: the samples hit at a larger alpha include those hit at a smaller one."""
-        parameters = self.parameters()
-        del parameters["alpha"]
-        return parameters
+        self.per_object = check_flag("per_object", per_object)
 
     def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
         return alpha_beta_noise(
@@ -114,5 +123,6 @@ class AlphaBetaNoise(MaskNoise):
             num_classes=num_classes,
             max_angle=self.max_angle,
             background=self.background,
+            per_object=self.per_object,
             ignore_index=ignore_index,
         )

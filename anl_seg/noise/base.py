@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,12 @@ class MaskNoise:
     A subclass sets one attribute per constructor argument, under the argument's name and as a value
     that JSON can hold (otherwise it overrides :meth:`parameters`), and implements ``__call__``.
     """
+
+    #: Parameters that the seed of a sample does not depend on: two settings of one share their random
+    #: numbers, so that what differs between them is the parameter alone.
+    nested_in: ClassVar[tuple[str, ...]] = ()
+    #: Whether the model looks at the image, so that calling it without one is an error.
+    needs_image: bool = False
 
     def __call__(
         self,
@@ -46,12 +52,8 @@ class MaskNoise:
         return {name: getattr(self, name) for name in names}
 
     def seeding_parameters(self) -> dict[str, Any]:
-        """The parameters that the seed of a sample depends on; all of them by default.
-
-        A model that leaves one out is *nested* in it: two settings of that parameter share their
-        random numbers.
-        """
-        return self.parameters()
+        """The parameters that the seed of a sample depends on: all but :attr:`nested_in`."""
+        return {k: v for k, v in self.parameters().items() if k not in self.nested_in}
 
     def digest(self) -> str:
         """Hexadecimal blake2b (128 bits) of the type's name and the seeding parameters."""

@@ -9,13 +9,14 @@ import numpy as np
 from ._checks import (
     check_background,
     check_background_in_range,
+    check_flag,
     check_mask,
     check_number,
     check_rng,
 )
-from .base import MaskNoise
 from .distance import choose_smallest, nth_smallest, squared_distance
 from .objects import MaskObject, MaskObjects
+from .reshape import Reshape, Shape, ShapeNoise
 from .rounding import round_half_up
 from .window import Window
 
@@ -27,6 +28,7 @@ def dilate_noise(
     beta: float,
     num_classes: int,
     background: int | None = 0,
+    per_object: bool = True,
     ignore_index: int = 255,
 ) -> np.ndarray:
     """Grow each object by a share of its area.
@@ -43,6 +45,8 @@ def dilate_noise(
         beta: growth, at least 0; of the object's clean area, halves rounded up to a whole pixel.
         num_classes: number of classes, at least 2.
         background: the class that has no objects; None if every class has.
+        per_object: whether each region is an object of its own; False takes all pixels of a class
+            as one object.
         ignore_index: label of the pixels to leave alone.
 
     Returns:
@@ -55,10 +59,11 @@ def dilate_noise(
     """
     beta = check_number("beta", beta)
     background = check_background(background)
+    per_object = check_flag("per_object", per_object)
     check_rng(rng)
     valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
     check_background_in_range(background, num_classes)
-    objects = MaskObjects(mask, valid, background=background)
+    objects = MaskObjects(mask, valid, background=background, per_object=per_object)
     noisy = mask.copy()
     for position in rng.permutation(len(objects)).tolist():
         obj = objects[position]
@@ -97,17 +102,31 @@ def _grow(
         margin *= 2
 
 
-class DilateNoise(MaskNoise):
+class DilateNoise(ShapeNoise):
     """:func:`dilate_noise` with fixed parameters.
 
     Args:
         beta: growth, at least 0; of each object's clean area.
         background: the class that has no objects; None if every class has.
+        per_object: whether each region is an object of its own; False takes all pixels of a class
+            as one object.
     """
 
-    def __init__(self, beta: float, background: int | None = 0) -> None:
+    # A class of one region is changed alike with and without it.
+    nested_in = ("per_object",)
+
+    def __init__(self, beta: float, background: int | None = 0, per_object: bool = True) -> None:
         self.beta = check_number("beta", beta)
         self.background = check_background(background)
+        self.per_object = check_flag("per_object", per_object)
+
+    def reshaper(
+        self, rng: np.random.RandomState | np.random.Generator, num_classes: int
+    ) -> Reshape:
+        def reshape(objects: MaskObjects, obj: MaskObject, valid: np.ndarray) -> Shape:
+            return Shape(*_grow(valid, objects, obj, round_half_up(self.beta * obj.area), rng))
+
+        return reshape
 
     def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
         return dilate_noise(
@@ -116,5 +135,6 @@ class DilateNoise(MaskNoise):
             beta=self.beta,
             num_classes=num_classes,
             background=self.background,
+            per_object=self.per_object,
             ignore_index=ignore_index,
         )

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._checks import check_background, check_background_in_range, check_mask, check_rate, check_rng
-from .base import MaskNoise
+from ._checks import (
+    check_background,
+    check_background_in_range,
+    check_flag,
+    check_mask,
+    check_rate,
+    check_rng,
+)
 from .distance import choose_smallest, nth_smallest, squared_distance
 from .fill import labels_around
 from .objects import MaskObject, MaskObjects
+from .reshape import Reshape, Shape, ShapeNoise
 from .rounding import round_half_up
 
 
@@ -19,6 +26,7 @@ def erode_noise(
     beta: float,
     num_classes: int,
     background: int | None = 0,
+    per_object: bool = True,
     ignore_index: int = 255,
 ) -> np.ndarray:
     """Shrink each object by a share of its area.
@@ -37,6 +45,8 @@ def erode_noise(
             the object vanishes.
         num_classes: number of classes, at least 2.
         background: the class that has no objects; None if every class has.
+        per_object: whether each region is an object of its own; False takes all pixels of a class
+            as one object.
         ignore_index: label of the pixels to leave alone.
 
     Returns:
@@ -49,10 +59,11 @@ def erode_noise(
     """
     beta = check_rate("beta", beta)
     background = check_background(background)
+    per_object = check_flag("per_object", per_object)
     check_rng(rng)
     valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
     check_background_in_range(background, num_classes)
-    objects = MaskObjects(mask, valid, background=background)
+    objects = MaskObjects(mask, valid, background=background, per_object=per_object)
     valid_pixels = int(valid.sum())
     noisy = mask.copy()
     for obj in objects:
@@ -93,17 +104,35 @@ def _leaving(
         margin *= 2
 
 
-class ErodeNoise(MaskNoise):
+class ErodeNoise(ShapeNoise):
     """:func:`erode_noise` with fixed parameters.
 
     Args:
         beta: loss in [0, 1]; of each object's clean area.
         background: the class that has no objects; None if every class has.
+        per_object: whether each region is an object of its own; False takes all pixels of a class
+            as one object.
     """
 
-    def __init__(self, beta: float, background: int | None = 0) -> None:
+    # A class of one region is changed alike with and without it.
+    nested_in = ("per_object",)
+
+    def __init__(self, beta: float, background: int | None = 0, per_object: bool = True) -> None:
         self.beta = check_rate("beta", beta)
         self.background = check_background(background)
+        self.per_object = check_flag("per_object", per_object)
+
+    def reshaper(
+        self, rng: np.random.RandomState | np.random.Generator, num_classes: int
+    ) -> Reshape:
+        def reshape(objects: MaskObjects, obj: MaskObject, valid: np.ndarray) -> Shape | None:
+            count = round_half_up(self.beta * obj.area)
+            if count == 0 or obj.area == int(valid.sum()):
+                return None
+            leaving = _leaving(valid, objects, obj, count, rng)
+            return Shape(obj.window, objects.own(obj, obj.window) & ~leaving)
+
+        return reshape
 
     def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
         return erode_noise(
@@ -112,5 +141,6 @@ class ErodeNoise(MaskNoise):
             beta=self.beta,
             num_classes=num_classes,
             background=self.background,
+            per_object=self.per_object,
             ignore_index=ignore_index,
         )

@@ -19,14 +19,12 @@ class MaskObject(NamedTuple):
         label: its class.
         area: its pixels.
         window: its bounding box.
-        center: its centroid (x, y) in pixels of the image.
     """
 
     index: int
     label: int
     area: int
     window: Window
-    center: tuple[float, float]
 
 
 class MaskObjects:
@@ -75,6 +73,13 @@ class MaskObjects:
         """Bool of the window's shape, True at the object's pixels."""
         return self.components[window.slices] == obj.index
 
+    def center(self, obj: MaskObject) -> tuple[float, float]:
+        """The object's centroid (x, y) in pixels of the image."""
+        rows, columns = np.nonzero(self.own(obj, obj.window))
+        x = int(columns.sum()) + obj.window.left * obj.area
+        y = int(rows.sum()) + obj.window.top * obj.area
+        return x / obj.area, y / obj.area
+
     def _add_class(self, mask: np.ndarray, label: int, first: int) -> int:
         """Number the regions of one class from ``first`` + 1 on; return how many there are."""
         pixels = (mask == label).view(np.uint8)
@@ -93,14 +98,7 @@ class MaskObjects:
 
         One pass over all objects: OpenCV's statistics per class take five times as long.
         """
-        pixels = np.flatnonzero(self.components)
-        numbers = self.components.reshape(-1)[pixels]
-        rows, columns = np.divmod(pixels, self.components.shape[1])
-        size = len(labels) + 1
-        area = np.bincount(numbers, minlength=size)
-        divisor = np.maximum(area, 1)  # number 0 has no pixels here
-        x = np.bincount(numbers, columns, size) / divisor
-        y = np.bincount(numbers, rows, size) / divisor
+        area = np.bincount(self.components.reshape(-1), minlength=len(labels) + 1)
         # scipy takes the maximum of the array, which one without pixels does not have.
         boxes = ndimage.find_objects(self.components, len(labels)) if labels else []
         found = []
@@ -108,8 +106,7 @@ class MaskObjects:
             top, left = box[0].start, box[1].start
             window = Window(top, box[0].stop, left, box[1].stop)
             first = left + int(np.argmax(self.components[top, box[1]] == number))
-            center = (float(x[number]), float(y[number]))
-            obj = MaskObject(number, label, int(area[number]), window, center)
+            obj = MaskObject(number, label, int(area[number]), window)
             found.append(((label, top, first), obj))
         found.sort(key=lambda item: item[0])
         return [obj for _, obj in found]

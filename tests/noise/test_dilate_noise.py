@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anl_seg.noise import DilateNoise, dilate_noise
@@ -30,7 +30,6 @@ def test_half_a_pixel_is_rounded_up(make_rng):
     assert (dilate_noise(mask, make_rng(), beta=0.49, num_classes=2) == 1).sum() == 1
 
 
-@settings(max_examples=80, deadline=None)
 @given(data=st.data(), beta=st.floats(0.05, 6), seed=st.integers(0, 99))
 def test_the_nearest_valid_pixels_join(make_rng, data, beta, seed):
     # One object among random ignored pixels, in images wider than the first window.

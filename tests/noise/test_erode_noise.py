@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anl_seg.noise import ErodeNoise, erode_noise
@@ -16,7 +16,6 @@ def test_area_shrinks_by_beta(disc, make_rng, beta):
     assert (noisy[disc == 0] == 0).all()
 
 
-@settings(max_examples=80, deadline=None)
 @given(data=st.data(), beta=st.floats(0.05, 1), seed=st.integers(0, 99))
 def test_the_pixels_nearest_to_the_outside_leave(make_rng, data, beta, seed):
     # One object in a sea of ignored pixels with few valid ones of two classes, some far away.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -77,7 +77,6 @@ seeds = st.integers(0, 2**16)
 
 
 @pytest.mark.parametrize("noise", named(STRONG))
-@settings(max_examples=60, deadline=None)
 @given(mask=masks(), seed=seeds)
 def test_contract(noise, make_rng, mask, seed):
     before = mask.copy()
@@ -95,14 +94,12 @@ def test_contract(noise, make_rng, mask, seed):
 
 
 @pytest.mark.parametrize("noise", named(IDENTITY))
-@settings(max_examples=20, deadline=None)
 @given(mask=masks(), seed=seeds)
 def test_no_noise_changes_nothing(noise, make_rng, mask, seed):
     assert np.array_equal(noise(mask, make_rng(seed), num_classes=CLASSES), mask)
 
 
 @pytest.mark.parametrize("noise", named(OBJECTS))
-@settings(max_examples=20, deadline=None)
 @given(mask=masks(), seed=seeds)
 def test_object_models_bring_in_no_new_label(noise, make_rng, mask, seed):
     noisy = noise(mask, make_rng(seed), num_classes=CLASSES)

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -14,7 +14,6 @@ from anl_seg.noise import NoiseStatistics, noise_statistics
 labels = arrays(np.uint8, (2, 5, 6), elements=st.integers(0, 3))
 
 
-@settings(max_examples=50, deadline=None)
 @given(pair=labels, ignored=arrays(bool, (5, 6)))
 def test_slow_oracle(pair, ignored):
     clean, noisy = pair

@@ -1,0 +1,201 @@
+"""Outlines that wander: a Markov process that adds and removes pixels along the boundary."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ._checks import (
+    check_background,
+    check_flag,
+    check_integer,
+    check_per_class,
+    check_rate,
+    value_per_class,
+)
+from .objects import MaskObject, MaskObjects
+from .reshape import Reshape, Shape, ShapeNoise, reshape_objects
+from .window import Window
+
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+# The published process ends with this blur of the 0/1 mask and a threshold at one half.
+_BLUR_SIZE, _BLUR_SIGMA = (5, 5), 2.0
+_BLUR_REACH = 2
+
+
+def markov_boundary_noise(
+    mask: np.ndarray,
+    rng: np.random.RandomState | np.random.Generator,
+    *,
+    steps: int | list[int],
+    theta1: float | list[float],
+    theta2: float | list[float],
+    theta3: float | list[float],
+    num_classes: int,
+    per_object: bool = False,
+    background: int | None = 0,
+    ignore_index: int = 255,
+) -> np.ndarray:
+    """Let the outline of each class wander, flip pixels and smooth the result.
+
+    In each of ``steps`` steps the class grows with probability ``theta1`` and shrinks otherwise. To
+    grow, each valid pixel of the outer ring (outside, with one of its 4 neighbours inside) joins
+    with probability ``theta2``; to shrink, each pixel of the inner ring (inside, with a valid
+    4-neighbour outside) leaves with it. Then every valid pixel of the image changes sides with
+    probability ``theta3``, and the result is blurred by a Gaussian of 5 x 5 pixels and sigma 2
+    (among valid pixels) and cut at one half, which removes most of the flipped pixels again and
+    leaves a rough outline and small specks. The edge of the image is no outline.
+
+    Every class is changed from the clean mask, as if it had a mask of its own. Pixels that it leaves
+    take the label of the nearest valid pixel outside it; then the classes are painted in random
+    order. Where no parameter calls for a change (no steps or theta2 = 0, and theta3 = 0), nothing is
+    smoothed either.
+
+    Args:
+        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
+        rng: draws the directions of the steps, one number per ring pixel and step, one per pixel
+            for the flips, and the order of painting.
+        steps: number of steps, at least 0.
+        theta1: probability that a step grows, in [0, 1]; above 0.5 the class gets larger.
+        theta2: probability of a ring pixel to change in a step, in [0, 1].
+        theta3: probability of a pixel to flip, in [0, 1]; of all valid pixels, for each class.
+            ``steps`` and the thetas may be lists of one value per class (the background's is not
+            used).
+        num_classes: number of classes, at least 2.
+        per_object: whether each 8-connected region takes its own steps and flips (the latter no
+            more than 2 pixels beyond it), instead of a class as a whole.
+        background: the class without an outline of its own; None if every class has one.
+        ignore_index: label of the pixels to leave alone.
+
+    Returns:
+        A new array of the mask's shape and dtype.
+
+    Raises:
+        ValueError: a parameter or a label is out of range.
+
+    Source: Yao et al., "Learning to Segment from Noisy Annotations", ICLR 2023, definition 1.
+    """
+    noise = MarkovBoundaryNoise(steps, theta1, theta2, theta3, per_object, background)
+    return noise(mask, rng, num_classes=num_classes, ignore_index=ignore_index)
+
+
+def _check_steps(name: str, value: object) -> int:
+    return check_integer(name, value, low=0)
+
+
+class MarkovBoundaryNoise(ShapeNoise):
+    """:func:`markov_boundary_noise` with fixed parameters.
+
+    Args:
+        steps: number of steps, at least 0.
+        theta1: probability that a step grows, in [0, 1].
+        theta2: probability of a ring pixel to change in a step, in [0, 1].
+        theta3: probability of a pixel to flip before the smoothing, in [0, 1]; of all valid pixels.
+        per_object: whether each object takes its own steps, instead of a class as a whole.
+        background: the class without an outline of its own; None if every class has one.
+    """
+
+    def __init__(
+        self,
+        steps: int | list[int],
+        theta1: float | list[float],
+        theta2: float | list[float],
+        theta3: float | list[float],
+        per_object: bool = False,
+        background: int | None = 0,
+    ) -> None:
+        self.steps = check_per_class("steps", steps, _check_steps)
+        self.theta1 = check_per_class("theta1", theta1, check_rate)
+        self.theta2 = check_per_class("theta2", theta2, check_rate)
+        self.theta3 = check_per_class("theta3", theta3, check_rate)
+        self.per_object = check_flag("per_object", per_object)
+        self.background = check_background(background)
+
+    def reshaper(
+        self, rng: np.random.RandomState | np.random.Generator, num_classes: int
+    ) -> Reshape:
+        values = [
+            value_per_class(name, getattr(self, name), num_classes)
+            for name in ("steps", "theta1", "theta2", "theta3")
+        ]
+
+        def reshape(objects: MaskObjects, obj: MaskObject, valid: np.ndarray) -> Shape | None:
+            steps, theta1, theta2, theta3 = (value[obj.label] for value in values)
+            if (steps == 0 or theta2 == 0) and theta3 == 0:
+                return None
+            walk = _Walk(valid, objects, obj)
+            for grows in (rng.random(steps) < theta1).tolist():
+                walk.step(grows, theta2, rng)
+            reach = (
+                walk.window.grown(_BLUR_REACH, valid.shape)
+                if self.per_object
+                else Window(0, valid.shape[0], 0, valid.shape[1])
+            )
+            return _flip_and_smooth(walk.pixels, valid, reach, theta3, rng)
+
+        return reshape
+
+    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
+        return reshape_objects(
+            mask,
+            rng,
+            lambda: self.reshaper(rng, num_classes),
+            num_classes=num_classes,
+            background=self.background,
+            per_object=self.per_object,
+            ignore_index=ignore_index,
+        )
+
+
+class _Walk:
+    """One object under way; ``window`` holds it and one pixel around it, within the image."""
+
+    def __init__(self, valid: np.ndarray, objects: MaskObjects, obj: MaskObject) -> None:
+        self.valid = valid.view(np.uint8)
+        self.pixels = np.zeros(valid.shape, dtype=np.uint8)
+        self.pixels[obj.window.slices] = objects.own(obj, obj.window)
+        self.outside = self.valid - self.pixels
+        self.window = obj.window.grown(1, valid.shape)
+
+    def step(
+        self, grows: bool, theta2: float, rng: np.random.RandomState | np.random.Generator
+    ) -> None:
+        window = self.window.slices
+        inside, outside = self.pixels[window], self.outside[window]
+        joined_side, left_side = (inside, outside) if grows else (outside, inside)
+        # Pixels of the side that gives, next to a pixel of the side that takes.
+        ring = cv2.dilate(joined_side, _CROSS)
+        ring &= left_side
+        rows, columns = np.divmod(np.flatnonzero(ring.view(bool)), ring.shape[1])
+        changes = rng.random(len(rows)) < theta2
+        rows, columns = rows[changes], columns[changes]
+        joined_side[rows, columns] = 1
+        left_side[rows, columns] = 0
+        if grows and len(rows):
+            self._widen(rows, columns)
+
+    def _widen(self, rows: np.ndarray, columns: np.ndarray) -> None:
+        box, (height, width) = self.window, self.pixels.shape
+        self.window = Window(
+            max(min(box.top, box.top + int(rows.min()) - 1), 0),
+            min(max(box.bottom, box.top + int(rows.max()) + 2), height),
+            max(min(box.left, box.left + int(columns.min()) - 1), 0),
+            min(max(box.right, box.left + int(columns.max()) + 2), width),
+        )
+
+
+def _flip_and_smooth(
+    pixels: np.ndarray,
+    valid: np.ndarray,
+    window: Window,
+    theta3: float,
+    rng: np.random.RandomState | np.random.Generator,
+) -> Shape:
+    inside = pixels[window.slices]
+    allowed = valid[window.slices]
+    if theta3 > 0:
+        inside = inside ^ ((rng.random(inside.shape) < theta3) & allowed)
+    # On bytes OpenCV's blur is integer arithmetic: the same bits on every machine.
+    blurred = cv2.GaussianBlur(inside * np.uint8(255), _BLUR_SIZE, _BLUR_SIGMA)
+    total = cv2.GaussianBlur(allowed * np.uint8(255), _BLUR_SIZE, _BLUR_SIGMA)
+    return Shape(window, (blurred > total // 2) & allowed)

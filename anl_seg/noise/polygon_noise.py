@@ -1,0 +1,93 @@
+"""Objects drawn with too few corners."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ._checks import check_background, check_number, check_per_class, value_per_class
+from .objects import MaskObject, MaskObjects
+from .outline import Polygon, redraw_outline
+from .reshape import Reshape, Shape, ShapeNoise, reshape_objects
+
+
+def polygon_noise(
+    mask: np.ndarray,
+    rng: np.random.RandomState | np.random.Generator,
+    *,
+    tolerance: float | list[float],
+    num_classes: int,
+    background: int | None = 0,
+    ignore_index: int = 255,
+) -> np.ndarray:
+    """Replace the outline of each object by a polygon with fewer corners.
+
+    An object is an 8-connected region of one class. Its outer outline (through the centres of its
+    outermost pixels) and the outline of each of its holes are simplified by Ramer, Douglas and
+    Peucker: no pixel of the old outline lies farther than ``tolerance`` from the new one. Then the
+    object is filled again, without its holes; a hole never gets lost. Every object is changed from
+    the clean mask; pixels that it leaves take the label of the nearest valid pixel outside it, then
+    all are painted in random order.
+
+    Args:
+        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
+        rng: draws the order of painting; the polygons themselves are not random.
+        tolerance: in pixels, at least 0; at 0 nothing changes. May be a list of one value per class
+            (the background's is not used).
+        num_classes: number of classes, at least 2.
+        background: the class that has no objects; None if every class has.
+        ignore_index: label of the pixels to leave alone.
+
+    Returns:
+        A new array of the mask's shape and dtype.
+
+    Raises:
+        ValueError: a parameter or a label is out of range.
+
+    Source: "approximation" noise of COCO-N, Kimhi et al., 2024 (there without holes).
+    """
+    noise = PolygonNoise(tolerance, background)
+    return noise(mask, rng, num_classes=num_classes, ignore_index=ignore_index)
+
+
+class PolygonNoise(ShapeNoise):
+    """:func:`polygon_noise` with fixed parameters.
+
+    Args:
+        tolerance: in pixels, at least 0.
+        background: the class that has no objects; None if every class has.
+    """
+
+    def __init__(self, tolerance: float | list[float], background: int | None = 0) -> None:
+        self.tolerance = check_per_class("tolerance", tolerance, check_number)
+        self.background = check_background(background)
+
+    def reshaper(
+        self, rng: np.random.RandomState | np.random.Generator, num_classes: int
+    ) -> Reshape:
+        tolerances = value_per_class("tolerance", self.tolerance, num_classes)
+
+        def reshape(objects: MaskObjects, obj: MaskObject, valid: np.ndarray) -> Shape | None:
+            tolerance = tolerances[obj.label]
+            if tolerance == 0:
+                return None
+            return redraw_outline(
+                valid, objects, obj, lambda polygon: simplify(polygon, tolerance), simple=False
+            )
+
+        return reshape
+
+    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
+        return reshape_objects(
+            mask,
+            rng,
+            lambda: self.reshaper(rng, num_classes),
+            num_classes=num_classes,
+            background=self.background,
+            ignore_index=ignore_index,
+        )
+
+
+def simplify(polygon: Polygon, tolerance: float) -> Polygon:
+    """The closed polygon with fewer corners, none of the old ones farther away than the tolerance."""
+    return cv2.approxPolyDP(polygon.reshape(-1, 1, 2), tolerance, closed=True)[:, 0, :]
