@@ -1,0 +1,110 @@
+"""Objects that were overlooked."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._checks import (
+    check_background,
+    check_background_in_range,
+    check_flag,
+    check_mask,
+    check_per_class,
+    check_rate,
+    check_rng,
+    value_per_class,
+)
+from .base import MaskNoise
+from .fill import nearest_labels
+from .objects import MaskObjects
+
+
+def missing_object_noise(
+    mask: np.ndarray,
+    rng: np.random.RandomState | np.random.Generator,
+    *,
+    rate: float | list[float],
+    num_classes: int,
+    per_object: bool = True,
+    background: int | None = 0,
+    ignore_index: int = 255,
+) -> np.ndarray:
+    """Let each object vanish with probability ``rate``.
+
+    An object is an 8-connected region of one class. The pixels of the missing objects take the
+    label of the nearest valid pixel that belongs to none of them, whatever its class. Where every
+    valid pixel belongs to a missing object nothing is left to absorb them: the mask stays as it is.
+
+    Each object has one uniform number u and is missing if u < rate: with the same generator the
+    objects missing at one rate are missing at every larger one.
+
+    Args:
+        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
+        rng: draws one uniform number per object.
+        rate: probability in [0, 1], one for all or a list of one per class (the background's is not
+            used); of the objects of each class.
+        num_classes: number of classes, at least 2.
+        per_object: False makes all objects of a class vanish together.
+        background: the class that has no objects; None if every class has.
+        ignore_index: label of the pixels to leave alone.
+
+    Returns:
+        A new array of the mask's shape and dtype.
+
+    Raises:
+        ValueError: a parameter or a label is out of range.
+
+    Source: Tadokoro et al., 2025 (arXiv 2504.14795), on two classes.
+    """
+    rate = check_per_class("rate", rate, check_rate)
+    per_object = check_flag("per_object", per_object)
+    background = check_background(background)
+    check_rng(rng)
+    valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
+    check_background_in_range(background, num_classes)
+    rates = value_per_class("rate", rate, num_classes)
+    objects = MaskObjects(mask, valid, background=background, per_object=per_object)
+    draw = rng.random(len(objects)).tolist()
+    # By the number of the object; number 0 is where there is none.
+    missing = np.zeros(len(objects) + 1, dtype=bool)
+    for obj, number in zip(objects, draw):
+        missing[obj.index] = number < rates[obj.label]
+    noisy = mask.copy()
+    if missing.any():
+        gone = missing[objects.components]
+        source = valid & ~gone
+        if source.any():
+            noisy[gone] = nearest_labels(mask, source)[0][gone]
+    return noisy
+
+
+class MissingObjectNoise(MaskNoise):
+    """:func:`missing_object_noise` with fixed parameters; nested in rate.
+
+    Args:
+        rate: probability in [0, 1], one for all or a list of one per class; of the objects of each
+            class.
+        per_object: False makes all objects of a class vanish together.
+        background: the class that has no objects; None if every class has.
+    """
+
+    # The objects missing at a larger rate include those at a smaller one.
+    nested_in = ("rate",)
+
+    def __init__(
+        self, rate: float | list[float], per_object: bool = True, background: int | None = 0
+    ) -> None:
+        self.rate = check_per_class("rate", rate, check_rate)
+        self.per_object = check_flag("per_object", per_object)
+        self.background = check_background(background)
+
+    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
+        return missing_object_noise(
+            mask,
+            rng,
+            rate=self.rate,
+            num_classes=num_classes,
+            per_object=self.per_object,
+            background=self.background,
+            ignore_index=ignore_index,
+        )
