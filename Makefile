@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart test lint format clean
+.PHONY: help quickstart test test-long lint format clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 # The environment is made when there is none, and updated when what it depends on has changed.
 $(VENV)/.installed: setup.py constraints.txt
@@ -19,6 +19,9 @@ quickstart: $(VENV)/.installed ## train three losses under label noise on the em
 
 test: $(VENV)/.installed ## run the tests
 	$(BIN)/python -m pytest
+
+test-long: $(VENV)/.installed ## run the tests with at least 500 examples per property
+	$(BIN)/python -m pytest --hypothesis-profile=long
 
 lint: $(VENV)/.installed ## check style and formatting
 	$(BIN)/ruff check .

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ._checks import (
@@ -85,7 +87,8 @@ def _leaving(
 ) -> np.ndarray:
     """Bool of the shape of the object's window, True at the ``count`` pixels that leave."""
     own = objects.own(obj, obj.window)
-    margin = 1
+    # A first guess: a disc of that area would lose a rim of this width.
+    margin = math.ceil(math.sqrt(obj.area / math.pi) * (1 - math.sqrt(1 - count / obj.area))) + 5
     while True:
         window = obj.window.grown(margin, valid.shape)
         outside = valid[window.slices] & ~objects.own(obj, window)

@@ -7,6 +7,10 @@ import numpy as np
 
 from .objects import MaskObject, MaskObjects
 
+# Where to begin to look around an object: beyond the lines of ignored pixels that some data sets
+# draw around theirs. Any value gives the same labels.
+_FIRST_MARGIN = 6
+
 
 def nearest_labels(labels: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The label of the nearest source pixel, for every pixel.
@@ -56,7 +60,7 @@ def labels_around(
     Raises:
         ValueError: the object covers every valid pixel.
     """
-    margin = 1
+    margin = _FIRST_MARGIN
     while True:
         window = obj.window.grown(margin, mask.shape)
         source = valid[window.slices] & ~objects.own(obj, window)

@@ -39,12 +39,14 @@ def symmetric_noise(
     check_rng(rng)
     valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
     draw = rng.random(mask.shape)
-    flip = valid & (draw < rate)
+    flip = np.flatnonzero(valid & (draw < rate))
     # Below the rate the draw is uniform on [0, rate): divided by it, it also chooses the class.
     # The minimum catches a product that rounds up to num_classes - 1: that is the true class.
-    step = np.minimum((draw[flip] / rate * (num_classes - 1)).astype(np.int64), num_classes - 2)
+    chosen = (np.take(draw, flip) / rate * (num_classes - 1)).astype(np.int64)
+    label = np.take(mask, flip) + (np.minimum(chosen, num_classes - 2) + 1)
+    label -= num_classes * (label >= num_classes)
     noisy = mask.copy()
-    noisy[flip] = (mask[flip].astype(np.int64) + 1 + step) % num_classes
+    np.put(noisy, flip, label)
     return noisy
 
 

@@ -13,10 +13,54 @@ EXAMPLES = {
     "SymmetricNoise": {"rate": 0.4},
     "PairNoise": {"rate": 0.2},
     "TransitionMatrixNoise": {"matrix": [[0.9, 0.1], [0.25, 0.75]]},
-    "DilateNoise": {"beta": 0.3, "background": None},
-    "ErodeNoise": {"beta": 0.3, "background": 1},
-    "AffineNoise": {"beta": 0.3, "max_angle": 10.0, "background": 0},
-    "AlphaBetaNoise": {"alpha": 0.3, "beta": 0.5, "max_angle": 30.0, "background": 0},
+    "InstanceDependentNoise": {"rate": 0.3, "strength": 2.0, "projection_seed": 4},
+    "SuperpixelNoise": {"n_segments": 50, "compactness": 2},
+    "DilateNoise": {"beta": 0.3, "background": None, "per_object": True},
+    "ErodeNoise": {"beta": 0.3, "background": 1, "per_object": False},
+    "AffineNoise": {"beta": 0.3, "max_angle": 10.0, "background": 0, "per_object": True},
+    "AlphaBetaNoise": {
+        "alpha": 0.3,
+        "beta": 0.5,
+        "max_angle": 30.0,
+        "background": 0,
+        "per_object": True,
+    },
+    "BandNoise": {
+        "low": [0.0, 7.0],
+        "high": 9.0,
+        "dilate_probability": 0.5,
+        "metric": "chessboard",
+        "per_object": True,
+        "background": 0,
+    },
+    "MarkovBoundaryNoise": {
+        "steps": 180,
+        "theta1": 0.8,
+        "theta2": [0.0, 0.05],
+        "theta3": 0.2,
+        "per_object": False,
+        "background": 0,
+    },
+    "ElasticNoise": {"alpha": 30.0, "sigma": 3.0, "min_area": 100},
+    "PolygonNoise": {"tolerance": 5.0, "background": None},
+    "VertexNoise": {"sigma": 2.0, "tolerance": 1.0, "background": 0},
+    "BoundingBoxNoise": {"rate": 1.0, "per_object": True, "background": 0},
+    "ClassSwapNoise": {
+        "rate": 0.3,
+        "matrix": None,
+        "may_keep": True,
+        "per_object": True,
+        "background": 0,
+    },
+    "MissingObjectNoise": {"rate": [0.0, 0.3], "per_object": True, "background": 0},
+    "SpuriousObjectNoise": {"rate": 0.1, "shapes": [[1, 0.1, 0.5]], "background": 0},
+    "RandomChoiceNoise": {
+        "noises": [None, {"type": "SymmetricNoise", "rate": 0.4}],
+        "weights": [1.0, 2.0],
+        "per_object": False,
+        "background": 0,
+    },
+    "SequentialNoise": {"noises": [{"type": "PairNoise", "rate": 0.4}]},
 }
 
 
@@ -49,6 +93,7 @@ def test_defaults_are_part_of_the_config():
         "beta": 0.5,
         "max_angle": 30.0,
         "background": 0,
+        "per_object": True,
     }
 
 

@@ -88,7 +88,7 @@ def test_wrong_parameters():
         RandomChoiceNoise([])
     with pytest.raises(TypeError, match="noises must be a list of noises, got 'SymmetricNoise'"):
         RandomChoiceNoise("SymmetricNoise")
-    with pytest.raises(TypeError, match="must be a list of noises, got {'type'"):
+    with pytest.raises(TypeError, match=r"must be a list of noises, got \{'type'"):
         RandomChoiceNoise({"type": "SymmetricNoise", "rate": 0.1})
     with pytest.raises(ValueError, match=r"one number for each of 2 noises, got \[1\]"):
         RandomChoiceNoise([None, SymmetricNoise(0.1)], weights=[1])
