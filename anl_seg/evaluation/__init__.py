@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from anl_seg.evaluation.estimate_transition_matrix import EstimateTransitionMatrix
 from anl_seg.evaluation.memorization import memorization_counts
 from anl_seg.evaluation.per_class_iou_metric import PerClassIoUMetric
 
-__all__ = ["PerClassIoUMetric", "memorization_counts"]
+__all__ = ["EstimateTransitionMatrix", "PerClassIoUMetric", "memorization_counts"]
