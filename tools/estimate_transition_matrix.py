@@ -11,22 +11,19 @@ docs/transition_matrix.md says what each assumes and how well it works.
 from __future__ import annotations
 
 import argparse
-import copy
 import sys
 from pathlib import Path
 
-import numpy as np
 from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
 from anl_seg._suggest import WRONG_INPUT, sentence
-from anl_seg.config import load_config
-from anl_seg.config._walk import heads, loads_seg_map, pipelines, type_name
-from anl_seg.config.inject_noise import _CARRIES_CLEAN
+from anl_seg.config import load_config, measured_dataloader
+from anl_seg.config._walk import heads
+from anl_seg.corruption.png import read_mask_png
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.evaluation import EstimateTransitionMatrix
@@ -35,17 +32,18 @@ from anl_seg.noise.estimate_transition_matrix import (
     DEFAULT_QUANTILE,
     DEFAULT_TOP_SHARE,
     TransitionCounts,
-    TransitionEstimate,
     simple_noises,
+)
+from anl_seg.study.transition_report import (
+    report_anchors,
+    report_counts,
+    resemblance,
+    transition_table,
 )
 
 #: Differences of an entry that are taken for nothing: beside the sampling error when masks are
 #: compared, and of anchor points (docs/transition_matrix.md).
 COUNTED, ANCHORED = 0.01, 0.1
-#: The two estimates by anchor points differ by less if the model is any good for them (same page).
-AGREEING = 0.15
-#: Up to so many classes the whole matrix is printed.
-WHOLE = 14
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -132,25 +130,6 @@ def mask_pairs(clean: str | Path, noisy: str | Path) -> list[tuple[Path, Path]]:
     return [(Path(clean, name), Path(noisy, name)) for name in sorted(names[0])]
 
 
-def read_mask(path: Path) -> np.ndarray:
-    """(H, W) integers of a PNG file: grey values of 1, 8 or 16 bits, or the indices of a palette.
-
-    Raises:
-        ValueError: the file cannot be decoded, or is a colour picture.
-    """
-    try:
-        with Image.open(path) as image:
-            mode, mask = image.mode, np.array(image)
-    except (OSError, SyntaxError) as error:  # Pillow calls a broken PNG a syntax error
-        raise ValueError(f"mask file '{path}' cannot be decoded: {error}") from None
-    if mask.ndim != 2:
-        raise ValueError(
-            f"mask file '{path}' must hold labels (one channel or a palette), got a picture of mode "
-            f"{mode} and shape {mask.shape}"
-        )
-    return mask.astype(np.uint8) if mask.dtype == bool else mask
-
-
 def count_folders(args: argparse.Namespace) -> TransitionCounts:
     """The labels of all pairs of masks."""
     ignore_index = 255 if args.ignore_index is None else args.ignore_index
@@ -158,7 +137,7 @@ def count_folders(args: argparse.Namespace) -> TransitionCounts:
     pairs = mask_pairs(args.clean, args.noisy)
     for clean, noisy in track(pairs, "comparing", console=Console(stderr=True), transient=True):
         try:
-            counts.add(read_mask(clean), read_mask(noisy))
+            counts.add(read_mask_png(clean).values, read_mask_png(noisy).values)
         except ValueError as error:
             raise ValueError(f"{error} (comparing '{clean}' and '{noisy}')") from None
     print(f"{len(pairs)} pairs of masks")
@@ -166,87 +145,6 @@ def count_folders(args: argparse.Namespace) -> TransitionCounts:
 
 
 # --- a trained model ---
-
-
-def measured_dataloader(cfg: Config, data: str, method: str) -> dict:
-    """The data loader over the images to predict: each image once, with the test-time pipeline.
-
-    If the training masks are corrupted by ``CorruptMask``, so are these, and the clean ones kept.
-    """
-    source = cfg.get(f"{data}_dataloader")
-    if not source or isinstance(source, (list, tuple)):
-        raise ValueError(f"the config has no {data}_dataloader, or several of them.")
-    loader = copy.deepcopy(source)
-    leaves = _leaves(loader)
-    if data == "train":
-        for leaf, pipeline in zip(leaves, _test_pipelines(cfg, leaves)):
-            leaf["pipeline"] = pipeline
-    noises = [leaf["pipeline"] for leaf in _leaves(cfg.get("train_dataloader") or {})]
-    noises = [[t for t in steps if type_name(t) == "CorruptMask"] for steps in noises]
-    if data != "train":
-        noises = [next((n for n in noises if n), [])] * len(leaves)
-    for leaf, noise in zip(leaves, noises):
-        _corrupt(leaf, noise)
-        if method != "anchor" and not any(loads_seg_map(t) for t in leaf["pipeline"]):
-            raise ValueError(
-                f"the pipeline of {data} loads no annotations, so there are no noisy labels to count: "
-                "give --method anchor, which looks at the predictions only."
-            )
-    # Outside wrappers that repeat, balance or mix.
-    loader["dataset"] = (
-        leaves[0] if len(leaves) == 1 else dict(type="ConcatDataset", datasets=leaves)
-    )
-    loader["sampler"] = dict(type="DefaultSampler", shuffle=False)
-    # Images may differ in size, and mmseg stacks only equal ones when it predicts.
-    loader["batch_size"] = 1
-    loader.pop("batch_sampler", None)
-    loader.pop("drop_last", None)
-    return loader
-
-
-def _leaves(loader: dict) -> list[dict]:
-    """The innermost data set configs of a data loader."""
-    owners = pipelines(loader["dataset"]) if loader else ()
-    return [owner for owner in owners if "dataset" not in owner and "datasets" not in owner]
-
-
-def _test_pipelines(cfg: Config, leaves: list[dict]) -> list[list[dict]]:
-    """For each training data set the pipeline at test time: the config's, else without chance."""
-    loaders = [cfg.get(name) for name in ("test_dataloader", "val_dataloader")]
-    known = [
-        [t for t in _leaves(loader)[0]["pipeline"] if type_name(t) != "CorruptMask"]
-        for loader in loaders
-        if loader and not isinstance(loader, (list, tuple))
-    ]
-    # That of a challenge's test set may load no annotations.
-    known.sort(key=lambda pipeline: not any(loads_seg_map(t) for t in pipeline))
-    if known:
-        return [copy.deepcopy(known[0]) for _ in leaves]
-    chance = ("Random", "PhotoMetricDistortion", "CorruptMask")
-    found = []
-    for leaf in leaves:
-        kept = [t for t in leaf["pipeline"] if not type_name(t).startswith(chance)]
-        pack = next((i for i, t in enumerate(kept) if type_name(t).startswith("Pack")), len(kept))
-        found.append([*kept[:pack], dict(type="anl_seg.ResizedAsOriginal"), *kept[pack:]])
-    return found
-
-
-def _corrupt(leaf: dict, noise: list[dict]) -> None:
-    """Put ``noise`` behind the annotation loader, and what takes the clean mask along in its place."""
-    names = [type_name(t) for t in leaf["pipeline"]]
-    if not noise and "CorruptMask" not in names:
-        return
-    steps = []
-    for transform in leaf["pipeline"]:
-        name = type_name(transform)
-        if name in _CARRIES_CLEAN:
-            transform = {**transform, "type": _CARRIES_CLEAN[name]}
-        elif name == "CorruptMask":
-            transform = {**transform, "keep_clean": True}
-        steps.append(transform)
-        if loads_seg_map(transform) and "CorruptMask" not in names:
-            steps.append({**noise[0], "keep_clean": True})
-    leaf["pipeline"] = steps
 
 
 def build_config(args: argparse.Namespace) -> Config:
@@ -284,119 +182,6 @@ def build_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-# --- what is said ---
-
-
-def _percent(value: float) -> str:
-    return "-" if np.isnan(value) else f"{100 * value:.1f}"
-
-
-def table(estimate: TransitionEstimate, names: list[str]) -> str:
-    """The matrix in percent; with many classes what is kept and the most frequent mistakes."""
-    errors = estimate.standard_errors
-    largest = np.where(np.isnan(errors).all(axis=1), np.nan, np.nanmax(np.nan_to_num(errors), 1))
-    if len(names) <= WHOLE:
-        rows = [["true \\ noisy, %", *names, "s.e. up to", "pixels"]]
-        for k, name in enumerate(names):
-            cells = [_percent(v) for v in estimate.matrix[k]]
-            rows.append([name, *cells, _percent(largest[k]), f"{estimate.pixels[k]:.0f}"])
-    else:
-        rows = [["true class", "kept %", "s.e. up to", "pixels", "most frequent other labels"]]
-        for k, name in enumerate(names):
-            others = np.where(np.arange(len(names)) == k, 0, np.nan_to_num(estimate.matrix[k]))
-            order = [j for j in np.argsort(-others, kind="stable")[:3] if others[j] > 0]
-            told = ", ".join(f"{names[j]} {_percent(others[j])}" for j in order)
-            kept = _percent(estimate.matrix[k, k])
-            rows.append([name, kept, _percent(largest[k]), f"{estimate.pixels[k]:.0f}", told])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    told_last = len(names) > WHOLE
-    lines = []
-    for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
-        if told_last:
-            cells[-1] = row[-1]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def resemblance(estimate: TransitionEstimate, names: list[str], resolution: float) -> str:
-    """Which simple noise the matrix looks like, if any, in words."""
-    fits = simple_noises(estimate.matrix)
-    if not fits:
-        return "Nothing is known of any class."
-    tolerance = resolution + 3 * np.nan_to_num(estimate.standard_errors)
-
-    def within(differences: np.ndarray) -> bool:
-        return not (np.abs(differences) > tolerance).any()
-
-    best = fits[0]
-    (true, noisy), off = best.largest, best.max_difference
-    both = " (or pair noise: with two classes they are the same)" if len(fits) == 1 else ""
-    rate = f"{best.name} noise of rate {best.rate:.3f}"
-    if within(estimate.matrix - np.eye(len(names))):
-        return (
-            f"Hardly any noise: a pixel of a class is labelled otherwise at a rate of "
-            f"{estimate.flip_rate:.3f} (mean over classes), which cannot be told from none."
-        )
-    if within(best.differences):
-        also = [f for f in fits[1:] if within(f.differences)]
-        told = (
-            f" {also[0].name} noise of rate {also[0].rate:.3f} would be as possible."
-            if also
-            else ""
-        )
-        return f"Looks like {rate}{both}: no entry differs from it by more than {off:.3f}.{told}"
-    neither = "Not symmetric noise" if len(fits) == 1 else "Neither symmetric nor pair noise"
-    return (
-        f"{neither}. The closest is {rate}, but the share of {names[true]} labelled {names[noisy]} "
-        f"differs from it by {off:.3f}: describe the noise by the matrix."
-    )
-
-
-def report_counts(counts: TransitionCounts) -> list[str]:
-    """What clean masks tell beyond the matrix."""
-    lines = []
-    clumping = counts.clumping()
-    if not np.isnan(clumping.correlation):
-        lines.append(
-            f"Of the neighbours of wrong pixels {_percent(clumping.observed)} % are wrong too; if pixels "
-            f"were wrong independently, {_percent(clumping.independent)} % would be."
-        )
-        if clumping.correlation > 0.1:
-            lines.append(
-                "Wrong pixels hang together, as wrong outlines or objects do. The matrix holds their "
-                "rates, not their shape: TransitionMatrixNoise would scatter them."
-            )
-    if counts.ignored_once:
-        lines.append(f"{counts.ignored_once} pixels were left out: one mask ignores them.")
-    return lines
-
-
-def report_anchors(metric: EstimateTransitionMatrix) -> list[str]:
-    """What to think of an estimate by anchor points."""
-    lines = [
-        "Anchor points show noise where the model is sure of the class; wrong outlines stay unseen."
-    ]
-    if metric.method == "anchor_labels":
-        other = metric.anchors.estimate(metric.quantile).matrix
-        gap = np.nanmax(np.abs(other - metric.estimate.matrix), initial=0)
-        lines.append(f"The model's own probabilities at anchor points differ by up to {gap:.3f}.")
-        if gap > AGREEING:
-            lines.append(
-                "That is much: the model is not calibrated (was it trained by cross entropy?), overfitted or "
-                "hardly knows some class. Trust neither estimate."
-            )
-    if metric.counts is not None:
-        exact = metric.counts.estimate().matrix
-        error = np.nanmax(np.abs(exact - metric.estimate.matrix), initial=0)
-        lines.append(
-            "The masks are corrupted by the config, so the true matrix is known: the estimate is "
-            f"off by up to {error:.3f}."
-        )
-    return lines
-
-
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     try:
@@ -429,7 +214,7 @@ def main(argv: list[str] | None = None) -> None:
             f"Nothing is known of {', '.join(names[k] for k in estimate.unknown)}: no such pixels. "
             "In a saved matrix these classes stay as they are."
         )
-    print(f"\n{table(estimate, names)}\n")
+    print(f"\n{transition_table(estimate, names)}\n")
     print("\n".join(lines))
     if args.report is not None:
         fits = {

@@ -8,6 +8,7 @@ from anl_seg.config.inject_noise import (
     record_noise,
 )
 from anl_seg.config.measure_memorization import measure_memorization
+from anl_seg.config.measured_dataloader import measured_dataloader
 from anl_seg.config.mmseg_config import load_config, mmseg_config
 from anl_seg.config.replace_losses import replace_losses
 from anl_seg.config.spec import parse_spec
@@ -17,6 +18,7 @@ __all__ = [
     "inject_noise",
     "load_config",
     "measure_memorization",
+    "measured_dataloader",
     "mmseg_config",
     "noisy_evaluation",
     "noisy_pipelines",

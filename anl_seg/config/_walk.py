@@ -8,6 +8,9 @@ from mmcv.transforms import LoadAnnotations
 from mmengine.config import Config
 from mmseg.registry import TRANSFORMS
 
+#: Transforms that know ``gt_seg_map`` alone, and their twins that take the clean map along.
+CARRIES_CLEAN = {"PackSegInputs": "anl_seg.PackNoisySegInputs", "Pad": "anl_seg.Pad"}
+
 
 def type_name(cfg: dict) -> str:
     """Name of a config's ``type``, which may be a string with a scope, or a class."""

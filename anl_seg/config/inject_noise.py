@@ -7,11 +7,16 @@ from collections.abc import Mapping
 
 from mmengine.config import Config
 
-from anl_seg.config._walk import add_hook, as_list, heads, loads_seg_map, pipelines, type_name
+from anl_seg.config._walk import (
+    CARRIES_CLEAN,
+    add_hook,
+    as_list,
+    heads,
+    loads_seg_map,
+    pipelines,
+    type_name,
+)
 from anl_seg.noise import MaskNoise, build_noise
-
-#: Transforms that know ``gt_seg_map`` alone, and their twins that take the clean map along.
-_CARRIES_CLEAN = {"PackSegInputs": "anl_seg.PackNoisySegInputs", "Pad": "anl_seg.Pad"}
 
 
 def noisy_pipelines(dataloader: dict | None) -> int:
@@ -96,8 +101,8 @@ def inject_noise(
     for owner in pipelines(loader["dataset"]):
         pipeline, loads = [], False
         for transform in owner["pipeline"]:
-            if keep_clean and type_name(transform) in _CARRIES_CLEAN:
-                transform = {**transform, "type": _CARRIES_CLEAN[type_name(transform)]}
+            if keep_clean and type_name(transform) in CARRIES_CLEAN:
+                transform = {**transform, "type": CARRIES_CLEAN[type_name(transform)]}
             pipeline.append(transform)
             if loads_seg_map(transform):
                 pipeline.append(copy.deepcopy(corrupt))

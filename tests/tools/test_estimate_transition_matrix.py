@@ -119,9 +119,7 @@ def test_palettes_16_bits_and_ignored_pixels(tool, tmp_path, capsys):
     palette.putpalette([v for k in range(256) for v in (k, 255 - k, 7)])
     palette.save(tmp_path / "clean" / "a.png")
     assert cv2.imread(str(tmp_path / "clean" / "a.png"), cv2.IMREAD_UNCHANGED).ndim == 3
-    assert np.array_equal(tool.read_mask(tmp_path / "clean" / "a.png"), clean)
     assert cv2.imwrite(str(tmp_path / "noisy" / "a.png"), noisy.astype(np.uint16))
-    assert tool.read_mask(tmp_path / "noisy" / "a.png").dtype != np.uint8
     report = tmp_path / "report.json"
     places = [f"--{kind}={tmp_path / kind}" for kind in ("clean", "noisy")]
     tool.main([*places, "--num-classes=2", f"--report={report}"])
@@ -132,26 +130,6 @@ def test_palettes_16_bits_and_ignored_pixels(tool, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "Nothing is known of 1" in text
     assert "1 pixels were left out" in text
-
-
-def test_many_classes_are_told_by_their_mistakes(tool):
-    matrix = np.eye(40)
-    matrix[3, [3, 7, 9]] = 0.5, 0.3, 0.2
-    counted = tool.TransitionEstimate(matrix, np.zeros((40, 40)), np.full(40, 10.0))
-    lines = tool.table(counted, [f"class {k}" for k in range(40)]).splitlines()
-    assert len(lines) == 41
-    assert lines[4].split("  ")[-1] == "class 7 30.0, class 9 20.0"
-    assert lines[1].split() == ["class", "0", "100.0", "0.0", "10"]
-    assert max(map(len, lines)) < 100
-
-
-def test_what_fits_as_well_is_named(tool):
-    matrix = np.full((3, 3), 0.1) + 0.7 * np.eye(3)
-    counted = tool.TransitionEstimate(matrix, np.full((3, 3), np.nan), np.full(3, 10.0))
-    text = tool.resemblance(counted, list("abc"), 0.1)
-    assert "Looks like symmetric noise of rate 0.200" in text
-    assert "pair noise of rate 0.150 would be as possible" in text
-    assert "as possible" not in tool.resemblance(counted, list("abc"), 0.04)
 
 
 # --- refusals ---
@@ -188,7 +166,9 @@ def test_wrong_folders_and_files(tool, folders, tmp_path):
     data = path.read_bytes()
     for broken in (data[: len(data) // 2], b"", b"\x89PNG"):
         path.write_bytes(broken)
-        assert f"mask file '{path}' cannot be decoded" in refused(tool, arguments)
+        text = refused(tool, arguments)
+        assert f"mask file '{path}'" in text
+        assert "is no readable PNG" in text
     cv2.imwrite(str(path), np.zeros((64, 64, 3), dtype=np.uint8))
     assert f"'{path}' must hold labels" in refused(tool, arguments)
     cv2.imwrite(str(path), np.zeros((64, 63), dtype=np.uint8))
