@@ -65,7 +65,7 @@ def instance_dependent_noise(
 
     - The score of a pixel is s = u . f; (brightness, contrast) and (warmth, greenness) of u are unit
       vectors in random directions. The pixel flips with probability sigmoid(b + strength s). The
-      bias b is found for each image so that the mean over its valid pixels is ``rate`` to 1e-3; s
+      bias b is found for each image so that the mean over its valid pixels is ``rate`` to 1e-4; s
       is cut to [-8, 8].
     - A flipped pixel of class y goes to class k other than y with a probability proportional to
       exp(strength f . W[y, k]), W of independent standard normal numbers, f rounded to halves and

@@ -76,7 +76,10 @@ def test_every_kind_of_image_becomes_three_channels_of_bytes(make_rng):
         (np.zeros((3, 4, 0), np.uint8), "at least three, got 0"),
         (np.zeros((3, 4, 3), np.uint16), "got dtype uint16"),
         (np.zeros((3, 4), bool), "got dtype bool"),
-        (np.full((3, 4), -0.5), r"\[0, 255\], found -0\.5 to -0\.5.*before the image is normalised"),
+        (
+            np.full((3, 4), -0.5),
+            r"\[0, 255\], found -0\.5 to -0\.5.*before the image is normalised",
+        ),
         (np.full((3, 4), 255.5), r"found 255\.5"),
         (np.full((3, 4), np.nan), "found nan"),
     ],

@@ -170,7 +170,7 @@ def test_wrong_folders_and_files(tool, folders, tmp_path):
         assert f"mask file '{path}'" in text
         assert "is no readable PNG" in text
     cv2.imwrite(str(path), np.zeros((64, 64, 3), dtype=np.uint8))
-    assert f"'{path}' must hold labels" in refused(tool, arguments)
+    assert f"'{path}' is a colour picture" in refused(tool, arguments)
     cv2.imwrite(str(path), np.zeros((64, 63), dtype=np.uint8))
     text = refused(tool, arguments)
     assert "clean mask is (64, 64), noisy mask is (64, 63)" in text
