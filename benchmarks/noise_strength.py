@@ -161,7 +161,7 @@ def outline_shift(cfg: dict, count: int) -> Row:
     worst = max(max(shifts) - tolerance, 0.0)
     what = "largest shift of the outline, pixels"
     return Row(
-        name(cfg), what, tolerance, np.mean(shifts), worst, 1.5, "excess over the tolerance asked"
+        name(cfg), what, tolerance, np.mean(shifts), worst, 2.0, "excess over the tolerance asked"
     )
 
 

@@ -24,8 +24,9 @@ def polygon_noise(
 
     An object is an 8-connected region of one class. Its outer outline (through the centres of its
     outermost pixels) and the outline of each of its holes are simplified by Ramer, Douglas and
-    Peucker: no pixel of the old outline lies farther than ``tolerance`` from the new one. Then the
-    object is filled again, without its holes; a hole never gets lost. Every object is changed from
+    Peucker: hardly a pixel of the old outline lies farther than ``tolerance`` from the new one
+    (OpenCV's clean-up of nearly straight corners may add a pixel). Then the object is filled again,
+    without its holes; a hole never gets lost. Every object is changed from
     the clean mask; pixels that it leaves take the label of the nearest valid pixel outside it, then
     all are painted in random order.
 
@@ -89,5 +90,5 @@ class PolygonNoise(ShapeNoise):
 
 
 def simplify(polygon: Polygon, tolerance: float) -> Polygon:
-    """The closed polygon with fewer corners, none of the old ones farther away than the tolerance."""
+    """The closed polygon with fewer corners, hardly one of the old ones farther than the tolerance."""
     return cv2.approxPolyDP(polygon.reshape(-1, 1, 2), tolerance, closed=True)[:, 0, :]
