@@ -42,6 +42,7 @@ setup(
         "opencv-python>=4.5",
         "scipy>=1.7",
         "matplotlib>=3.5",
+        "pillow>=9",
         "rich>=12",
     ],
     extras_require={

@@ -1,6 +1,7 @@
 """Transforms: loaders of the data sets here, mask corruption, and what carries the clean mask along."""
 
 from anl_seg.datasets.transforms.corrupt_mask import CorruptMask
+from anl_seg.datasets.transforms.load_corrupted_annotations import LoadCorruptedAnnotations
 from anl_seg.datasets.transforms.load_isic2017_annotations import LoadISIC2017Annotations
 from anl_seg.datasets.transforms.load_jsrt_annotations import LoadJSRTAnnotations
 from anl_seg.datasets.transforms.load_synthetic_shapes import LoadSyntheticShapes
@@ -10,6 +11,7 @@ from anl_seg.datasets.transforms.resized_as_original import ResizedAsOriginal
 
 __all__ = [
     "CorruptMask",
+    "LoadCorruptedAnnotations",
     "LoadISIC2017Annotations",
     "LoadJSRTAnnotations",
     "LoadSyntheticShapes",

@@ -12,6 +12,26 @@ from anl_seg.noise._checks import check_integer
 from anl_seg.registry import TRANSFORMS
 
 
+def key_of_sample(results: dict, key_parts: int = 2) -> str:
+    """The key that seeds the noise of a sample: its ``sample_key``, else the end of ``seg_map_path``.
+
+    Args:
+        results: a sample on its way through a pipeline.
+        key_parts: how many last parts of ``seg_map_path`` make the key.
+
+    Raises:
+        KeyError: the sample has neither.
+    """
+    if "sample_key" in results:
+        return results["sample_key"]
+    if results.get("seg_map_path") is None:
+        raise KeyError(
+            "CorruptMask needs 'sample_key' or 'seg_map_path' in the sample to seed its noise; "
+            f"found only: {', '.join(sorted(results))}."
+        )
+    return sample_key(results["seg_map_path"], key_parts)
+
+
 @TRANSFORMS.register_module()
 class CorruptMask(BaseTransform):
     """Corrupt the label map of a training sample.
@@ -63,16 +83,6 @@ class CorruptMask(BaseTransform):
         self.key_parts = check_integer("key_parts", key_parts, low=1)
         self._digest = self.noise.digest()
 
-    def _key(self, results: dict) -> str:
-        if "sample_key" in results:
-            return results["sample_key"]
-        if results.get("seg_map_path") is None:
-            raise KeyError(
-                "CorruptMask needs 'sample_key' or 'seg_map_path' in the sample to seed its noise; "
-                f"found only: {', '.join(sorted(results))}."
-            )
-        return sample_key(results["seg_map_path"], self.key_parts)
-
     def _check(self, mask: np.ndarray, results: dict) -> None:
         where = results.get("seg_map_path") or results.get("sample_key")
         if mask.ndim != 2 or not np.issubdtype(mask.dtype, np.integer):
@@ -107,7 +117,7 @@ class CorruptMask(BaseTransform):
         if "gt_seg_map" not in results:
             raise KeyError("CorruptMask needs 'gt_seg_map': put it right after LoadAnnotations.")
         clean = results["gt_seg_map"]
-        key = self._key(results)
+        key = key_of_sample(results, self.key_parts)
         self._check(clean, results)
         noisy = self.noise(
             clean,

@@ -1,0 +1,37 @@
+"""Writing files so that a kill leaves whole files only, and clearing up what it leaves beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+_PREFIX, _SUFFIX = ".corrupt-", ".tmp"
+
+
+def write_bytes_atomically(path: str | os.PathLike, data: bytes) -> None:
+    """Write a file through a temporary one beside it; there is the old file or the new one.
+
+    A process writes one file at a time. Missing folders are made.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not after the file's name: with it, a long one would be too long.
+    temporary = path.with_name(f"{_PREFIX}{os.getpid()}{_SUFFIX}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def remove_leftovers(folder: str | os.PathLike) -> int:
+    """Remove the temporary files that killed processes have left below a folder; how many."""
+    found = list(Path(folder).rglob(f"{_PREFIX}*{_SUFFIX}"))
+    for path in found:
+        path.unlink()
+    return len(found)

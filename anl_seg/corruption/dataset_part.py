@@ -1,0 +1,222 @@
+"""A data set of an mmseg config, its pipeline cut behind the annotation loader."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import LoadImageFromFile
+from mmengine.registry import DefaultScope
+from mmseg.registry import DATASETS
+from mmseg.utils import register_all_modules
+
+from anl_seg.config._walk import loads_seg_map, type_name
+from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
+from anl_seg.datasets.transforms.corrupt_mask import key_of_sample
+from anl_seg.noise import build_noise
+
+#: A folder that exists nowhere, to ask a data set where it would look.
+_ELSEWHERE = os.path.join(os.path.abspath(os.sep), "anl_seg-corrupted-masks")
+
+
+def dataset_parts(dataset: Mapping, place: str, scope: str) -> list[DatasetPart]:
+    """The data sets of a config that load annotations, through wrappers and concatenations.
+
+    Args:
+        dataset: the config of a data set.
+        place: the settings that lead to it, for example ``train_dataloader.dataset``.
+        scope: default scope of the config.
+
+    Raises:
+        ValueError: a data set without an annotation loader, or with ``CorruptMask`` elsewhere than right
+            behind it.
+    """
+    register_all_modules(init_default_scope=False)
+    parts = []
+    for at, owner in _located(dataset, place):
+        if "dataset" in owner or "datasets" in owner:
+            continue  # a wrapper; what its pipeline does comes after the annotations
+        steps = [dict(step) for step in owner.get("pipeline") or []]
+        loader = next((i for i, step in enumerate(steps) if loads_seg_map(step)), None)
+        if loader is None:
+            raise ValueError(
+                f"no transform in the pipeline of {at} ({type_name(owner)}) loads annotations."
+            )
+        names = [type_name(step) for step in steps]
+        corruption = None
+        if "CorruptMask" in names:
+            if names.index("CorruptMask") != loader + 1:
+                raise ValueError(
+                    f"CorruptMask must stand right behind {names[loader]} in the pipeline of {at}; "
+                    f"it stands behind {names[names.index('CorruptMask') - 1]}."
+                )
+            corruption = steps[loader + 1]
+        parts.append(DatasetPart(owner, steps[: loader + 1], corruption, at, scope))
+    if not parts:
+        raise ValueError(f"{place} has no data set with a pipeline.")
+    return parts
+
+
+def _located(dataset: Mapping, place: str) -> Iterator[tuple[str, Mapping]]:
+    """(place, config) of a data set and those in it, outermost first."""
+    yield place, dataset
+    for key in ("dataset", "datasets"):
+        inner = dataset.get(key)
+        if isinstance(inner, (list, tuple)):
+            for i, one in enumerate(inner):
+                yield from _located(one, f"{place}.{key}.{i}")
+        elif inner is not None:
+            yield from _located(inner, f"{place}.{key}")
+
+
+class DatasetPart(Part):
+    """One data set of a config.
+
+    Args:
+        config: of the data set.
+        steps: its pipeline up to and including the annotation loader.
+        corruption: the ``CorruptMask`` behind it; None if there is none.
+        place: the settings that lead to the data set.
+        scope: default scope of the config.
+    """
+
+    def __init__(
+        self, config: Mapping, steps: list[dict], corruption: dict | None, place: str, scope: str
+    ) -> None:
+        self.place = place
+        self.keeps_clean = bool((corruption or {}).get("keep_clean"))
+        self.corruption = _without_type(corruption)
+        self.key_parts = (self.corruption or {}).get("key_parts", DEFAULT_KEY_PARTS)
+        self._config = {**copy.deepcopy(dict(config)), "pipeline": steps}
+        self.steps = len(steps)
+        self._scope = scope
+        self._dataset = self._build(self._config)
+        *self._before, self._loader = self._dataset.pipeline.transforms
+        self.metainfo = dict(self._dataset.metainfo)
+
+    def _build(self, config: dict) -> Any:
+        try:
+            with DefaultScope.overwrite_default_scope(self._scope):
+                dataset = DATASETS.build(config)
+                dataset.full_init()
+        except AssertionError as error:  # how some of mmseg's data sets say that a file is missing
+            raise FileNotFoundError(
+                f"{self.place} ({type_name(config)}) cannot be built from "
+                f"{self._places(config)}: {error or 'a folder or its ann_file is missing'}"
+            ) from error
+        return dataset
+
+    @staticmethod
+    def _places(config: Mapping) -> str:
+        names = ("data_root", "data_prefix", "ann_file")
+        return ", ".join(f"{name}={config[name]!r}" for name in names if config.get(name))
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def key(self, index: int) -> str:
+        return key_of_sample(self._dataset.get_data_info(index), self.key_parts)
+
+    def mask_path(self, index: int) -> str | None:
+        return _file(self._dataset.get_data_info(index).get("seg_map_path"))
+
+    def sample(self, index: int, with_image: bool) -> Sample:
+        results = self._dataset.get_data_info(index)
+        # Decoding an image that nobody looks at would take most of the time.
+        mask_only = not with_image and all(type(t) is LoadImageFromFile for t in self._before)
+        image = None
+        for transform in [self._loader] if mask_only else [*self._before, self._loader]:
+            results = transform(results)
+            if results is None:
+                raise ValueError(
+                    f"{type(transform).__name__} filters sample {index} of {self.place} out, so it is "
+                    "never trained on; leave it out of the data set."
+                )
+            image = results.get("img") if image is None else image
+        mask = results["gt_seg_map"]
+        if with_image:
+            if image is None:
+                raise ValueError(
+                    f"the image of a mask is needed, but the pipeline of {self.place} loads none "
+                    f"before {type(self._loader).__name__}."
+                )
+            # Test pipelines resize before they load the mask; the image of the mask's size is wanted.
+            if results["img"].shape[:2] == mask.shape:
+                image = results["img"]
+        return Sample(
+            key_of_sample(results, self.key_parts),
+            mask,
+            image if with_image else None,
+            _file(results.get("seg_map_path")),
+            _file(results.get("img_path")),
+        )
+
+    def labels_of_file(self, index: int, path: str) -> np.ndarray:
+        results = self._dataset.get_data_info(index)
+        results["seg_map_path"] = path
+        return self._loader(results)["gt_seg_map"]
+
+    def relative_names(self) -> list[str] | None:
+        """Found by asking: the data set is built once more with another ``seg_map_path`` prefix."""
+        prefix = {**(self._config.get("data_prefix") or {}), "seg_map_path": _ELSEWHERE}
+        try:
+            moved = self._build({**copy.deepcopy(self._config), "data_prefix": prefix})
+            paths = [moved.get_data_info(i)["seg_map_path"] for i in range(len(moved))]
+        except Exception:  # whatever a data set says to a prefix that it does not know
+            return None
+        if len(paths) != len(self) or not all(
+            path is not None and os.path.normpath(path).startswith(_ELSEWHERE + os.sep)
+            for path in paths
+        ):
+            return None
+        names = [Path(os.path.relpath(path, _ELSEWHERE)).as_posix() for path in paths]
+        old = [self._dataset.get_data_info(i)["seg_map_path"] for i in range(len(self))]
+        same = all(Path(path).as_posix().endswith(f"/{name}") for path, name in zip(old, names))
+        return names if same else None
+
+    def folders(self) -> set[Path]:
+        files = set()
+        for i in range(len(self)):
+            info = self._dataset.get_data_info(i)
+            files |= {info.get("img_path"), info.get("seg_map_path")}
+            files |= set((info.get("mask_paths") or {}).values())
+        return {Path(path).absolute().parent for path in files if _file(path)}
+
+    def describe(self) -> dict[str, Any]:
+        config = {key: value for key, value in self._config.items() if key != "pipeline"}
+        return {**plain(config), "pipeline": plain(self._config["pipeline"])}
+
+
+def _without_type(corruption: dict | None) -> dict | None:
+    """The arguments of a ``CorruptMask`` that decide the masks, defaults filled in."""
+    if corruption is None:
+        return None
+    return {
+        "noise": build_noise(corruption["noise"]).config(),
+        "num_classes": corruption["num_classes"],
+        "seed": corruption.get("seed", 0),
+        "ignore_index": corruption.get("ignore_index", 255),
+        "key_parts": corruption.get("key_parts", DEFAULT_KEY_PARTS),
+    }
+
+
+def _file(path: str | None) -> str | None:
+    return path if path is not None and os.path.isfile(path) else None
+
+
+def plain(value: Any) -> Any:
+    """A piece of a config as JSON can hold it; classes and other objects by their names."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, os.PathLike):
+        return Path(value).as_posix()
+    kind = value if isinstance(value, type) else type(value)
+    return f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,74 @@
+"""What the manifest of a corrupted data set says."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+from typing import Any
+
+import cv2
+import numpy as np
+import PIL
+import scipy
+
+from anl_seg.corruption.manifest_file import FORMAT
+from anl_seg.corruption.one_sample import Outcome, numbers
+from anl_seg.corruption.plan import Plan
+from anl_seg.noise import NoiseStatistics
+from anl_seg.version import __version__
+
+
+def packages() -> dict[str, str]:
+    """Versions of what decides the noise and the bytes of a file."""
+    return {
+        "anl_seg": __version__,
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "opencv": cv2.__version__,
+        "pillow": PIL.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def head(plan: Plan) -> dict[str, Any]:
+    """The settings: what stands in the manifest before the first file is written."""
+    source, corrupt = plan.source, plan.corrupt
+    return {
+        "format": FORMAT,
+        "status": "incomplete",
+        "noise": corrupt.noise.config(),
+        "noise_digest": corrupt.noise.digest(),
+        "seed": corrupt.seed,
+        "num_classes": source.num_classes,
+        "ignore_index": source.ignore_index,
+        "key_parts": source.key_parts,
+        "classes": None if source.class_names is None else list(source.class_names),
+        "source": source.origin,
+        "datasets": [
+            {
+                "place": part.place,
+                "folder": plan.folder(number),
+                "labels": None if plan.raw[number] is None else plan.raw[number].runs(),
+                **part.describe(),
+            }
+            for number, part in enumerate(source.parts)
+        ],
+        "samples": {"count": len(plan.targets), "sha256": plan.fingerprint()},
+        "packages": packages(),
+    }
+
+
+def complete(head: dict[str, Any], plan: Plan, outcomes: Iterable[Outcome]) -> dict[str, Any]:
+    """The whole manifest of a finished run; the order of the outcomes does not matter."""
+    order = {target.file: i for i, target in enumerate(plan.targets)}
+    outcomes = sorted(outcomes, key=lambda outcome: order[outcome.record["file"]])
+    total = NoiseStatistics.zeros(plan.source.num_classes)
+    for outcome in outcomes:
+        total += outcome.statistics
+    return {
+        **head,
+        "status": "complete",
+        "totals": {"files": len(outcomes), **numbers(total)},
+        "confusion": total.confusion.tolist(),
+        "files": [outcome.record for outcome in outcomes],
+    }

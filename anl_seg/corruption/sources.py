@@ -1,0 +1,218 @@
+"""The samples of a data set with their clean masks: from an mmseg config, or from plain folders."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+
+from anl_seg.config._walk import as_list
+from anl_seg.config.inject_noise import _from_heads
+from anl_seg.config.mmseg_config import load_config
+from anl_seg.corruption.dataset_part import DatasetPart, dataset_parts, plain
+from anl_seg.corruption.folder_part import IMAGE_SUFFIXES, FolderPart
+from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
+from anl_seg.noise._checks import check_integer
+
+__all__ = ["MaskSource", "Sample", "config_source", "folder_source"]
+
+
+class MaskSource:
+    """Samples by number, with their clean masks. Pickles, so that worker processes can have it.
+
+    Attributes:
+        parts: the data sets that the samples come from, one after the other.
+        num_classes: C; labels lie in [0, C) or are ``ignore_index``.
+        ignore_index: label of the pixels that do not count.
+        class_names: one name per class; None if unknown.
+        palette: one [red, green, blue] per class; None if unknown.
+        corruption: ``CorruptMask``'s arguments where the config corrupts these masks, else None. The
+            masks here are the clean ones all the same.
+        key_parts: how many last parts of a mask's path make its key.
+        origin: what the source was asked for, as values that JSON can hold.
+        name: a few words that tell people where the samples come from.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        *,
+        num_classes: int,
+        ignore_index: int,
+        class_names: Sequence[str] | None = None,
+        palette: Sequence | None = None,
+        corruption: Mapping | None = None,
+        origin: Mapping | None = None,
+        name: str = "",
+    ) -> None:
+        self.parts = tuple(parts)
+        self.num_classes = check_integer("num_classes", num_classes, low=2)
+        self.ignore_index = ignore_index
+        # Names and colours of another number of classes would be attached to the wrong ones.
+        whole = class_names is not None and len(class_names) == num_classes
+        self.class_names = tuple(class_names) if whole else None
+        whole = palette is not None and len(palette) == num_classes
+        self.palette = [list(map(int, colour)) for colour in palette] if whole else None
+        self.corruption = None if corruption is None else dict(corruption)
+        self.origin = dict(origin or {})
+        self.name = name
+        self.key_parts = (self.corruption or {}).get("key_parts", DEFAULT_KEY_PARTS)
+        self._ends = list(accumulate(len(part) for part in self.parts))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def locate(self, index: int) -> tuple[int, int]:
+        """Which part a sample belongs to, and its number there.
+
+        Raises:
+            IndexError: no such sample.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        number = next(i for i, end in enumerate(self._ends) if index < end)
+        return number, index - (self._ends[number] - len(self.parts[number]))
+
+    def key(self, index: int) -> str:
+        """The key that seeds the noise of a sample; nothing is loaded."""
+        number, inner = self.locate(index)
+        return self.parts[number].key(inner)
+
+    def sample(self, index: int, with_image: bool = False) -> Sample:
+        """Load a sample.
+
+        Args:
+            index: 0 to ``len(self) - 1``.
+            with_image: load the image too, which noise that looks at it needs.
+
+        Raises:
+            FileNotFoundError, ValueError: a file is missing or is not what it should be; it is named.
+        """
+        number, inner = self.locate(index)
+        return self.parts[number].sample(inner, with_image)
+
+
+def config_source(
+    config: str | os.PathLike | Config,
+    split: str = "train",
+    *,
+    num_classes: int | None = None,
+    ignore_index: int | None = None,
+    cfg_options: Mapping | None = None,
+) -> MaskSource:
+    """The samples of one split of an mmseg config.
+
+    Nested and concatenated data sets are followed; each sample counts once, however often a wrapper
+    repeats it. A pipeline runs up to and including the transform that loads the annotations, so the masks
+    are those that ``CorruptMask`` meets, and are keyed as there. Where the config itself corrupts some of
+    the data sets, only these are taken.
+
+    Args:
+        config: a loaded config, the path of one, or ``mmseg::family/config.py``.
+        split: ``"train"``, ``"val"`` or ``"test"``: the data loader to take.
+        num_classes: C; None = that of ``CorruptMask``, else of the decode head.
+        ignore_index: None = that of ``CorruptMask``, else of the decode head, else 255.
+        cfg_options: settings to override, as ``--cfg-options`` does; ``config`` is left as it is.
+
+    Raises:
+        FileNotFoundError: no such config, or its data is not there.
+        ValueError: no such data loader, no annotation loader in a pipeline, data sets that are corrupted
+            differently, no samples, or an unknown number of classes.
+    """
+    given = isinstance(config, Config)
+    name = config.filename if given else os.fspath(config)
+    cfg = copy.deepcopy(config) if given else load_config(os.fspath(config))
+    cfg.merge_from_dict(dict(cfg_options or {}))
+    loaders = as_list(cfg.get(f"{split}_dataloader"))
+    if not loaders:
+        raise ValueError(f"the config has no {split}_dataloader.")
+    parts: list[DatasetPart] = []
+    for i, loader in enumerate(loaders):
+        place = f"{split}_dataloader" + (f".{i}" if len(loaders) > 1 else "")
+        scope = cfg.get("default_scope") or "mmseg"
+        parts += dataset_parts(loader["dataset"], f"{place}.dataset", scope)
+    parts = [part for part in parts if part.corruption] or parts
+    corruption = parts[0].corruption or {}
+    if any((part.corruption or {}) != corruption for part in parts):
+        raise ValueError(
+            f"the data sets of {split}_dataloader are corrupted differently; corrupt them one by one, "
+            "each with a config of its own."
+        )
+    if num_classes is None:
+        num_classes = corruption.get("num_classes")
+    if num_classes is None:
+        try:
+            num_classes = _from_heads(cfg, "num_classes", None)
+        except ValueError:
+            raise ValueError(
+                "the config's heads name no num_classes: give num_classes (--num-classes)."
+            ) from None
+    if ignore_index is None:
+        ignore_index = corruption.get("ignore_index")
+    if ignore_index is None:
+        ignore_index = _from_heads(cfg, "ignore_index", 255)
+    source = MaskSource(
+        parts,
+        num_classes=num_classes,
+        ignore_index=ignore_index,
+        class_names=parts[0].metainfo.get("classes"),
+        palette=parts[0].metainfo.get("palette"),
+        corruption=corruption or None,
+        origin={
+            "config": None if name is None else Path(name).as_posix(),
+            "split": split,
+            "cfg_options": plain(cfg_options or {}),
+        },
+        name=f"{split} masks of {name or 'a config'}",
+    )
+    if not len(source):
+        raise ValueError(f"the data sets of {split}_dataloader are empty: {parts[0].describe()}")
+    return source
+
+
+def folder_source(
+    masks_dir: str | os.PathLike,
+    images_dir: str | os.PathLike | None = None,
+    *,
+    num_classes: int,
+    ignore_index: int = 255,
+    mask_suffix: str = ".png",
+    image_suffix: str | Sequence[str] = IMAGE_SUFFIXES,
+) -> MaskSource:
+    """The PNG masks of a folder and of the folders in it, sorted by path.
+
+    The label of a pixel is the value in the file: 8 or 16 bits of grey, or the index into a palette. A
+    sample's key is the last two parts of the mask's path, as in ``CorruptMask``.
+
+    Args:
+        masks_dir: the folder of the masks.
+        images_dir: the folder of the images, which lie there as the masks lie in ``masks_dir``.
+        num_classes: C.
+        ignore_index: label of the pixels that do not count, outside [0, C).
+        mask_suffix: what the names of the masks end in.
+        image_suffix: what stands in its place in the names of the images; of several, the first for
+            which there is a file.
+
+    Raises:
+        FileNotFoundError: no such folder, or no mask in it.
+    """
+    num_classes = check_integer("num_classes", num_classes, low=2)
+    part = FolderPart(
+        masks_dir,
+        images_dir,
+        mask_suffix=mask_suffix,
+        image_suffix=image_suffix,
+        dtype=np.uint16 if num_classes > 256 else np.uint8,
+    )
+    return MaskSource(
+        [part],
+        num_classes=num_classes,
+        ignore_index=ignore_index,
+        origin=part.describe(),
+        name=f"masks of {Path(masks_dir)}",
+    )

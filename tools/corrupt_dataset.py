@@ -1,0 +1,182 @@
+r"""Write a data set's masks with noise in them, once and for all, and a manifest of what was done.
+
+Examples:
+    python tools/corrupt_dataset.py mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-512x1024.py \
+        --noise SymmetricNoise:rate=0.4 --out data/cityscapes_noisy --jobs 8
+    python tools/corrupt_dataset.py --masks data/masks --num-classes 4 \
+        --noise AlphaBetaNoise:alpha=0.7,beta=0.7 --out data/masks_noisy
+    python tools/corrupt_dataset.py --verify data/masks_noisy/manifest.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from mmengine.config import DictAction
+
+from anl_seg._suggest import WRONG_INPUT, sentence
+from anl_seg.config import parse_spec
+from anl_seg.corruption import (
+    MaskSource,
+    Report,
+    config_source,
+    corrupt_dataset,
+    cpu_count,
+    folder_source,
+    how_to_load,
+    noise_of,
+    read_manifest,
+    source_of,
+    verify_manifest,
+)
+
+_MOST_PROBLEMS = 20
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "config", nargs="?", help="config file, or mmseg::family/config.py of the installed mmseg"
+    )
+    parser.add_argument("--out", help="folder to write to: a new one, outside the data's own")
+    parser.add_argument(
+        "--noise",
+        metavar="SPEC",
+        help="e.g. SymmetricNoise:rate=0.4; left out, the CorruptMask of the config",
+    )
+    parser.add_argument("--seed", type=int, help="seed of --noise (default 0)")
+    parser.add_argument(
+        "--split",
+        choices=["train", "val", "test"],
+        default="train",
+        help="which data of the config (default train)",
+    )
+    parser.add_argument("--masks", help="instead of a config: folder of PNG masks")
+    parser.add_argument(
+        "--images", help="with --masks: folder of the images, for noise that needs them"
+    )
+    parser.add_argument("--mask-suffix", default=".png", help="what masks end in (default .png)")
+    parser.add_argument(
+        "--image-suffix", help="what images end in instead (default: .jpg, .png, ...)"
+    )
+    parser.add_argument("--num-classes", type=int, help="default: that of the config's head")
+    parser.add_argument(
+        "--ignore-index", type=int, help="default: that of the config's head, else 255"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=cpu_count(), help="processes (default: the CPUs)"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with an interrupted run in --out"
+    )
+    parser.add_argument(
+        "--verify",
+        metavar="MANIFEST",
+        help="compute everything again and compare; name a config, --masks or --images if they have moved",
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        help="override settings of the config, e.g. train_dataloader.dataset.data_root=elsewhere",
+    )
+    args = parser.parse_args(argv)
+    _check(args)
+    return args
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Exit in words where arguments do not go together."""
+    if args.verify is not None:
+        names = ("out", "noise", "seed", "num_classes", "ignore_index", "resume")
+        unused = [name for name in names if getattr(args, name)]
+        if unused:
+            sys.exit(f"corrupt_dataset.py: --verify takes no --{unused[0].replace('_', '-')}.")
+        return
+    if (args.config is None) == (args.masks is None):
+        sys.exit("corrupt_dataset.py: name a config or --masks, and not both.")
+    if args.out is None:
+        sys.exit("corrupt_dataset.py: --out is missing: the folder to write to.")
+    if args.masks is not None and args.num_classes is None:
+        sys.exit("corrupt_dataset.py: --masks goes with --num-classes.")
+    if args.masks is None and args.images is not None:
+        sys.exit("corrupt_dataset.py: --images goes with --masks.")
+
+
+def build_source(args: argparse.Namespace) -> MaskSource:
+    """The clean masks that the arguments name."""
+    if args.config is not None:
+        return config_source(
+            args.config,
+            args.split,
+            num_classes=args.num_classes,
+            ignore_index=args.ignore_index,
+            cfg_options=args.cfg_options,
+        )
+    suffix = {} if args.image_suffix is None else {"image_suffix": args.image_suffix}
+    return folder_source(
+        args.masks,
+        args.images,
+        num_classes=args.num_classes,
+        ignore_index=255 if args.ignore_index is None else args.ignore_index,
+        mask_suffix=args.mask_suffix,
+        **suffix,
+    )
+
+
+def verify(args: argparse.Namespace) -> Report:
+    """Check what ``--verify`` names, against the source where it lies now."""
+    moved = {n: getattr(args, n) for n in ("config", "masks", "images", "cfg_options")}
+    moved = {name: value for name, value in moved.items() if value is not None}
+    source = source_of(read_manifest(args.verify)[0], **moved) if moved else None
+    return verify_manifest(args.verify, source=source, jobs=args.jobs)
+
+
+def corrupt(args: argparse.Namespace) -> None:
+    """Do what the arguments ask for and say what came of it."""
+    source = build_source(args)
+    spec = None if args.noise is None else parse_spec(args.noise)
+    noise, seed = noise_of(source, spec, args.seed)
+    plan, manifest = corrupt_dataset(
+        source, noise, args.out, seed=seed, resume=args.resume, jobs=args.jobs
+    )
+    totals = manifest["totals"]
+    share = totals["changed_share"]
+    print(
+        f"{totals['files']} masks in {args.out}, {totals['changed_pixels']} of {totals['valid_pixels']} "
+        f"pixels changed ({'no pixels' if share is None else f'{share:.2%}'}).\n"
+    )
+    print(how_to_load(plan, args.out))
+
+
+def say(report: Report, manifest: str) -> None:
+    """Print what a verification found; exit with an error unless everything is right."""
+    for note in report.notes:
+        print(note)
+    for problem in report.problems[:_MOST_PROBLEMS]:
+        print(problem)
+    if len(report.problems) > _MOST_PROBLEMS:
+        print(f"and {len(report.problems) - _MOST_PROBLEMS} more")
+    if not report.clean:
+        sys.exit(f"corrupt_dataset.py: problems found: {len(report.problems)}.")
+    print(f"clean: {report.files} files are what {manifest} says, pixel by pixel.")
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    try:
+        if args.verify is None:
+            corrupt(args)
+        else:
+            say(verify(args), args.verify)
+    except (*WRONG_INPUT, OSError, RuntimeError) as error:
+        sys.exit(f"corrupt_dataset.py: {sentence(error)}")
+    except KeyboardInterrupt:
+        sys.exit("corrupt_dataset.py: interrupted; go on with --resume.")
+
+
+if __name__ == "__main__":
+    main()
