@@ -35,7 +35,12 @@ def noisy_evaluation(cfg: Config) -> list[str]:
     return [n for n in names if any(noisy_pipelines(d) for d in as_list(cfg.get(n)))]
 
 
-def _from_heads(cfg: Config, key: str, default: int | None) -> int:
+def from_heads(cfg: Config, key: str, default: int | None) -> int:
+    """The first value that a head of the model gives for ``key``, else the default.
+
+    Raises:
+        ValueError: no head gives one, and there is no default.
+    """
     for _, head in heads(cfg.get("model", {})):
         if head.get(key) is not None:
             return head[key]
@@ -88,11 +93,11 @@ def inject_noise(
         "type": "anl_seg.CorruptMask",
         "noise": noise,
         "num_classes": (
-            _from_heads(cfg, "num_classes", None) if num_classes is None else num_classes
+            from_heads(cfg, "num_classes", None) if num_classes is None else num_classes
         ),
         "seed": seed,
         "ignore_index": (
-            _from_heads(cfg, "ignore_index", 255) if ignore_index is None else ignore_index
+            from_heads(cfg, "ignore_index", 255) if ignore_index is None else ignore_index
         ),
         "keep_clean": keep_clean,
     }

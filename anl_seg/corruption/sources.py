@@ -12,7 +12,7 @@ import numpy as np
 from mmengine.config import Config
 
 from anl_seg.config._walk import as_list
-from anl_seg.config.inject_noise import _from_heads
+from anl_seg.config.inject_noise import from_heads
 from anl_seg.config.mmseg_config import load_config
 from anl_seg.corruption.dataset_part import DatasetPart, dataset_parts, plain
 from anl_seg.corruption.folder_part import IMAGE_SUFFIXES, FolderPart
@@ -147,7 +147,7 @@ def config_source(
         num_classes = corruption.get("num_classes")
     if num_classes is None:
         try:
-            num_classes = _from_heads(cfg, "num_classes", None)
+            num_classes = from_heads(cfg, "num_classes", None)
         except ValueError:
             raise ValueError(
                 "the config's heads name no num_classes: give num_classes (--num-classes)."
@@ -155,7 +155,7 @@ def config_source(
     if ignore_index is None:
         ignore_index = corruption.get("ignore_index")
     if ignore_index is None:
-        ignore_index = _from_heads(cfg, "ignore_index", 255)
+        ignore_index = from_heads(cfg, "ignore_index", 255)
     source = MaskSource(
         parts,
         num_classes=num_classes,
