@@ -96,8 +96,10 @@ def _grow(
                 return window, grown
             distance = squared_distance(grown).reshape(-1)[outside]
             # Pixels beyond the window are at least margin + 1 away: it must not reach that far.
-            if whole or nth_smallest(distance, extra) < (margin + 1) ** 2:
-                grown.reshape(-1)[outside[choose_smallest(distance, extra, rng)]] = True
+            limit = nth_smallest(distance, extra)
+            if whole or limit < (margin + 1) ** 2:
+                chosen = choose_smallest(distance, extra, limit, rng)
+                grown.reshape(-1)[outside[chosen]] = True
                 return window, grown
         margin *= 2
 

@@ -37,19 +37,22 @@ def nth_smallest(values: np.ndarray, count: int) -> int:
 
 
 def choose_smallest(
-    values: np.ndarray, count: int, rng: np.random.RandomState | np.random.Generator
+    values: np.ndarray,
+    count: int,
+    limit: int,
+    rng: np.random.RandomState | np.random.Generator,
 ) -> np.ndarray:
     """Choose the ``count`` smallest values; among those equal to the last one, at random.
 
     Args:
         values: 1-D.
         count: 1 to len(values).
+        limit: the last of them, ``nth_smallest(values, count)``.
         rng: draws one permutation of the tied values, if there is a choice.
 
     Returns:
         Bool of the shape of ``values`` with exactly ``count`` True.
     """
-    limit = nth_smallest(values, count)
     chosen = values < limit
     tied = np.flatnonzero(values == limit)
     missing = count - int(chosen.sum())

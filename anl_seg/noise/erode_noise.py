@@ -102,7 +102,7 @@ def _leaving(
             # not certain must at least be certain to lie beyond the limit.
             if whole or np.all(exit_distance > np.minimum(distance, limit)):
                 leaving = np.zeros(own.shape, dtype=bool)
-                leaving[own] = choose_smallest(distance, count, rng)
+                leaving[own] = choose_smallest(distance, count, limit, rng)
                 return leaving
         margin *= 2
 

@@ -30,12 +30,20 @@ def nearest_labels(labels: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, 
     """
     if not source.any():
         raise ValueError("there is no pixel to take a label from")
+    table, nearest, distance = _nearest(labels, source)
+    return table[nearest], distance
+
+
+def _nearest(labels: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The label of each number of a source pixel, the number of the nearest one, its distance."""
     distance, nearest = cv2.distanceTransformWithLabels(
         (~source).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
+    sources = np.flatnonzero(source)
+    numbers = np.take(nearest, sources)
     table = np.zeros(int(nearest.max()) + 1, dtype=labels.dtype)
-    table[nearest[source]] = labels[source]
-    return table[nearest], distance
+    table[numbers] = np.take(labels, sources)
+    return table, nearest, distance
 
 
 def labels_around(
@@ -65,10 +73,12 @@ def labels_around(
         window = obj.window.grown(margin, mask.shape)
         source = valid[window.slices] & ~objects.own(obj, window)
         whole = window.covers(mask.shape)
-        if whole or source.any():
+        if source.any():
             inside = obj.window.inside(window)
-            labels, distance = nearest_labels(mask[window.slices], source)
-            exit_distance = window.squared_exit_distance(mask.shape)[inside][pixels]
-            if whole or np.all(distance[inside][pixels] ** 2 <= exit_distance):
-                return labels[inside][pixels]
+            table, nearest, distance = _nearest(mask[window.slices], source)
+            reach = distance[inside][pixels] ** 2
+            if whole or np.all(reach <= window.squared_exit_distance(mask.shape)[inside][pixels]):
+                return table[nearest[inside][pixels]]
+        elif whole:
+            raise ValueError("there is no pixel to take a label from")
         margin *= 2

@@ -42,7 +42,7 @@ def symmetric_noise(
     flip = np.flatnonzero(valid & (draw < rate))
     # Below the rate the draw is uniform on [0, rate): divided by it, it also chooses the class.
     # The minimum catches a product that rounds up to num_classes - 1: that is the true class.
-    chosen = (np.take(draw, flip) / rate * (num_classes - 1)).astype(np.int64)
+    chosen = (np.take(draw, flip) / rate * (num_classes - 1)).astype(np.int32)
     label = np.take(mask, flip) + (np.minimum(chosen, num_classes - 2) + 1)
     label -= num_classes * (label >= num_classes)
     noisy = mask.copy()
