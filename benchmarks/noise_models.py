@@ -130,7 +130,8 @@ def main() -> None:
         setting = ", ".join(
             f"{key}={_short(value)}" for key, value in SETTINGS[name].items() if key != "background"
         )
-        note = f"above {LIMIT} ms: {REASONS.get(name, '60 objects, one after the other')}" if median > LIMIT else ""
+        reason = REASONS.get(name, "60 objects, one after the other")
+        note = f"above {LIMIT} ms: {reason}" if median > LIMIT else ""
         lines.append(
             f"| {name} | {setting} | {median:.1f} | {low:.1f} to {high:.1f} "
             f"| {np.median(times[name]) / base:.0f} | {note} |"
