@@ -17,7 +17,7 @@ from ._checks import (
 )
 from .distance import squared_distance
 from .objects import MaskObject, MaskObjects
-from .reshape import Reshape, Shape, ShapeNoise, reshape_objects
+from .reshape import Reshape, Shape, ShapeNoise
 
 _METRICS = ("euclidean", "chessboard")
 
@@ -120,16 +120,6 @@ class BandNoise(ShapeNoise):
             )
 
         return reshape
-
-    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
-        return reshape_objects(
-            mask,
-            rng,
-            lambda: self.reshaper(rng, num_classes),
-            num_classes=num_classes,
-            background=self.background,
-            ignore_index=ignore_index,
-        )
 
 
 def _same_length(low: float | list[float], high: float | list[float]):

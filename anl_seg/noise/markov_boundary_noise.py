@@ -14,7 +14,7 @@ from ._checks import (
     value_per_class,
 )
 from .objects import MaskObject, MaskObjects
-from .reshape import Reshape, Shape, ShapeNoise, reshape_objects
+from .reshape import Reshape, Shape, ShapeNoise
 from .window import Window
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -111,6 +111,11 @@ class MarkovBoundaryNoise(ShapeNoise):
         self.per_object = check_flag("per_object", per_object)
         self.background = check_background(background)
 
+    @property
+    def whole_classes(self) -> bool:
+        """Whether all pixels of a class wander as one object."""
+        return not self.per_object
+
     def reshaper(
         self, rng: np.random.RandomState | np.random.Generator, num_classes: int
     ) -> Reshape:
@@ -135,26 +140,14 @@ class MarkovBoundaryNoise(ShapeNoise):
 
         return reshape
 
-    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
-        return reshape_objects(
-            mask,
-            rng,
-            lambda: self.reshaper(rng, num_classes),
-            num_classes=num_classes,
-            background=self.background,
-            per_object=self.per_object,
-            ignore_index=ignore_index,
-        )
-
 
 class _Walk:
     """One object under way; ``window`` holds it and one pixel around it, within the image."""
 
     def __init__(self, valid: np.ndarray, objects: MaskObjects, obj: MaskObject) -> None:
-        self.valid = valid.view(np.uint8)
         self.pixels = np.zeros(valid.shape, dtype=np.uint8)
         self.pixels[obj.window.slices] = objects.own(obj, obj.window)
-        self.outside = self.valid - self.pixels
+        self.outside = valid.view(np.uint8) - self.pixels
         self.window = obj.window.grown(1, valid.shape)
 
     def step(

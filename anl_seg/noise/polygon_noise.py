@@ -8,7 +8,7 @@ import numpy as np
 from ._checks import check_background, check_number, check_per_class, value_per_class
 from .objects import MaskObject, MaskObjects
 from .outline import Polygon, redraw_outline
-from .reshape import Reshape, Shape, ShapeNoise, reshape_objects
+from .reshape import Reshape, Shape, ShapeNoise
 
 
 def polygon_noise(
@@ -77,16 +77,6 @@ class PolygonNoise(ShapeNoise):
             )
 
         return reshape
-
-    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
-        return reshape_objects(
-            mask,
-            rng,
-            lambda: self.reshaper(rng, num_classes),
-            num_classes=num_classes,
-            background=self.background,
-            ignore_index=ignore_index,
-        )
 
 
 def simplify(polygon: Polygon, tolerance: float) -> Polygon:

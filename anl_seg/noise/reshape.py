@@ -49,6 +49,22 @@ class ShapeNoise(MaskNoise):
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement reshaper")
 
+    @property
+    def whole_classes(self) -> bool:
+        """Whether all pixels of a class are one object when the model is called by itself."""
+        return False
+
+    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
+        return reshape_objects(
+            mask,
+            rng,
+            lambda: self.reshaper(rng, num_classes),
+            num_classes=num_classes,
+            background=self.background,
+            per_object=not self.whole_classes,
+            ignore_index=ignore_index,
+        )
+
 
 def reshape_objects(
     mask: np.ndarray,

@@ -8,7 +8,7 @@ from ._checks import check_background, check_number, check_per_class, value_per_
 from .objects import MaskObject, MaskObjects
 from .outline import Polygon, redraw_outline
 from .polygon_noise import simplify
-from .reshape import Reshape, Shape, ShapeNoise, reshape_objects
+from .reshape import Reshape, Shape, ShapeNoise
 
 # Beyond these coordinates OpenCV's fixed-point polygons overflow; no image reaches them.
 _FARTHEST = (-16000, 16000)
@@ -92,13 +92,3 @@ class VertexNoise(ShapeNoise):
             )
 
         return reshape
-
-    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
-        return reshape_objects(
-            mask,
-            rng,
-            lambda: self.reshaper(rng, num_classes),
-            num_classes=num_classes,
-            background=self.background,
-            ignore_index=ignore_index,
-        )
