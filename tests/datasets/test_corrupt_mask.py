@@ -275,3 +275,24 @@ def worker(noise_name, rank, world, port, folder):
 
 if __name__ == "__main__":
     worker(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        dict(type="InstanceDependentNoise", rate=0.4),
+        dict(type="SuperpixelNoise", n_segments=30),
+        dict(type="coco_n", level="hard"),
+        dict(type="omission", level="severe"),
+        dict(type="nsegment"),
+        dict(type="markov_isic_i1"),
+    ],
+    ids=lambda noise: noise["type"],
+)
+def test_presets_and_noise_that_looks_at_the_image(noise):
+    masks = masks_of(noise)
+    clean = masks_of(dict(type="SymmetricNoise", rate=0))
+    changed = [np.mean(masks[path] != clean[path]) for path in clean]
+    assert 0 < np.mean(changed) < 0.6
+    again = masks_of(noise, workers=2)
+    assert all(np.array_equal(masks[path], again[path]) for path in masks)
