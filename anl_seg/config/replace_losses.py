@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import inspect
+import logging
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -16,9 +19,11 @@ from anl_seg.models.losses import PixelLoss
 _PIXEL_LOSSES = ("CrossEntropyLoss", "OhemCrossEntropy", "FocalLoss")
 #: mmseg's losses over regions: replaced where they stand alone, kept beside a pixel loss.
 _REGION_LOSSES = ("DiceLoss", "LovaszLoss", "TverskyLoss")
+#: Heads that classify masks, not pixels: mmdet's, with their class loss in ``loss_cls``.
+MASK_HEADS = ("MaskFormerHead", "Mask2FormerHead")
 
 
-def _qualified(loss: Mapping) -> dict:
+def qualified_loss(loss: Mapping) -> dict:
     """The loss config with a resolvable type; building it checks name and parameters."""
     loss = dict(copy.deepcopy(loss))
     if "type" not in loss:
@@ -38,8 +43,9 @@ def _replaceable(old: Mapping, head: Mapping, alone: bool) -> bool:
     if name in _REGION_LOSSES:
         return alone
     if name in _PIXEL_LOSSES:
-        # A sigmoid per channel is another task (boundaries, several labels), save in a binary head.
-        return not old.get("use_sigmoid") or _is_binary(head)
+        # A sigmoid per channel alone is one-against-the-rest over the classes (Fast-SCNN). Beside
+        # others it is another task (boundaries, masks), save in a binary head.
+        return alone or not old.get("use_sigmoid") or _is_binary(head)
     kind = old.get("type")
     cls = MODELS.get(kind) if isinstance(kind, str) else kind
     return isinstance(cls, type) and issubclass(cls, PixelLoss)
@@ -50,7 +56,65 @@ def _replaced(old: Mapping, loss: Mapping) -> dict:
     new["loss_weight"] = old.get("loss_weight", 1.0) * loss.get("loss_weight", 1.0)
     if old.get("class_weight") is not None:
         new.setdefault("class_weight", old["class_weight"])
+    # Side-Adapter heads know their class loss by this name.
+    if old.get("loss_name") == "loss_cls_ce":
+        new["loss_name"] = old["loss_name"]
     return new
+
+
+def _loss_heads(model: Mapping) -> Iterator[tuple[str, dict]]:
+    """The heads of a model, and in place of one that has its losses in an inner head (K-Net), that."""
+    for name, head in heads(model):
+        inner = head.get("kernel_generate_head")
+        if inner is None:
+            yield name, head
+        else:
+            yield f"{name}.kernel_generate_head", inner
+
+
+def _default_loss(head: Mapping) -> object:
+    """The ``loss_decode`` that the class of a head takes where its config names none, or None."""
+    kind = head.get("type")
+    if isinstance(kind, str):
+        # Those of a package that is not installed have no class to ask.
+        kind = MODELS.get(kind) if "." not in kind or kind.startswith("mmseg.") else None
+    for cls in getattr(kind, "__mro__", ()):
+        parameter = inspect.signature(cls.__init__).parameters.get("loss_decode")
+        if parameter is not None:
+            default = parameter.default
+            return None if default is inspect.Parameter.empty else copy.deepcopy(default)
+    return None
+
+
+def _losses(name: str, head: Mapping) -> tuple[str, object]:
+    """Under which key a head has its losses, and what stands there (None = nothing to replace)."""
+    if type_name(head) not in MASK_HEADS:
+        old = head.get("loss_decode")
+        return "loss_decode", _default_loss(head) if old is None else old
+    if find_spec("mmdet") is None:
+        raise ValueError(
+            f"no loss to replace: {name}: {type_name(head)} classifies masks, not pixels, by mmdet's "
+            "losses, and mmdet is not installed; with it, its 'loss_cls' is replaced."
+        )
+    return "loss_cls", head.get("loss_cls")
+
+
+def _warn_of_ohem(chosen: list[str], dropped: list[str]) -> None:
+    """Say once what mining of hard pixels means under label noise."""
+    if chosen:
+        print_log(
+            f"replace_losses: the OHEM sampler of {', '.join(chosen)} stays: it trains on the pixels that "
+            "fit the prediction least, and under label noise these are the noisiest; a robust loss cannot "
+            "pass over pixels that are all it sees. Set sampler=None to train on all pixels.",
+            logger="current",
+            level=logging.WARNING,
+        )
+    if dropped:
+        print_log(
+            f"replace_losses: OhemCrossEntropy in {', '.join(dropped)} mined hard pixels; what stands in its "
+            "place takes all valid pixels.",
+            logger="current",
+        )
 
 
 def replace_losses(cfg: Config, loss: Mapping) -> Config:
@@ -58,10 +122,13 @@ def replace_losses(cfg: Config, loss: Mapping) -> Config:
 
     Every loss that classifies pixels (cross entropy, OHEM cross entropy, focal, those of this
     package) becomes ``loss``, with the head's own ``loss_weight`` (times that of ``loss``) and, where the
-    old one had them, its class weights. Losses of other kinds stay: boundary losses, sigmoid losses
-    over several channels, and region losses (Dice, Lovasz, Tversky) beside a pixel loss; a region
-    loss that stands alone is replaced. What was replaced and kept is logged. The config is changed
-    in place, and only once everything has been found to be right.
+    old one had them, its class weights. A head that names no loss has that of its class, and K-Net's
+    are those of its inner head. Losses of other kinds stay: boundary losses, and beside a pixel loss
+    region losses (Dice, Lovasz, Tversky) and sigmoid losses over several channels; where one of the
+    last two stands alone it is the segmentation loss and is replaced. Of MaskFormer and Mask2Former the
+    class loss of their masks is replaced, which needs mmdet. What was replaced and kept is logged, with
+    a warning where an OHEM sampler picks the pixels. The config is changed in place, and only once
+    everything has been found to be right.
 
     Args:
         cfg: a loaded mmseg config.
@@ -74,10 +141,11 @@ def replace_losses(cfg: Config, loss: Mapping) -> Config:
         KeyError: unknown loss; the closest names are given.
         ValueError: no loss to replace, for example in heads that do not use ``loss_decode``.
     """
-    loss = _qualified(loss)
-    plan, kept = [], []
-    for name, head in heads(cfg.get("model", {})):
-        old = head.get("loss_decode")
+    loss = qualified_loss(loss)
+    model = cfg.get("model", {})
+    plan, kept, ohem, dropped = [], [], [], []
+    for name, head in _loss_heads(model):
+        key, old = _losses(name, head)
         if old is None:
             continue
         many = isinstance(old, (list, tuple))
@@ -85,22 +153,27 @@ def replace_losses(cfg: Config, loss: Mapping) -> Config:
         for entry in as_list(old):
             if _replaceable(entry, head, alone=len(as_list(old)) == 1):
                 new.append(_replaced(entry, loss))
+                if type_name(entry) == "OhemCrossEntropy" and name not in dropped:
+                    dropped.append(name)
             else:
                 new.append(entry)
                 kept.append(f"{type_name(entry)} in {name}")
         if any(a is not b for a, b in zip(new, as_list(old))):
-            plan.append((name, head, new if many else new[0]))
+            plan.append((name, head, key, new if many else new[0]))
+            if type_name(head.get("sampler") or {}) == "OHEMPixelSampler":
+                ohem.append(name)
     if not plan:
-        found = [f"{name}: {type_name(head)}" for name, head in heads(cfg.get("model", {}))]
+        found = [f"{name}: {type_name(head)}" for name, head in _loss_heads(model)]
         raise ValueError(
             "no loss to replace: no head has a pixel loss in 'loss_decode' "
             f"({', '.join(found + kept) or 'the model has no heads'})."
         )
-    for _, head, new in plan:
-        head["loss_decode"] = new
+    for _, head, key, new in plan:
+        head[key] = new
     print_log(
-        f"replace_losses: {loss['type']} in {', '.join(name for name, _, _ in plan)}"
+        f"replace_losses: {loss['type']} in {', '.join(name for name, *_ in plan)}"
         + (f"; kept {', '.join(kept)}" if kept else ""),
         logger="current",
     )
+    _warn_of_ohem(ohem, dropped)
     return cfg

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import logging
+import sys
+from importlib.util import find_spec
+
 import pytest
 from mmengine.config import Config
 
 from anl_seg.config import load_config, replace_losses
+from anl_seg.config._walk import as_list
 
+# The package exports the function under the module's name.
+MODULE = sys.modules["anl_seg.config.replace_losses"]
 LOSS = dict(type="ANLCELoss", alpha=5, beta=2)
 CE = dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=1.0)
 
@@ -46,14 +53,79 @@ def test_cascade_of_decode_heads():
     assert [h.loss_decode.type for h in cfg.model.decode_head] == ["anl_seg.ANLCELoss"] * 2
 
 
-def test_a_sigmoid_is_kept_except_in_a_binary_head():
-    sigmoid = {**CE, "use_sigmoid": True}
+def test_a_sigmoid_is_kept_beside_others_except_in_a_binary_head():
+    both = [{**CE, "use_sigmoid": True}, dict(type="DiceLoss")]
     with pytest.raises(ValueError, match="no loss to replace"):
-        replace_losses(config(sigmoid), LOSS)
-    cfg = config(sigmoid, out_channels=1)
+        replace_losses(config(both), LOSS)
+    cfg = config(both, out_channels=1)
     cfg.model.decode_head.num_classes = 2
     replace_losses(cfg, LOSS)
-    assert cfg.model.decode_head.loss_decode.type == "anl_seg.ANLCELoss"
+    assert [x.type for x in cfg.model.decode_head.loss_decode] == ["anl_seg.ANLCELoss", "DiceLoss"]
+
+
+def test_a_sigmoid_alone_is_the_segmentation_loss():
+    """As in Fast-SCNN: one against the rest, over the classes."""
+    cfg = replace_losses(
+        load_config("mmseg::fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024.py"), LOSS
+    )
+    heads = [cfg.model.decode_head, *cfg.model.auxiliary_head]
+    assert [h.loss_decode.type for h in heads] == ["anl_seg.ANLCELoss"] * 3
+    assert [h.loss_decode.loss_weight for h in heads] == [1, 0.4, 0.4]
+
+
+def test_stdc_keeps_the_losses_of_its_boundary_head():
+    cfg = replace_losses(load_config("mmseg::stdc/stdc1_4xb12-80k_cityscapes-512x1024.py"), LOSS)
+    losses = [as_list(head.loss_decode) for head in cfg.model.auxiliary_head]
+    assert [[x.type for x in head] for head in losses] == [
+        ["anl_seg.ANLCELoss"],
+        ["anl_seg.ANLCELoss"],
+        ["CrossEntropyLoss", "DiceLoss"],
+    ]
+
+
+def test_k_net_has_its_losses_in_an_inner_head():
+    path = "mmseg::knet/knet-s3_r50-d8_fcn_8xb2-adamw-80k_ade20k-512x512.py"
+    cfg = replace_losses(load_config(path), LOSS)
+    assert cfg.model.decode_head.kernel_generate_head.loss_decode.type == "anl_seg.ANLCELoss"
+    assert "loss_decode" not in cfg.model.decode_head
+    assert cfg.model.auxiliary_head.loss_decode.type == "anl_seg.ANLCELoss"
+
+
+def test_a_head_that_names_no_loss_has_that_of_its_class():
+    cfg = config(CE, [dict(type="FCNHead"), dict(type="VPDDepthHead")])
+    replace_losses(cfg, LOSS)
+    assert cfg.model.auxiliary_head[0].loss_decode.to_dict() == new(1.0)
+    assert "loss_decode" not in cfg.model.auxiliary_head[1]  # regresses
+
+
+def test_the_name_by_which_side_adapter_knows_its_class_loss_stays():
+    cfg = config([{**CE, "loss_name": "loss_cls_ce"}, {**CE, "use_sigmoid": True}])
+    replace_losses(cfg, LOSS)
+    assert cfg.model.decode_head.loss_decode[0].to_dict() == new(1.0, loss_name="loss_cls_ce")
+
+
+def test_ohem_stays_and_is_warned_of_once(monkeypatch):
+    sampler = dict(type="OHEMPixelSampler", min_kept=10)
+    cfg = config(CE, dict(type="FCNHead", loss_decode=CE, sampler=sampler), sampler=sampler)
+    said = []
+    monkeypatch.setattr(
+        MODULE,
+        "print_log",
+        lambda text, logger, level=logging.INFO: said.append((level, text)),
+    )
+    replace_losses(cfg, LOSS)
+    assert cfg.model.decode_head.sampler == sampler
+    (warning,) = [text for level, text in said if level == logging.WARNING]
+    assert "OHEM sampler of decode_head, auxiliary_head" in warning
+    assert "these are the noisiest" in warning
+
+
+def test_ohem_cross_entropy_is_replaced_with_a_word(monkeypatch):
+    said = []
+    monkeypatch.setattr(MODULE, "print_log", lambda text, logger: said.append(text))
+    ohem = dict(type="OhemCrossEntropy", thres=0.9, min_kept=10)
+    replace_losses(config([ohem, ohem]), LOSS)
+    assert "OhemCrossEntropy in decode_head mined hard pixels" in said[1]
 
 
 def test_region_losses_are_kept_beside_and_replaced_alone():
@@ -81,12 +153,30 @@ def test_pidnet_keeps_its_boundary_loss_in_place():
     ]
 
 
-def test_heads_without_loss_decode_are_named():
+@pytest.mark.skipif(find_spec("mmdet") is not None, reason="mmdet is installed")
+def test_mask_classification_without_mmdet_is_a_sentence():
     cfg = load_config("mmseg::mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py")
     before = cfg.pretty_text
-    with pytest.raises(ValueError, match=r"no loss to replace.*decode_head: Mask2FormerHead"):
+    text = r"no loss to replace: decode_head: Mask2FormerHead .* mmdet is not installed"
+    with pytest.raises(ValueError, match=text):
         replace_losses(cfg, LOSS)
     assert cfg.pretty_text == before
+
+
+def test_mask_classification_has_its_class_loss_replaced(monkeypatch):
+    monkeypatch.setattr(MODULE, "find_spec", lambda name: name)
+    path = "mmseg::mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py"
+    cfg = load_config(path)
+    old = cfg.model.decode_head.loss_cls.class_weight
+    head = replace_losses(cfg, LOSS).model.decode_head
+    assert head.loss_cls.to_dict() == new(2.0, class_weight=old)
+    assert head.loss_mask.type == "mmdet.CrossEntropyLoss"
+
+
+def test_heads_without_loss_decode_are_named():
+    cfg = load_config("mmseg::vpd/vpd_sd_4xb8-25k_nyu-512x512.py")
+    with pytest.raises(ValueError, match=r"no loss to replace.*decode_head: VPDDepthHead"):
+        replace_losses(cfg, LOSS)
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,27 @@ LOSSES = {
         {"alpha": 2.0, "beta": 3.0, "gamma": 1.5, "min_prob": 1e-3},
         F.active_negative_focal_loss,
     ),
+    "NGCELoss": ({"q": 0.4}, F.normalized_generalized_cross_entropy),
+    "NRCELoss": ({}, F.normalized_reverse_cross_entropy),
+    "AGCELoss": ({"a": 0.6, "q": 0.6}, F.asymmetric_generalized_cross_entropy),
+    "AUELoss": ({"a": 5.5, "q": 3.0}, F.asymmetric_unhinged_loss),
+    "AELLoss": ({"a": 2.5}, F.asymmetric_exponential_loss),
+    "ANormLoss": ({"a": 2.0, "p": 0.7}, F.asymmetric_norm_loss),
+    "GJSLoss": ({"pi": 0.3, "scaled": False}, F.generalized_jensen_shannon),
+    "BootstrapLoss": ({"beta": 0.6, "mode": "hard"}, F.bootstrap_loss),
+    "LabelSmoothingCELoss": ({"smoothing": -0.3}, F.label_smoothing_cross_entropy),
+    "NLNLLoss": ({"complementary": "all"}, F.negative_learning),
+    "PeerLoss": ({"alpha": 0.6, "pairing": "expected"}, F.peer_loss),
 }
 COMBINED = {
+    "NormalizedLoss": (
+        {"base": {"type": "GCELoss", "q": 0.4}},
+        lambda z, y: F.normalized_generalized_cross_entropy(z, y, q=0.4),
+    ),
+    "NormalizedNegativeLoss": (
+        {"base": {"type": "FocalLoss", "gamma": 1.5}, "min_prob": 1e-3},
+        lambda z, y: F.normalized_negative_focal_loss(z, y, gamma=1.5, min_prob=1e-3),
+    ),
     "ActivePassiveLoss": (
         {"alpha": 2.0, "beta": 3.0},
         lambda z, y: 2 * F.normalized_cross_entropy(z, y) + 3 * F.reverse_cross_entropy(z, y),
@@ -47,6 +66,8 @@ COMBINED = {
         lambda z, y: F.active_negative_cross_entropy(z, y, alpha=2.0, beta=3.0),
     ),
 }
+#: The losses with an entropy term.
+ENTROPY = ("ActiveNegativeLoss", "ANLCELoss", "ANLFLLoss")
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +145,7 @@ def test_weights_enter_numerator_and_denominator(name, batch):
 
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 def test_all_ignored_batch_is_zero_and_attached(name, batch, reduction):
-    extra = {"entropy_weight": 1.0} if "Negative" in name or "ANL" in name else {}
+    extra = {"entropy_weight": 1.0} if name in ENTROPY else {}
     loss = build(name, class_weight=[1.0] * C, reduction=reduction, **extra)
     logits = batch[0].clone().requires_grad_()
     value = loss(logits, torch.full_like(batch[1], 255))
@@ -182,7 +203,7 @@ def test_gradients_do_not_reach_ignored_pixels(name, batch):
 
 
 def test_state_dict_stays_empty(name):
-    extra = {"class_prior": [0.25] * C} if "Negative" in name or "ANL" in name else {}
+    extra = {"class_prior": [0.25] * C} if name in ENTROPY else {}
     loss = build(name, class_weight=[1.0] * C, **extra)
     assert not loss.state_dict()
     assert "loss" in loss.loss_name
@@ -208,6 +229,15 @@ def test_wrong_common_parameters_are_named(name, params, text):
     ("name", "params", "text"),
     [
         ("GCELoss", dict(q=0.0), r"q must lie in \(0, 1\]; got 0.0"),
+        ("NGCELoss", dict(q=1.5), r"q must lie in \(0, 1\]; got 1.5"),
+        ("AGCELoss", dict(a=0.0), "a must be above 0; got 0.0"),
+        ("AGCELoss", dict(q=0.0), "q must be above 0; got 0.0"),
+        ("AUELoss", dict(a=1.0), "a must be above 1; got 1.0"),
+        ("AUELoss", dict(q=-1.0), "q must be above 0; got -1.0"),
+        ("AELLoss", dict(a=-1.0), "a must be above 0; got -1.0"),
+        ("ANormLoss", dict(a=0.5), "a must be above 1; got 0.5"),
+        ("ANormLoss", dict(p=0.0), "p must be above 0; got 0.0"),
+        ("GJSLoss", dict(pi=1.0), r"pi must lie in \(0, 1\); got 1.0"),
         ("FocalLoss", dict(gamma=-1), "gamma must be 0 or more; got -1"),
         ("NFLLoss", dict(gamma=-1), "gamma must be 0 or more; got -1"),
         ("NNCELoss", dict(min_prob=0.0), r"min_prob must lie in \(0, 1\); got 0.0"),

@@ -93,3 +93,67 @@ def active_negative_focal_loss(
     return alpha * normalized_focal_loss(logits, target) + beta * (
         normalized_negative_focal_loss(logits, target)
     )
+
+
+def normalized_generalized_cross_entropy(logits: Tensor, target: Tensor, q: float = 0.7) -> Tensor:
+    powers = torch.softmax(logits, dim=1).clamp(min=1e-7) ** q
+    return (1 - (_one_hot(logits, target) * powers).sum(1)) / (logits.shape[1] - powers.sum(1))
+
+
+def normalized_reverse_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    labels = [torch.full_like(target, k) for k in range(logits.shape[1])]
+    total = sum(reverse_cross_entropy(logits, label) for label in labels)
+    return reverse_cross_entropy(logits, target) / total
+
+
+def _label_prob(logits: Tensor, target: Tensor) -> Tensor:
+    return (_one_hot(logits, target) * torch.softmax(logits, dim=1)).sum(1)
+
+
+def asymmetric_generalized_cross_entropy(
+    logits: Tensor, target: Tensor, a: float = 1.0, q: float = 2.0
+) -> Tensor:
+    return ((a + 1) ** q - (a + _label_prob(logits, target)) ** q) / q
+
+
+def asymmetric_unhinged_loss(
+    logits: Tensor, target: Tensor, a: float = 1.5, q: float = 0.9
+) -> Tensor:
+    return ((a - _label_prob(logits, target)) ** q - (a - 1) ** q) / q
+
+
+def asymmetric_exponential_loss(logits: Tensor, target: Tensor, a: float = 3.0) -> Tensor:
+    return torch.exp(-_label_prob(logits, target) / a)
+
+
+def asymmetric_norm_loss(logits: Tensor, target: Tensor, a: float = 1.5, p: float = 0.9) -> Tensor:
+    probs = torch.softmax(logits, dim=1).clamp(min=1e-5)
+    distance = (a * _one_hot(logits, target) - probs).abs() ** p
+    return (distance.sum(1) - (a - 1) ** p) / p
+
+
+def generalized_jensen_shannon(
+    logits: Tensor,
+    target: Tensor,
+    pi: float = 0.5,
+    scaled: bool = True,
+    logits2: Tensor | None = None,
+) -> Tensor:
+    views = [torch.softmax(z, dim=1) for z in (logits, logits2) if z is not None]
+    weights = [pi] + [(1 - pi) / len(views)] * len(views)
+    parts = [_one_hot(logits, target), *views]
+    mixed = sum(w * d for w, d in zip(weights, parts)).clamp(min=1e-7)
+    divergences = [(d * (d.clamp(min=1e-7) / mixed).log()).sum(1) for d in parts]
+    total = sum(w * k for w, k in zip(weights, divergences))
+    return total / (-(1 - pi) * math.log(1 - pi)) if scaled else total
+
+
+def bootstrap_loss(logits: Tensor, target: Tensor, beta: float = 0.95) -> Tensor:
+    probs = torch.softmax(logits, dim=1)
+    mixed = beta * _one_hot(logits, target) + (1 - beta) * probs
+    return -(mixed * _log_probs(logits)).sum(1)
+
+
+def label_smoothing_cross_entropy(logits: Tensor, target: Tensor, smoothing: float = 0.1) -> Tensor:
+    mixed = (1 - smoothing) * _one_hot(logits, target) + smoothing / logits.shape[1]
+    return -(mixed * _log_probs(logits)).sum(1)

@@ -1,0 +1,38 @@
+"""Forward loss correction (Patrini et al., CVPR 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anl_seg.functional.forward_correction import forward_correction
+from anl_seg.models.losses.pixel_loss import PixelLoss
+from anl_seg.noise import load_transition_matrix
+from anl_seg.registry import MODELS
+
+
+@MODELS.register_module()
+class ForwardCorrectionLoss(PixelLoss):
+    """Forward correction, -log sum_k T[k, y] p_k.
+
+    Args:
+        matrix: T[true, noisy], (C, C) probabilities, rows sum to 1: a list, or the path of a
+            ``.json``, ``.npy`` or ``.csv`` file such as
+            ``tools/estimate_transition_matrix.py --save`` writes. Read once, at construction; not
+            in the state dict.
+        kwargs: arguments of :class:`PixelLoss`.
+    """
+
+    default_name = "loss_forward_correction"
+
+    def __init__(self, matrix: Sequence[Sequence[float]] | str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        matrix = torch.from_numpy(load_transition_matrix(matrix).copy())
+        self.register_buffer("matrix", matrix, persistent=False)
+
+    def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+        """See :func:`anl_seg.functional.forward_correction`."""
+        return forward_correction(logits, target, matrix=self.matrix, ignore_index=ignore_index)

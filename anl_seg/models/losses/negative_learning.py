@@ -1,0 +1,92 @@
+"""Negative learning with complementary labels (Kim et al., ICCV 2019)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from anl_seg.functional.negative_learning import (
+    check_negative_learning,
+    negative_learning,
+    select_for_negative_learning,
+)
+from anl_seg.models.losses.pixel_loss import PixelLoss
+from anl_seg.registry import MODELS
+
+
+@MODELS.register_module()
+class NLNLLoss(PixelLoss):
+    """Negative learning, -log(1 - p_k) for a random class k other than the label.
+
+    The mean is over the selected pixels, as in the authors' code: a pixel that the stage leaves out
+    has weight 0. ``loss.stage`` and ``loss.gamma`` may be set while training (a schedule runs ``nl``,
+    then ``sel_nl``, then ``sel_pl``); a wrong value is an error at once. The stage is not in the
+    state dict: a resumed run must set it again.
+
+    Args:
+        stage: ``nl`` (all pixels), ``sel_nl`` (p_y > 1 / C) or ``sel_pl`` (cross entropy where
+            p_y > gamma).
+        complementary: number of random complementary labels per pixel, averaged, or ``all``. They
+            are drawn from torch's global generator, which mmengine seeds.
+        gamma: threshold of ``sel_pl``, in [0, 1).
+        kwargs: arguments of :class:`PixelLoss`.
+    """
+
+    default_name = "loss_nlnl"
+    parameter_names = ("stage", "complementary", "gamma")
+
+    def __init__(
+        self,
+        stage: str = "nl",
+        complementary: int | str = 1,
+        gamma: float = 0.5,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_negative_learning(stage, complementary, gamma)
+        self.complementary = complementary
+        self._gamma = float(gamma)
+        self._stage = stage
+
+    @property
+    def stage(self) -> str:
+        """The stage of training: ``nl``, ``sel_nl`` or ``sel_pl``."""
+        return self._stage
+
+    @stage.setter
+    def stage(self, stage: str) -> None:
+        check_negative_learning(stage, self.complementary, self._gamma)
+        self._stage = stage
+
+    @property
+    def gamma(self) -> float:
+        """Threshold of ``sel_pl``."""
+        return self._gamma
+
+    @gamma.setter
+    def gamma(self, gamma: float) -> None:
+        check_negative_learning(self._stage, self.complementary, gamma)
+        self._gamma = float(gamma)
+
+    def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+        """See :func:`anl_seg.functional.negative_learning`."""
+        return negative_learning(
+            logits,
+            target,
+            stage=self.stage,
+            complementary=self.complementary,
+            gamma=self.gamma,
+            ignore_index=ignore_index,
+        )
+
+    def _pixel_weight(
+        self, logits: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
+    ) -> Tensor:
+        """(N, *) weight of each pixel, 0 at those that do not count or are not selected."""
+        result = super()._pixel_weight(logits, target, weight, ignore_index)
+        if self.stage == "nl":
+            return result
+        return result * select_for_negative_learning(
+            logits, target, stage=self.stage, gamma=self.gamma, ignore_index=ignore_index
+        )

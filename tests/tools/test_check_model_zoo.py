@@ -1,0 +1,92 @@
+"""tools/check_model_zoo.py: what it runs, goes on with, writes and refuses."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from anl_seg.zoo import leaf_paths
+
+ROOT = Path(__file__).parents[2]
+#: Small ones: two that share a model, one of another, one that does not apply.
+CONFIGS = ["cgnet/", "fastscnn/", "vpd/vpd_sd_4xb8-25k_nyu-512x512.py"]
+
+
+@pytest.fixture(scope="module")
+def tool():
+    spec = importlib.util.spec_from_file_location(
+        "anl_seg_tool_zoo", ROOT / "tools/check_model_zoo.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(tool, folder, *arguments):
+    tool.main([*arguments, "--work-dir", str(folder), "--jobs", "2"])
+
+
+def test_some_families_train_and_a_second_run_goes_on(tool, tmp_path, capsys):
+    run(tool, tmp_path, *CONFIGS)
+    told = capsys.readouterr()
+    assert "4 configs, 3 small models: 2 to try, 0 done before" in told.err
+    assert "| **all** | **4** | **3** | **3** | **1** | **0** | |" in told.out
+    found = json.loads((tmp_path / "summary.json").read_text())
+    assert found["families"]["cgnet"] == {"configs": 2, "models": 1, "trains": 2, "notes": {}}
+    assert found["settings"]["loss"] == {"type": "ANLCELoss"}
+    assert (tmp_path / "table.md").read_text() in told.out
+    lines = (tmp_path / "results.jsonl").read_text().splitlines()
+    assert len(lines) == 2
+    # As after a kill: one result is gone, and only that model is tried again.
+    (tmp_path / "results.jsonl").write_text(lines[0] + "\n")
+    run(tool, tmp_path, *CONFIGS)
+    assert "1 to try, 1 done before" in capsys.readouterr().err
+    assert json.loads((tmp_path / "summary.json").read_text())["families"] == found["families"]
+
+
+def test_a_failure_is_kept_told_and_tried_again(tool, tmp_path, capsys):
+    loss = ["--loss", "ANLCELoss:class_weight=[1.0,2.0]"]
+    with pytest.raises(SystemExit, match="configs that fail: 1"):
+        run(tool, tmp_path, "fastscnn/", *loss)
+    config = json.loads((tmp_path / "summary.json").read_text())["configs"]
+    assert "class_weight has 2 entries" in next(iter(config.values()))["traceback"]
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="configs that fail: 1"):
+        run(tool, tmp_path, "fastscnn/", *loss)
+    assert "0 to try, 1 done before" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="configs that fail: 1"):
+        run(tool, tmp_path, "fastscnn/", *loss, "--retry")
+    assert "1 to try, 0 done before" in capsys.readouterr().err
+
+
+def test_all_and_sample(tool):
+    assert tool.chosen_paths(tool.parse_args(["--all"])) == leaf_paths()
+    sample = tool.chosen_paths(tool.parse_args(["--sample"]))
+    assert len(sample) == len({p.split("/")[0] for p in leaf_paths()})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "name configs, or --all, or --sample"),
+        (["fcn/", "--all"], "name configs, or --all, or --sample"),
+        (["--sample", "--jobs", "0"], "--jobs must be 1 or more; got 0"),
+        (["fcm/"], r"unknown mmseg config 'fcm/'\. Did you mean fcn"),
+        (["fcn/", "--loss", "ANLLoss"], "Did you mean ANL"),
+        (["fcn/", "--noise", "SymmetricNoise:rate=2"], "rate"),
+    ],
+)
+def test_what_is_wrong_is_a_sentence(tool, arguments, text, tmp_path):
+    with pytest.raises(SystemExit, match=text):
+        tool.main([*arguments, "--work-dir", str(tmp_path)])
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_whole_zoo(tool, request, tmp_path):
+    """Every config of mmseg; under `make test-long` only, as it takes a quarter of an hour on a core."""
+    if request.config.getoption("--hypothesis-profile") != "long":
+        pytest.skip("runs under make test-long")
+    run(tool, tmp_path, "--all")

@@ -1,0 +1,194 @@
+r"""Which configs of the installed mmseg train with a robust loss: two steps of each, shrunk, on the CPU.
+
+Every loss of a config is replaced and its labels are noisy. Each small model runs in a process of its own;
+configs that shrink to the same model share its result. Run again with the same --work-dir to go on.
+
+Examples:
+    python tools/check_model_zoo.py --all --jobs 8
+    python tools/check_model_zoo.py --sample --loss GCELoss:q=0.7
+    python tools/check_model_zoo.py knet/ danet/danet_r50-d8_4xb2-40k_cityscapes-512x1024.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+# One thread for each process: the models are small, and --jobs is how the CPUs are used.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from anl_seg._suggest import WRONG_INPUT, sentence, unknown_name
+from anl_seg.config import parse_spec
+from anl_seg.config.replace_losses import qualified_loss
+from anl_seg.corruption import cpu_count
+from anl_seg.noise import build_noise
+from anl_seg.zoo import (
+    Leaf,
+    Limits,
+    ResultFile,
+    Settings,
+    family_rows,
+    leaf_paths,
+    markdown,
+    read_leaf,
+    run_all,
+    sample_paths,
+    summary,
+)
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "configs", nargs="*", metavar="CONFIG", help="a config of mmseg, or the start of its name"
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="all configs")
+    which.add_argument("--sample", action="store_true", help="the first config of each family")
+    parser.add_argument(
+        "--loss", metavar="SPEC", default="ANLCELoss", help="e.g. GCELoss:q=0.7 (default ANLCELoss)"
+    )
+    parser.add_argument(
+        "--noise",
+        metavar="SPEC",
+        default="SymmetricNoise:rate=0.4",
+        help="noise on the labels (default SymmetricNoise:rate=0.4)",
+    )
+    parser.add_argument(
+        "--work-dir",
+        default="work_dirs/model_zoo",
+        help="folder of results.jsonl, summary.json and table.md (default work_dirs/model_zoo)",
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=cpu_count(), help="processes at a time (default: the CPUs)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=180.0, help="time limit of a model (default 180)"
+    )
+    parser.add_argument(
+        "--gigabytes", type=float, default=8.0, help="memory limit of a model (default 8)"
+    )
+    parser.add_argument(
+        "--retry", action="store_true", help="try models again that failed in an earlier run"
+    )
+    args = parser.parse_args(argv)
+    if bool(args.configs) == (args.all or args.sample):
+        sys.exit("check_model_zoo.py: name configs, or --all, or --sample.")
+    if args.jobs < 1:
+        sys.exit(f"check_model_zoo.py: --jobs must be 1 or more; got {args.jobs}.")
+    return args
+
+
+def chosen_paths(args: argparse.Namespace) -> list[str]:
+    """The configs that the arguments name."""
+    paths = leaf_paths()
+    if args.all:
+        return paths
+    if args.sample:
+        return sample_paths(paths)
+    found = []
+    for start in args.configs:
+        matches = [p for p in paths if p.startswith(start)]
+        if not matches:
+            families = {p.split("/")[0] for p in paths}
+            same = [p for p in paths if p.split("/")[0] == start.split("/")[0]]
+            raise ValueError(unknown_name("mmseg config", start, same or families))
+        found += [p for p in matches if p not in found]
+    return found
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+def read_all(paths: Iterable[str], noise: dict, console: Console) -> list[Leaf]:
+    """Read and shrink the configs."""
+    paths = list(paths)
+    with _bar(console) as progress:
+        return [read_leaf(p, noise) for p in progress.track(paths, description="reading")]
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Do what the arguments ask for; how many configs fail."""
+    loss, noise = parse_spec(args.loss), build_noise(parse_spec(args.noise)).config()
+    # A wrong loss is an error here, not one of each model.
+    qualified_loss(loss)
+    leaves = read_all(chosen_paths(args), noise, console)
+    folder = Path(args.work_dir)
+    file = ResultFile(folder / "results.jsonl", Settings.here(loss, noise))
+    results = file.read()
+    todo = {
+        leaf.key: leaf.model
+        for leaf in leaves
+        if leaf.outcome is None
+        and (leaf.key not in results or (args.retry and results[leaf.key]["status"] == "fails"))
+    }
+    known = len({leaf.key for leaf in leaves if leaf.key in results} - set(todo))
+    console.print(
+        f"{len(leaves)} configs, {len({leaf.key for leaf in leaves})} small models: "
+        f"{len(todo)} to try, {known} done before"
+    )
+    first = {leaf.key: leaf.path for leaf in reversed(leaves)}
+    limits = Limits(args.seconds, args.gigabytes)
+    with _bar(console) as progress:
+        task = progress.add_task("training", total=len(todo))
+        for key, outcome, seconds in run_all(todo, loss, noise, jobs=args.jobs, limits=limits):
+            results[key] = file.append(key, outcome, seconds)
+            progress.advance(task)
+            if not console.is_terminal or outcome.status != "trains":
+                reason = f" ({outcome.reason})" if outcome.reason else ""
+                progress.console.print(
+                    escape(f"{first[key]}: {outcome.status}{reason}, {seconds:.1f} s"),
+                    soft_wrap=True,
+                )
+    return write(folder, leaves, results, file.settings)
+
+
+def write(folder: Path, leaves: list[Leaf], results: dict, settings: dict) -> int:
+    """Write ``summary.json`` and ``table.md``, print the table; how many configs fail."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {"settings": settings, **summary(leaves, results)}
+    table = markdown(family_rows(leaves, results))
+    (folder / "summary.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    (folder / "table.md").write_text(table, encoding="utf-8")
+    print(table)
+    shared = found["configs_per_model"]
+    print(
+        f"{len(leaves)} configs are {shared['models']} small models: the most shared one stands for "
+        f"{shared['most']} configs, {shared['alone']} stand for one. Details, tracebacks of failures "
+        f"included: {folder / 'summary.json'}"
+    )
+    return sum(c["status"] == "fails" for c in found["configs"].values())
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    try:
+        failed = run(args, Console(stderr=True))
+    except (*WRONG_INPUT, OSError) as error:
+        sys.exit(f"check_model_zoo.py: {sentence(error)}")
+    except KeyboardInterrupt:
+        sys.exit("check_model_zoo.py: interrupted; run it again to go on.")
+    if failed:
+        sys.exit(f"check_model_zoo.py: configs that fail: {failed}.")
+
+
+if __name__ == "__main__":
+    main()
