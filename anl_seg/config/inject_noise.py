@@ -41,9 +41,10 @@ def from_heads(cfg: Config, key: str, default: int | None) -> int:
     Raises:
         ValueError: no head gives one, and there is no default.
     """
-    for _, head in heads(cfg.get("model", {})):
-        if head.get(key) is not None:
-            return head[key]
+    for _, outer in heads(cfg.get("model", {})):
+        for head in (outer, outer.get("kernel_generate_head") or {}):  # K-Net has it in there
+            if head.get(key) is not None:
+                return head[key]
     if default is None:
         raise ValueError(
             f"the config's heads name no {key}; pass it: inject_noise(cfg, noise, {key}=...)."

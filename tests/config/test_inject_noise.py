@@ -191,3 +191,14 @@ def test_measure_memorization_needs_the_clean_masks():
     for cfg in (config(leaf()), inject_noise(config(leaf()), NOISE)):
         with pytest.raises(ValueError, match="keep_clean=True"):
             measure_memorization(cfg)
+
+
+def test_number_of_classes_of_a_head_inside_a_head():
+    path = "mmseg::knet/knet-s3_r50-d8_fcn_8xb2-adamw-80k_ade20k-512x512.py"
+    cfg = inject_noise(load_config(path), dict(type="SymmetricNoise", rate=0.4))
+    (corrupt,) = [
+        transform
+        for transform in cfg.train_dataloader.dataset.pipeline
+        if transform["type"] == "anl_seg.CorruptMask"
+    ]
+    assert (corrupt["num_classes"], corrupt["ignore_index"]) == (150, 255)
