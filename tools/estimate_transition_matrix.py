@@ -22,7 +22,7 @@ from rich.progress import track
 
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config, measured_dataloader
-from anl_seg.config._walk import heads
+from anl_seg.config.inject_noise import from_heads
 from anl_seg.corruption.png import read_mask_png
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.engine._atomic import write_json_atomically
@@ -158,8 +158,7 @@ def build_config(args: argparse.Namespace) -> Config:
     cfg.load_from = args.checkpoint
     ignore_index = args.ignore_index
     if ignore_index is None:
-        found = [head.get("ignore_index") for _, head in heads(cfg.get("model", {}))]
-        ignore_index = next((value for value in found if value is not None), 255)
+        ignore_index = from_heads(cfg, "ignore_index", 255)
     loader = measured_dataloader(cfg, args.data, args.method)
     cfg.test_dataloader = loader
     cfg.test_cfg = dict(type="TestLoop")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
+
+from anl_seg._atomic import replace_atomically
 
 _PREFIX, _SUFFIX = ".corrupt-", ".tmp"
 
@@ -17,16 +18,7 @@ def write_bytes_atomically(path: str | os.PathLike, data: bytes) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not after the file's name: with it, a long one would be too long.
-    temporary = path.with_name(f"{_PREFIX}{os.getpid()}{_SUFFIX}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
+    replace_atomically(path, data, f"{_PREFIX}{os.getpid()}{_SUFFIX}")
 
 
 def remove_leftovers(folder: str | os.PathLike) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from anl_seg._atomic import replace_atomically
 
 
 def _plain(value: Any) -> Any:
@@ -41,14 +42,5 @@ def write_json_atomically(path: str | Path, content: Any) -> None:
     Raises:
         TypeError: If ``content`` holds anything else.
     """
-    path = Path(path)
     text = json.dumps(_plain(content), indent=2, allow_nan=False) + "\n"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_atomically(Path(path), text.encode("utf-8"))

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from anl_seg._atomic import replace_atomically
+
 from ._checks import check_background, check_background_in_range, check_mask
 from .objects import MaskObjects
 
@@ -72,15 +74,8 @@ def save_object_shapes(path: str | os.PathLike, rows: object) -> None:
     lines = [json.dumps(row) for row in shape_rows(load_object_shapes(rows))]
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {str(path.parent)!r} to write object shapes to")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-            file.write("[\n" + ",\n".join(lines) + "\n]\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    text = "[\n" + ",\n".join(lines) + "\n]\n"
+    replace_atomically(path, text.encode("utf-8"))
 
 
 def load_object_shapes(shapes: object) -> np.ndarray:
