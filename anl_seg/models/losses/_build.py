@@ -8,6 +8,26 @@ from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
 
 
+def build_loss(cfg: Mapping, role: str) -> PixelLoss:
+    """Build a loss of this package from its config, in which the scope ``anl_seg`` may be left out.
+
+    Args:
+        role: what the loss is for, for the error text.
+
+    Raises:
+        ValueError: no config with a ``type``, or not that of a loss of this package.
+    """
+    if not isinstance(cfg, Mapping) or "type" not in cfg:
+        raise ValueError(f"{role} must be a loss config with a 'type'; got {cfg!r}.")
+    cfg = dict(cfg)
+    if isinstance(cfg["type"], str):
+        cfg["type"] = MODELS.get(cfg["type"].removeprefix("anl_seg."))
+    loss = MODELS.build(cfg)
+    if not isinstance(loss, PixelLoss):
+        raise ValueError(f"{role} must be a per-pixel loss of anl_seg; got {type(loss).__name__}.")
+    return loss
+
+
 def build_part(cfg: dict | PixelLoss, role: str) -> PixelLoss:
     """Build one part of a combined loss from its config.
 
@@ -19,17 +39,7 @@ def build_part(cfg: dict | PixelLoss, role: str) -> PixelLoss:
         ValueError: not a per-pixel loss of this package, or a part with a reduction, class weights
             or a batch term of its own, which belong to the combined loss.
     """
-    if isinstance(cfg, PixelLoss):
-        part = cfg
-    else:
-        if not isinstance(cfg, Mapping) or "type" not in cfg:
-            raise ValueError(f"{role} must be a loss config with a 'type'; got {cfg}.")
-        cfg = dict(cfg)
-        if isinstance(cfg["type"], str):
-            cfg["type"] = MODELS.get(cfg["type"].removeprefix("anl_seg."))
-        part = MODELS.build(cfg)
-    if not isinstance(part, PixelLoss):
-        raise ValueError(f"{role} must be a per-pixel loss of anl_seg; got {type(part).__name__}.")
+    part = cfg if isinstance(cfg, PixelLoss) else build_loss(cfg, role)
     if part.reduction != "mean" or part.class_weight is not None:
         raise ValueError(
             f"{role}: reduction and class_weight belong to the combined loss, not to its parts."

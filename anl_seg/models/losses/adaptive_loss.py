@@ -10,19 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from anl_seg.models.losses._build import build_loss
 from anl_seg.models.losses.cross_entropy import CELoss
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
-
-
-def _build(cfg: Mapping) -> PixelLoss:
-    cfg = dict(cfg)
-    if isinstance(cfg["type"], str):
-        cfg["type"] = MODELS.get(cfg["type"].removeprefix("anl_seg."))
-    loss = MODELS.build(cfg)
-    if not isinstance(loss, PixelLoss):
-        raise ValueError(f"base must be a loss of anl_seg; got {type(loss).__name__}.")
-    return loss
 
 
 def _check_range(base: PixelLoss, name: str, ends: Any) -> tuple[float, float]:
@@ -84,13 +75,15 @@ class AdaptiveLoss(nn.Module):
         if not parameters:
             raise ValueError("parameters must name at least one number of the base to learn.")
         config = {**base, **kwargs}
-        self.base = _build(config)
+        self.base = build_loss(config, "base")
         self.ranges = {
             name: _check_range(self.base, name, ends) for name, ends in parameters.items()
         }
         for name, ends in self.ranges.items():
             for end in ends:
-                _build({**config, name: end})  # the base's own error if it is not allowed
+                build_loss(
+                    {**config, name: end}, "base"
+                )  # the base's own error if it is not allowed
         start = [(getattr(self.base, n) - a) / (b - a) for n, (a, b) in self.ranges.items()]
         self.register_buffer("raw", torch.logit(torch.tensor(start, dtype=torch.float64)).float())
         weights = self.base.class_weight
