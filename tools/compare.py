@@ -1,8 +1,11 @@
-"""Train several configs under the same noises and seeds, and print a table.
+"""Train several configs, or one config with several losses, under the same noises and seeds, and print
+a table.
 
-Example, the study of docs/results.md:
+Examples, the first a study of docs/results.md:
     python tools/compare.py configs/jsrt/*.py --noise SymmetricNoise:rate=0.6 \
         AlphaBetaNoise:alpha=0.7,beta=0.7 --seeds 0 1 --jobs 2 --metric mDice.fg
+    python tools/compare.py configs/quickstart/unet-small_480_ce_synthetic-64x64.py \
+        --loss CELoss GCELoss:q=0.5 GCELoss:q=0.9 --noise SymmetricNoise:rate=0.5
 """
 
 from __future__ import annotations
@@ -13,7 +16,13 @@ from pathlib import Path
 
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.engine._atomic import write_json_atomically
-from anl_seg.study import comparison_records, comparison_table, launch_runs, plan_runs
+from anl_seg.study import (
+    comparison_records,
+    comparison_table,
+    experiments_of,
+    launch_runs,
+    plan_runs,
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -21,6 +30,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("configs", nargs="+", help="config files, one per experiment")
+    parser.add_argument(
+        "--loss", nargs="+", default=[], metavar="SPEC", help="losses in place of the configs' own"
+    )
     parser.add_argument("--noise", nargs="+", required=True, metavar="SPEC", help="noises")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="seeds (default 0)")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time (default 1)")
@@ -32,7 +44,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     try:
-        runs = plan_runs(args.configs, args.noise, args.seeds, args.work_dir)
+        runs = plan_runs(
+            experiments_of(args.configs, args.loss), args.noise, args.seeds, args.work_dir
+        )
         failed = launch_runs(runs, Path(__file__).with_name("train.py"), jobs=args.jobs)
     except WRONG_INPUT as error:
         sys.exit(f"compare.py: {sentence(error)}")

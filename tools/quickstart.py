@@ -14,6 +14,7 @@ from anl_seg.study import (
     comparison_records,
     comparison_table,
     draw_predictions,
+    experiments_of,
     launch_runs,
     plan_runs,
 )
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     configs = [str(path) for path in sorted(CONFIGS.glob("*.py"))]
     start = time.monotonic()
     try:
-        runs = plan_runs(configs, [args.noise], [args.seed], args.work_dir)
+        runs = plan_runs(experiments_of(configs), [args.noise], [args.seed], args.work_dir)
         failed = launch_runs(runs, TOOLS / "train.py", jobs=min(len(runs), os.cpu_count() or 1))
     except WRONG_INPUT as error:
         sys.exit(f"quickstart.py: {sentence(error)}")

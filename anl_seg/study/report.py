@@ -9,10 +9,17 @@ from anl_seg.study.collect import collect_run
 from anl_seg.study.plan import Run
 
 
-def _mean_spread(values: Sequence[float]) -> dict[str, float]:
-    """Mean and sample standard deviation (0 of one value)."""
+def _mean_spread(values: Sequence[float | None]) -> dict[str, float] | None:
+    """Mean and sample standard deviation (0 of one value); None where there is no value."""
+    values = [value for value in values if value is not None]
+    if not values:
+        return None
     spread = statistics.stdev(values) if len(values) > 1 else 0.0
     return {"mean": statistics.fmean(values), "std": spread}
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100.0 * share
 
 
 def comparison_records(runs: Sequence[Run], metric: str) -> list[dict]:
@@ -25,7 +32,7 @@ def comparison_records(runs: Sequence[Run], metric: str) -> list[dict]:
     Returns:
         Dicts with ``noise``, ``label``, ``seeds``, ``folders``, and mean and standard deviation of
         ``final``, ``best``, ``memorized`` (percent of wrongly labelled training pixels predicted as
-        their wrong label) and of each class's final value (``classes``).
+        their wrong label; None without such pixels) and of each class's final value (``classes``).
     """
     records = []
     noises = list(dict.fromkeys(run.noise for run in runs))
@@ -48,7 +55,7 @@ def comparison_records(runs: Sequence[Run], metric: str) -> list[dict]:
                 "final": _mean_spread([r.final(metric) for r in results]),
                 "best": _mean_spread([r.best(metric) for r in results]),
                 "memorized": _mean_spread(
-                    [100.0 * (r.memorization["memorized_share"] or 0.0) for r in results]
+                    [_percent(r.memorization["memorized_share"]) for r in results]
                 ),
                 "classes": {
                     name[len(per_class) :]: _mean_spread([r.final(name) for r in results])
@@ -63,7 +70,9 @@ def comparison_table(records: Sequence[dict], metric: str) -> str:
     """A Markdown table of :func:`comparison_records`, one line per record."""
     classes = list(records[0]["classes"])
 
-    def cell(value: dict, seeds: list) -> str:
+    def cell(value: dict | None, seeds: list) -> str:
+        if value is None:
+            return "-"
         spread = f" ± {value['std']:.1f}" if len(seeds) > 1 else ""
         return f"{value['mean']:.1f}{spread}"
 

@@ -15,6 +15,7 @@ from anl_seg.study import (
     comparison_records,
     comparison_table,
     draw_predictions,
+    experiments_of,
     launch_runs,
     plan_runs,
 )
@@ -49,7 +50,7 @@ def comparison(configs, tmp_path_factory):
     """A comparison of which one run of three fails."""
     work_dir = tmp_path_factory.mktemp("runs")
     paths = [str(configs / f"unet_{name}_tiny.py") for name in ("ce", "mae", "wrong")]
-    runs = plan_runs(paths, [NOISE], [0], work_dir)
+    runs = plan_runs(experiments_of(paths), [NOISE], [0], work_dir)
     text = io.StringIO()
     failed = launch_runs(runs, TRAIN, jobs=2, console=Console(file=text, width=120))
     return runs, failed, text.getvalue()
@@ -57,7 +58,7 @@ def comparison(configs, tmp_path_factory):
 
 def test_labels_and_folders(configs, tmp_path):
     paths = [str(configs / f"unet_{name}_tiny.py") for name in ("ce", "mae")]
-    runs = plan_runs(paths, [NOISE, "PairNoise:rate=0.1"], [0, 1], tmp_path)
+    runs = plan_runs(experiments_of(paths), [NOISE, "PairNoise:rate=0.1"], [0, 1], tmp_path)
     assert len(runs) == 8
     assert {run.label for run in runs} == {"ce", "mae"}
     assert runs[0].folder == tmp_path / "SymmetricNoise-rate-0.5" / "ce" / "seed0"
@@ -91,7 +92,7 @@ def test_a_folder_of_another_configuration_is_refused(comparison, configs):
         config.write_text(text.replace("max_iters=6", "max_iters=7"))
         paths = [str(config), str(configs / "unet_mae_tiny.py")]
         with pytest.raises(ValueError, match="finished run of another configuration"):
-            launch_runs(plan_runs(paths, [NOISE], [0], work_dir), TRAIN)
+            launch_runs(plan_runs(experiments_of(paths), [NOISE], [0], work_dir), TRAIN)
     finally:
         config.write_text(text)
 
@@ -135,7 +136,7 @@ def test_bad_plans_are_refused(configs, tmp_path, arguments, text):
     names, noises, seeds = arguments
     paths = [str(configs / f"unet_{name}_tiny.py") for name in names]
     with pytest.raises(ValueError, match=text):
-        plan_runs(paths, noises, seeds, tmp_path)
+        plan_runs(experiments_of(paths), noises, seeds, tmp_path)
 
 
 def test_bad_jobs_are_refused():
