@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import (
+    cache_samples,
     enable_amp,
     inject_noise,
     load_config,
@@ -109,6 +110,8 @@ def build_config(args: argparse.Namespace) -> Config:
             "labels. Give --allow-noisy-eval if that is meant."
         )
     record_noise(cfg)
+    if cfg.get("cache_samples"):
+        cache_samples(cfg)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get("work_dir") is None:

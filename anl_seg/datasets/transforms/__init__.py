@@ -1,5 +1,6 @@
 """Transforms: loaders of the data sets here, mask corruption, and what carries the clean mask along."""
 
+from anl_seg.datasets.transforms.cached_transforms import CachedTransforms
 from anl_seg.datasets.transforms.corrupt_mask import CorruptMask
 from anl_seg.datasets.transforms.load_corrupted_annotations import LoadCorruptedAnnotations
 from anl_seg.datasets.transforms.load_isic2017_annotations import LoadISIC2017Annotations
@@ -10,6 +11,7 @@ from anl_seg.datasets.transforms.pad import Pad
 from anl_seg.datasets.transforms.resized_as_original import ResizedAsOriginal
 
 __all__ = [
+    "CachedTransforms",
     "CorruptMask",
     "LoadCorruptedAnnotations",
     "LoadISIC2017Annotations",

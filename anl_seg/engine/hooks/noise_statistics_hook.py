@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from anl_seg.datasets.transforms import CachedTransforms
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.engine._random_state import random_state_kept
 from anl_seg.noise import NoiseStatistics, noise_statistics
@@ -29,10 +30,19 @@ def _leaves(dataset: Any) -> Iterator[Any]:
         yield dataset
 
 
+def _flat(transforms: Iterable[Any]) -> Iterator[Any]:
+    """The transforms, those inside ``CachedTransforms`` too."""
+    for transform in transforms:
+        if isinstance(transform, CachedTransforms):
+            yield from transform.transforms
+        else:
+            yield transform
+
+
 def _until_corruption(dataset: Any) -> tuple[list[Any], Any] | None:
     """The transforms before the first corrupting one, and that one; None if there is none."""
     before: list[Any] = []
-    for transform in getattr(getattr(dataset, "pipeline", None), "transforms", ()):
+    for transform in _flat(getattr(getattr(dataset, "pipeline", None), "transforms", ())):
         if getattr(transform, "records_noise_statistics", False):
             return before, transform
         before.append(transform)

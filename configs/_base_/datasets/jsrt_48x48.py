@@ -17,3 +17,5 @@ test_pipeline = [
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
+# Masks are corrupted at 256 x 256: once per sample, not once per epoch.
+cache_samples = True

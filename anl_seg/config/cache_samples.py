@@ -1,0 +1,68 @@
+"""Keeping decoded, corrupted and resized samples in memory while training."""
+
+from __future__ import annotations
+
+import copy
+
+from mmengine.config import Config
+
+from anl_seg.config._walk import pipelines, type_name
+
+#: Transforms that make the same of the same sample every time.
+_DETERMINISTIC = (
+    "CorruptMask",
+    "LoadAnnotations",
+    "LoadCorruptedAnnotations",
+    "LoadISIC2017Annotations",
+    "LoadImageFromFile",
+    "LoadJSRTAnnotations",
+    "LoadSyntheticShapes",
+    "PackNoisySegInputs",
+    "PackSegInputs",
+    "Pad",
+    "Resize",
+    "ResizedAsOriginal",
+)
+
+
+def cache_samples(cfg: Config) -> Config:
+    """Run the training pipeline up to its first random transform once per sample, not once per epoch.
+
+    Training sees the same samples as before: a sample's noise never changes. Each worker keeps the
+    samples that it has loaded in memory, so this is for small data sets, where decoding and structured
+    noise cost as much as the network. The config is changed in place; call this last, as what looks
+    for transforms in a config does not look into ``anl_seg.CachedTransforms``.
+
+    Args:
+        cfg: a loaded mmseg config.
+
+    Returns:
+        ``cfg``.
+
+    Raises:
+        ValueError: no training data, workers that end with each epoch, or nothing to cache.
+    """
+    if not cfg.get("train_dataloader"):
+        raise ValueError("the config has no train_dataloader whose samples could be cached.")
+    loader = copy.deepcopy(cfg.train_dataloader)
+    if loader.get("num_workers") and not loader.get("persistent_workers"):
+        raise ValueError(
+            "cache_samples needs persistent_workers=True in the train_dataloader, as workers take what "
+            "they keep with them; or num_workers=0."
+        )
+    found = False
+    for owner in pipelines(loader["dataset"]):
+        steps = list(owner["pipeline"])
+        random = [i for i, step in enumerate(steps) if type_name(step) not in _DETERMINISTIC]
+        count = random[0] if random else len(steps)
+        if count:
+            cached = {"type": "anl_seg.CachedTransforms", "transforms": steps[:count]}
+            owner["pipeline"] = [cached, *steps[count:]]
+            found = True
+    if not found:
+        raise ValueError(
+            "cache_samples found no deterministic transform at the start of a training pipeline; it knows "
+            f"{', '.join(_DETERMINISTIC)}."
+        )
+    cfg.train_dataloader = loader
+    return cfg
