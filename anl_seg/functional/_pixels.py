@@ -10,6 +10,31 @@ from anl_seg.functional._labels import check_labels, valid_mask
 _HALF = (torch.float16, torch.bfloat16)
 
 
+def check_shapes(logits: Tensor, target: Tensor) -> None:
+    """Raise unless logits are (N, C, *) floating-point numbers and labels (N, *) integers.
+
+    Raises:
+        ValueError: shapes that do not fit.
+        TypeError: a dtype that is not allowed.
+    """
+    _check_logits(logits)
+    expected = (*logits.shape[:1], *logits.shape[2:])
+    if tuple(target.shape) != expected:
+        raise ValueError(
+            f"labels must have shape {expected} for logits of shape {tuple(logits.shape)}; "
+            f"got {tuple(target.shape)}."
+        )
+    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+        raise TypeError(f"labels must be integers; got {target.dtype}.")
+
+
+def _check_logits(logits: Tensor) -> None:
+    if logits.dim() < 2 or logits.shape[1] == 0:
+        raise ValueError(f"logits must have shape (N, C, *), C >= 1; got {tuple(logits.shape)}.")
+    if not logits.is_floating_point():
+        raise TypeError(f"logits must be of a floating-point dtype; got {logits.dtype}.")
+
+
 def full_logits(logits: Tensor) -> Tensor:
     """Logits in the precision and with the number of channels that the formulas use.
 
@@ -23,10 +48,7 @@ def full_logits(logits: Tensor) -> Tensor:
     Returns:
         (N, max(C, 2), *), float32 or float64.
     """
-    if logits.dim() < 2 or logits.shape[1] == 0:
-        raise ValueError(f"logits must have shape (N, C, *), C >= 1; got {tuple(logits.shape)}.")
-    if not logits.is_floating_point():
-        raise TypeError(f"logits must be of a floating-point dtype; got {logits.dtype}.")
+    _check_logits(logits)
     if logits.dtype in _HALF:
         logits = logits.float()
     if logits.shape[1] == 1:
@@ -44,15 +66,8 @@ class Pixels:
     """
 
     def __init__(self, logits: Tensor, target: Tensor, ignore_index: int) -> None:
+        check_shapes(logits, target)
         self.logits = full_logits(logits)
-        expected = (*logits.shape[:1], *logits.shape[2:])
-        if tuple(target.shape) != expected:
-            raise ValueError(
-                f"labels must have shape {expected} for logits of shape {tuple(logits.shape)}; "
-                f"got {tuple(target.shape)}."
-            )
-        if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
-            raise TypeError(f"labels must be integers; got {target.dtype}.")
         target = target.long()
         self.num_classes = self.logits.shape[1]
         check_labels(target, self.num_classes, ignore_index)

@@ -1,0 +1,1 @@
+"""Fused forms of the losses of :mod:`anl_seg.functional`."""

@@ -1,0 +1,119 @@
+"""One fused loss over one softmax, for any sum of the terms in :mod:`anl_seg.kernels.terms`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from anl_seg.functional._pixels import check_shapes
+from anl_seg.kernels import blocked, two_classes
+from anl_seg.kernels.terms import Term
+
+
+class _TwoClasses(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, logits: Tensor, target: Tensor, ignore_index: int, terms: tuple
+    ) -> Tensor:
+        need_grad = ctx.needs_input_grad[0]
+        loss, pull = two_classes.forward(logits, target, ignore_index, terms, need_grad)
+        ctx.shape, ctx.dtype = logits.shape, logits.dtype
+        if pull is not None:
+            ctx.save_for_backward(pull)
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
+        (pull,) = ctx.saved_tensors
+        grad = torch.empty(ctx.shape, dtype=ctx.dtype)
+        two_classes.backward(pull, grad_loss, grad)
+        return grad, None, None, None
+
+
+class _Blocked(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        logits: Tensor,
+        target: Tensor,
+        ignore_index: int,
+        terms: tuple,
+        mass_min: float | None,
+    ) -> tuple[Tensor, Tensor | None]:
+        loss, mass, saved = blocked.forward(logits, target, ignore_index, terms, mass_min)
+        if ctx.needs_input_grad[0]:
+            ctx.kinds = tuple(saved.totals)
+            ctx.save_for_backward(
+                logits, target, saved.peak, saved.log_norm, *saved.totals.values()
+            )
+            ctx.settings = ignore_index, terms, mass_min
+        return loss, mass
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, grad_loss: Tensor, grad_mass: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        logits, target, peak, log_norm, *totals = ctx.saved_tensors
+        ignore_index, terms, mass_min = ctx.settings
+        saved = blocked.Saved(peak, log_norm, dict(zip(ctx.kinds, totals)))
+        grad = torch.empty_like(logits)
+        if mass_min is None:
+            grad_mass = None
+        blocked.backward(
+            logits, target, ignore_index, terms, mass_min, saved, grad_loss, grad_mass, grad
+        )
+        return grad, None, None, None, None
+
+
+def fused_pixel_loss(
+    logits: Tensor,
+    target: Tensor,
+    terms: Sequence[Term],
+    *,
+    ignore_index: int = 255,
+    mass_min: float | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """The weighted sum of the terms per pixel, as their functions in :mod:`anl_seg.functional` give it.
+
+    Differentiable once. The inputs are left intact. Half-precision logits are computed in float32, and
+    get a gradient of their own dtype.
+
+    Args:
+        logits: (N, C, *), any real; one channel is a binary head.
+        target: (N, *), integers in [0, C) or ``ignore_index``.
+        terms: see :mod:`anl_seg.kernels.terms`; at least one.
+        ignore_index: label of pixels that do not count.
+        mass_min: where given, the sum over valid pixels of the probabilities, clamped to
+            [mass_min, 1 - mass_min], is returned too: what the entropy regularisation needs.
+
+    Returns:
+        Loss (N, *), 0 where ignored, and the mass (C,) or None; float32, or float64 for float64 logits.
+
+    Raises:
+        ValueError: a label out of range, shapes that do not fit, or a parameter out of range.
+    """
+    check_shapes(logits, target)
+    num_classes = max(logits.shape[1], 2)
+    for term in terms:
+        term.check(num_classes)
+    terms = tuple(terms)
+    if logits.is_cuda:
+        from anl_seg.kernels import cuda
+
+        return cuda.fused_pixel_loss(logits, target, terms, ignore_index, mass_min)
+    shape, target = target.shape, target.long()
+    pixels = logits.flatten(2) if logits.dim() > 2 else logits.unsqueeze(2)
+    if num_classes == 2 and mass_min is None:
+        labels = target.view(len(target), -1)
+        return _TwoClasses.apply(pixels, labels, ignore_index, terms).view(shape), None
+    if pixels.shape[1] == 1:
+        pixels = torch.cat([torch.zeros_like(pixels), pixels], dim=1)
+    labels = target.view(len(target), 1, -1)
+    loss, mass = _Blocked.apply(pixels, labels, ignore_index, terms, mass_min)
+    return loss.view(shape), mass

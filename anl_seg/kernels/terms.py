@@ -1,0 +1,311 @@
+"""The losses that the fused kernels know, as functions of a few numbers per pixel.
+
+Each term of a loss is v(l, S): l = log p_y of the label, S = a sum over the classes of a function of
+log p_k, or nothing. With z the logits, p their softmax, G_j = dL / d log p_j = v_l [j = y] + v_S dS / d log p_j and
+
+    dL / dz_j = G_j - p_j sum_k G_k,
+
+so a pixel's gradient needs its statistics and one pass over its classes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from anl_seg.functional._pixels import check_gamma, check_min_prob
+from anl_seg.functional.generalized_cross_entropy import PROB_CLAMP as GCE_CLAMP
+from anl_seg.functional.reverse_cross_entropy import LOG_ZERO
+from anl_seg.functional.reverse_cross_entropy import PROB_CLAMP as RCE_CLAMP
+
+
+class ClassSum(NamedTuple):
+    """A sum over the classes, by what is summed.
+
+    ``log``: log p_k. ``flip``: max(log p_k, log_min) - log_min. ``focal``: (1 - p_k)^gamma log p_k, the
+    factor constant in the gradient. ``focal_flip``: top + (1 - p_k)^gamma log p_k with log p_k clamped at
+    log_min and top = -(1 - exp(log_min))^gamma log_min. ``others``: max(p_k, exp(log_min)) over k != y.
+    """
+
+    kind: str
+    log_min: float = -math.inf
+    gamma: float = 0.0
+
+    @property
+    def top(self) -> float:
+        """What ``focal_flip`` adds to each class."""
+        return -((1.0 - math.exp(self.log_min)) ** self.gamma) * self.log_min
+
+
+def _factor(log_p: Tensor, gamma: float) -> Tensor:
+    """(1 - p)^gamma."""
+    return torch.expm1(log_p).neg_().pow_(gamma)
+
+
+@dataclass(frozen=True)
+class Term:
+    """One loss of the sum; ``weight`` times it counts."""
+
+    weight: float = 1.0
+
+    #: The sum over the classes that the term needs, or None.
+    class_sum = None
+
+    def check(self, num_classes: int) -> None:
+        """Raise ValueError where a parameter does not fit the number of classes."""
+
+    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+        """v(l, S), without the weight.
+
+        Args:
+            log_p: log p_y of each pixel.
+            total: S of each pixel, of the same shape; None where ``class_sum`` is.
+        """
+        raise NotImplementedError
+
+    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """(v_l, v_S), without the weight; None stands for 0."""
+        raise NotImplementedError
+
+
+class CrossEntropy(Term):
+    """-log p_y."""
+
+    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+        return -log_p
+
+    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        return torch.full_like(log_p, -1.0), None
+
+
+@dataclass(frozen=True)
+class Focal(Term):
+    """-(1 - p_y)^gamma log p_y, the factor constant in the gradient."""
+
+    gamma: float = 2.0
+
+    def check(self, num_classes: int) -> None:
+        check_gamma(self.gamma)
+
+    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+        return -_factor(log_p, self.gamma) * log_p
+
+    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        return -_factor(log_p, self.gamma), None
+
+
+class MeanAbsoluteError(Term):
+    """1 - p_y."""
+
+    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+        return -torch.expm1(log_p)
+
+    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        return -log_p.exp(), None
+
+
+@dataclass(frozen=True)
+class GeneralizedCrossEntropy(Term):
+    """(1 - p_y^q) / q, flat below p_y = 1e-7."""
+
+    q: float = 0.7
+
+    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+        return -torch.expm1(self.q * log_p.clamp(min=math.log(GCE_CLAMP))) / self.q
+
+    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        slope = -torch.exp(self.q * log_p)
+        return torch.where(log_p >= math.log(GCE_CLAMP), slope, 0.0), None
+
+
+@dataclass(frozen=True)
+class AsymmetricGeneralizedCrossEntropy(Term):
+    """((a + 1)^q - (a + p_y)^q) / q."""
+
+    a: float = 1.0
+    q: float = 2.0
+
+    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+        return ((self.a + 1.0) ** self.q - (self.a + log_p.exp()).pow(self.q)) / self.q
+
+    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        p = log_p.exp()
+        return -p * (self.a + p).pow(self.q - 1.0), None
+
+
+@dataclass(frozen=True)
+class AsymmetricUnhinged(Term):
+    """((a - p_y)^q - (a - 1)^q) / q."""
+
+    a: float = 1.5
+    q: float = 0.9
+
+    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+        return ((self.a - log_p.exp()).pow(self.q) - (self.a - 1.0) ** self.q) / self.q
+
+    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        p = log_p.exp()
+        return -p * (self.a - p).pow(self.q - 1.0), None
+
+
+@dataclass(frozen=True)
+class AsymmetricExponential(Term):
+    """exp(-p_y / a)."""
+
+    a: float = 3.0
+
+    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+        return torch.exp(log_p.exp().div_(-self.a))
+
+    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        p = log_p.exp()
+        return p * torch.exp(p / -self.a) / -self.a, None
+
+
+class ReverseCrossEntropy(Term):
+    """-log(1e-4) times the sum over k != y of max(p_k, 1e-7)."""
+
+    class_sum = ClassSum("others", math.log(RCE_CLAMP))
+
+    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+        return -LOG_ZERO * total
+
+    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        return None, torch.full_like(total, -LOG_ZERO)
+
+
+class NormalizedCrossEntropy(Term):
+    """log p_y / sum_k log p_k."""
+
+    class_sum = ClassSum("log")
+
+    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+        return log_p / total
+
+    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        slope = total.reciprocal()
+        return slope, -(log_p * slope).mul_(slope)
+
+
+@dataclass(frozen=True)
+class NormalizedFocal(Term):
+    """FL_y / sum_k FL_k, the factors constant in the gradient."""
+
+    gamma: float = 0.5
+
+    @property
+    def class_sum(self) -> ClassSum:
+        return ClassSum("focal", gamma=self.gamma)
+
+    def check(self, num_classes: int) -> None:
+        check_gamma(self.gamma)
+
+    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+        return _factor(log_p, self.gamma).mul_(log_p).div_(total)
+
+    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        slope = _factor(log_p, self.gamma).div_(total)
+        return slope, -(slope * log_p).div_(total)
+
+
+@dataclass(frozen=True)
+class NormalizedNegativeCrossEntropy(Term):
+    """1 - (A + log p_y) / sum_k (A + log p_k), A = -log min_prob."""
+
+    min_prob: float = 1e-7
+
+    @property
+    def class_sum(self) -> ClassSum:
+        return ClassSum("flip", math.log(self.min_prob))
+
+    def check(self, num_classes: int) -> None:
+        check_min_prob(self.min_prob, num_classes)
+
+    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+        return 1.0 - (log_p - math.log(self.min_prob)).clamp_(min=0.0).div_(total)
+
+    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        log_min = math.log(self.min_prob)
+        slope = total.reciprocal()
+        of_sum = (log_p - log_min).clamp_(min=0.0).mul_(slope).mul_(slope)
+        return torch.where(log_p >= log_min, -slope, 0.0), of_sum
+
+
+@dataclass(frozen=True)
+class NormalizedNegativeFocal(Term):
+    """1 - (A - FL_y) / sum_k (A - FL_k), A = -(1 - min_prob)^gamma log min_prob."""
+
+    gamma: float = 0.5
+    min_prob: float = 1e-7
+
+    @property
+    def class_sum(self) -> ClassSum:
+        return ClassSum("focal_flip", math.log(self.min_prob), self.gamma)
+
+    def check(self, num_classes: int) -> None:
+        check_gamma(self.gamma)
+        check_min_prob(self.min_prob, num_classes)
+
+    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+        log_p = log_p.clamp(min=math.log(self.min_prob))
+        return 1.0 - (self.class_sum.top + _factor(log_p, self.gamma).mul_(log_p)) / total
+
+    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        log_min = math.log(self.min_prob)
+        clamped = log_p.clamp(min=log_min)
+        factor = _factor(clamped, self.gamma)
+        of_sum = (self.class_sum.top + factor * clamped).div_(total).div_(total)
+        return torch.where(log_p >= log_min, factor.neg_().div_(total), 0.0), of_sum
+
+
+def scaled(terms: Sequence[Term] | None, weight: float) -> tuple[Term, ...] | None:
+    """The terms with their weights times ``weight``; None stays None."""
+    if terms is None:
+        return None
+    return tuple(replace(term, weight=weight * term.weight) for term in terms)
+
+
+def joined(*parts: Sequence[Term] | None) -> tuple[Term, ...] | None:
+    """The sum of losses; None as soon as one of them has no terms."""
+    if any(part is None for part in parts):
+        return None
+    return tuple(term for part in parts for term in part)
+
+
+def class_sums(terms: Sequence[Term]) -> tuple[ClassSum, ...]:
+    """The different sums over the classes that the terms need."""
+    return tuple(dict.fromkeys(t.class_sum for t in terms if t.class_sum is not None))
+
+
+def mixed_value(terms: Sequence[Term], log_p: Tensor, totals: dict[ClassSum, Tensor]) -> Tensor:
+    """The weighted sum of the terms, of the shape of ``log_p``."""
+    result = None
+    for term in terms:
+        value = term.value(log_p, totals.get(term.class_sum))
+        if result is None:
+            result = value if term.weight == 1.0 else value.mul_(term.weight)
+        else:
+            result.add_(value, alpha=term.weight)
+    return result
+
+
+def mixed_slopes(
+    terms: Sequence[Term], log_p: Tensor, totals: dict[ClassSum, Tensor]
+) -> tuple[Tensor | None, dict[ClassSum, Tensor]]:
+    """The weighted sums of v_l (None = 0) and, per sum over the classes, of v_S."""
+    of_label, of_sums = None, {}
+    for term in terms:
+        label, total = term.slopes(log_p, totals.get(term.class_sum))
+        if label is not None:
+            label = label.mul_(term.weight)
+            of_label = label if of_label is None else of_label.add_(label)
+        if total is not None:
+            total = total.mul_(term.weight)
+            known = of_sums.get(term.class_sum)
+            of_sums[term.class_sum] = total if known is None else known.add_(total)
+    return of_label, of_sums

@@ -1,0 +1,125 @@
+"""The fused losses for two classes, where a pixel's gradient is one number.
+
+With two classes dL / dz_y = -dL / dz_o = G_y p_o - G_o p_y, y the label and o the other. The forward pass
+computes this number beside the loss, from d = z_y - z_o alone, and the backward pass only scales it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from anl_seg.kernels.labels import block_labels, where_valid
+from anl_seg.kernels.terms import ClassSum, Term, class_sums, mixed_slopes, mixed_value
+
+#: Pixels of a block.
+BLOCK_PIXELS = 1 << 17
+
+
+def _log_probs(margin: Tensor) -> tuple[Tensor, Tensor]:
+    """log p_y and log p_o of d = z_y - z_o, to full precision on both sides of 0."""
+    tail = torch.exp(margin.abs().neg_()).log1p_().neg_()
+    return margin.clamp(max=0.0).add_(tail), tail.sub_(margin.clamp(min=0.0))
+
+
+def _summand(kind: ClassSum, log_p: Tensor) -> Tensor:
+    if kind.kind == "log":
+        return log_p
+    if kind.kind == "flip":
+        return (log_p - kind.log_min).clamp_(min=0.0)
+    if kind.kind == "focal":
+        return torch.expm1(log_p).neg_().pow_(kind.gamma).mul_(log_p)
+    clamped = log_p.clamp(min=kind.log_min)
+    return torch.expm1(clamped).neg_().pow_(kind.gamma).mul_(clamped).add_(kind.top)
+
+
+def _total(kind: ClassSum, log_label: Tensor, log_other: Tensor) -> Tensor:
+    if kind.kind == "others":
+        return log_other.clamp(min=kind.log_min).exp_()
+    return _summand(kind, log_label) + _summand(kind, log_other)
+
+
+def _slope(kind: ClassSum, log_p: Tensor) -> Tensor | None:
+    """d summand / d log p; None = 1."""
+    if kind.kind == "log":
+        return None
+    if kind.kind == "flip":
+        return log_p >= kind.log_min
+    if kind.kind == "focal":
+        return torch.expm1(log_p).neg_().pow_(kind.gamma)
+    factor = torch.expm1(log_p.clamp(min=kind.log_min)).neg_().pow_(kind.gamma)
+    return factor.mul_(log_p >= kind.log_min)
+
+
+def _pull(
+    terms: Sequence[Term], log_label: Tensor, log_other: Tensor, totals: dict[ClassSum, Tensor]
+) -> Tensor:
+    """G_y p_o - G_o p_y of each pixel."""
+    of_label, of_sums = mixed_slopes(terms, log_label, totals)
+    p_label, p_other = log_label.exp(), log_other.exp()
+    pull = torch.zeros_like(p_label) if of_label is None else of_label.mul_(p_other)
+    for kind, slope in of_sums.items():
+        if kind.kind == "others":
+            inside = torch.where(log_other >= kind.log_min, p_other, 0.0)
+            pull.sub_(slope.mul_(inside).mul_(p_label))
+            continue
+        here, there = _slope(kind, log_label), _slope(kind, log_other)
+        here = p_other if here is None else p_other * here
+        there = p_label if there is None else p_label * there
+        pull.add_(slope.mul_(here - there))
+    return pull
+
+
+def forward(
+    logits: Tensor, target: Tensor, ignore_index: int, terms: Sequence[Term], need_grad: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Loss of each pixel, and its gradient with respect to the logit of class 1.
+
+    Args:
+        logits: (N, C, P), C = 2, or 1 for a binary head: [0, z].
+        target: (N, P) int64, 0, 1 or ``ignore_index``.
+        ignore_index: label of pixels that do not count.
+        terms: see :mod:`anl_seg.kernels.terms`.
+        need_grad: whether the gradient is wanted.
+
+    Returns:
+        (N, P) each, 0 where ignored; float32, or float64 for float64 logits.
+
+    Raises:
+        ValueError: a label out of range.
+    """
+    n, c, p = logits.shape
+    dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
+    loss = torch.empty(n, p, dtype=dtype)
+    pull = torch.empty_like(loss) if need_grad else None
+    kinds = class_sums(terms)
+    width = min(p, BLOCK_PIXELS)
+    height = max(1, BLOCK_PIXELS // p) if width == p else 1
+    for i in range(0, n, height):
+        for j in range(0, p, width):
+            at = slice(i, i + height), slice(j, j + width)
+            block = logits[at[0], :, at[1]].to(dtype)
+            labels, valid = block_labels(target[at], 2, ignore_index)
+            sign = labels.to(dtype).mul_(2.0).sub_(1.0)
+            if valid is not None:
+                sign.mul_(valid)
+            margin = sign * (block[:, 0] if c == 1 else block[:, 1] - block[:, 0])
+            log_label, log_other = _log_probs(margin)
+            totals = {kind: _total(kind, log_label, log_other) for kind in kinds}
+            value = mixed_value(terms, log_label, totals)
+            loss[at] = where_valid(valid, value)
+            if pull is not None:
+                torch.mul(_pull(terms, log_label, log_other, totals), sign, out=pull[at])
+    return loss, pull
+
+
+def backward(pull: Tensor, grad_loss: Tensor, grad: Tensor) -> None:
+    """Write the gradient of the logits to ``grad``, (N, C, P); ``pull`` and ``grad_loss`` are (N, P)."""
+    if grad.dtype == pull.dtype:
+        torch.mul(pull, grad_loss, out=grad[:, -1])
+    else:
+        grad[:, -1] = pull * grad_loss
+    if grad.shape[1] == 2:
+        torch.neg(grad[:, 1], out=grad[:, 0])
