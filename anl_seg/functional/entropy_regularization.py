@@ -17,6 +17,7 @@ def entropy_regularization(
     min_prob: float = 1e-7,
     sync: bool = False,
     ignore_index: int = 255,
+    mass: Tensor | None = None,
 ) -> Tensor:
     """KL divergence of the mean prediction m over the batch's valid pixels to a class prior.
 
@@ -35,6 +36,7 @@ def entropy_regularization(
         sync: average the prediction over all ranks of the default process group (its gradient is
             carried through), so that m is that of the whole batch.
         ignore_index: label of pixels that do not count.
+        mass: (C,), the sum over the valid pixels of the clamped probabilities, where it is known already.
 
     Returns:
         Scalar, 0 or more up to the clamp; 0, attached to the graph, when no pixel is valid.
@@ -42,16 +44,18 @@ def entropy_regularization(
     Raises:
         ValueError: a label out of range, shapes that do not fit, or a prior of the wrong length.
     """
-    px = Pixels(logits, target, ignore_index)
-    check_min_prob(min_prob, px.num_classes)
-    if class_prior is not None and tuple(class_prior.shape) != (px.num_classes,):
+    num_classes = max(logits.shape[1], 2)
+    check_min_prob(min_prob, num_classes)
+    if class_prior is not None and tuple(class_prior.shape) != (num_classes,):
         raise ValueError(
-            f"class_prior must have {px.num_classes} entries, one per class; "
+            f"class_prior must have {num_classes} entries, one per class; "
             f"got shape {tuple(class_prior.shape)}."
         )
-    probs = px.log_probs().exp().clamp(min=min_prob, max=1.0 - min_prob)
-    probs = torch.where(px.valid.unsqueeze(1), probs, 0.0)
-    mass = probs.transpose(0, 1).flatten(1).sum(dim=1)
+    if mass is None:
+        px = Pixels(logits, target, ignore_index)
+        probs = px.log_probs().exp().clamp(min=min_prob, max=1.0 - min_prob)
+        probs = torch.where(px.valid.unsqueeze(1), probs, 0.0)
+        mass = probs.transpose(0, 1).flatten(1).sum(dim=1)
     if sync and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
         from torch.distributed.nn.functional import all_reduce
 
@@ -60,7 +64,7 @@ def entropy_regularization(
     any_valid = total != 0  # a NaN counts as valid, and passes
     mean = (mass / torch.where(any_valid, total, 1.0)).clamp(min=min_prob, max=1.0 - min_prob)
     if class_prior is None:
-        log_prior = -torch.log(mean.new_tensor(float(px.num_classes)))
+        log_prior = -torch.log(mean.new_tensor(float(num_classes)))
     else:
         # The clamp of m can make it sum to slightly more than 1; the cross term is taken of the
         # renormalised m so that a uniform prior gives exactly log C.

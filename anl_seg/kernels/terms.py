@@ -1,7 +1,8 @@
 """The losses that the fused kernels know, as functions of a few numbers per pixel.
 
 Each term of a loss is v(l, S): l = log p_y of the label, S = a sum over the classes of a function of
-log p_k, or nothing. With z the logits, p their softmax, G_j = dL / d log p_j = v_l [j = y] + v_S dS / d log p_j and
+log p_k, or nothing. With logits z, p their softmax, and G_j = dL / d log p_j =
+v_l [j = y] + v_S dS / d log p_j,
 
     dL / dz_j = G_j - p_j sum_k G_k,
 

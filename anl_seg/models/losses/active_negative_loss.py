@@ -11,6 +11,7 @@ from torch import Tensor
 
 from anl_seg.functional import active_negative_loss, entropy_regularization
 from anl_seg.functional._pixels import check_min_prob
+from anl_seg.kernels.terms import Term, joined, scaled
 from anl_seg.models.losses._build import build_part
 from anl_seg.models.losses.pixel_loss import PixelLoss, load_class_values
 from anl_seg.registry import MODELS
@@ -94,7 +95,20 @@ class ActiveNegativeLoss(PixelLoss):
             ignore_index=ignore_index,
         )
 
-    def batch_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor | None:
+    def kernel_terms(self) -> tuple[Term, ...] | None:
+        """See :meth:`PixelLoss.kernel_terms`."""
+        return joined(
+            scaled(self.active.kernel_terms(), self.alpha * self.active.loss_weight),
+            scaled(self.negative.kernel_terms(), self.beta * self.negative.loss_weight),
+        )
+
+    def mass_min(self) -> float | None:
+        """The clamp of the entropy term, where there is one."""
+        return self.min_prob if self.entropy_weight else None
+
+    def batch_loss(
+        self, logits: Tensor, target: Tensor, ignore_index: int, mass: Tensor | None = None
+    ) -> Tensor | None:
         """The weighted entropy term; see :func:`anl_seg.functional.entropy_regularization`."""
         if self.entropy_weight == 0.0:
             return None
@@ -105,6 +119,7 @@ class ActiveNegativeLoss(PixelLoss):
             min_prob=self.min_prob,
             sync=self.sync_entropy,
             ignore_index=ignore_index,
+            mass=mass,
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from anl_seg.functional import active_passive_loss
+from anl_seg.kernels.terms import Term, joined, scaled
 from anl_seg.models.losses._build import build_part
 from anl_seg.models.losses.active_passive_presets import preset_parts
 from anl_seg.models.losses.pixel_loss import PixelLoss
@@ -84,4 +85,11 @@ class ActivePassiveLoss(PixelLoss):
             alpha=self.alpha * self.active.loss_weight,
             beta=self.beta * self.passive.loss_weight,
             ignore_index=ignore_index,
+        )
+
+    def kernel_terms(self) -> tuple[Term, ...] | None:
+        """See :meth:`PixelLoss.kernel_terms`."""
+        return joined(
+            scaled(self.active.kernel_terms(), self.alpha * self.active.loss_weight),
+            scaled(self.passive.kernel_terms(), self.beta * self.passive.loss_weight),
         )

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from anl_seg.functional import asymmetric_exponential_loss
 from anl_seg.functional.asymmetric_exponential_loss import check_parameters
+from anl_seg.kernels.terms import AsymmetricExponential, Term
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
 
@@ -32,3 +33,7 @@ class AELLoss(PixelLoss):
     def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         """See :func:`anl_seg.functional.asymmetric_exponential_loss`."""
         return asymmetric_exponential_loss(logits, target, a=self.a, ignore_index=ignore_index)
+
+    def kernel_terms(self) -> tuple[Term, ...]:
+        """See :meth:`PixelLoss.kernel_terms`."""
+        return (AsymmetricExponential(a=self.a),)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from anl_seg.functional import asymmetric_unhinged_loss
 from anl_seg.functional.asymmetric_unhinged_loss import check_parameters
+from anl_seg.kernels.terms import AsymmetricUnhinged, Term
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
 
@@ -36,3 +37,7 @@ class AUELoss(PixelLoss):
         return asymmetric_unhinged_loss(
             logits, target, a=self.a, q=self.q, ignore_index=ignore_index
         )
+
+    def kernel_terms(self) -> tuple[Term, ...]:
+        """See :meth:`PixelLoss.kernel_terms`."""
+        return (AsymmetricUnhinged(a=self.a, q=self.q),)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from anl_seg.functional import focal_loss
 from anl_seg.functional._pixels import check_gamma
+from anl_seg.kernels.terms import Focal, Term
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
 
@@ -32,3 +33,7 @@ class FocalLoss(PixelLoss):
     def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         """See :func:`anl_seg.functional.focal_loss`."""
         return focal_loss(logits, target, gamma=self.gamma, ignore_index=ignore_index)
+
+    def kernel_terms(self) -> tuple[Term, ...]:
+        """See :meth:`PixelLoss.kernel_terms`."""
+        return (Focal(gamma=self.gamma),)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from anl_seg.functional import generalized_cross_entropy
 from anl_seg.functional.generalized_cross_entropy import check_q
+from anl_seg.kernels.terms import GeneralizedCrossEntropy, Term
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
 
@@ -32,3 +33,7 @@ class GCELoss(PixelLoss):
     def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         """See :func:`anl_seg.functional.generalized_cross_entropy`."""
         return generalized_cross_entropy(logits, target, q=self.q, ignore_index=ignore_index)
+
+    def kernel_terms(self) -> tuple[Term, ...]:
+        """See :meth:`PixelLoss.kernel_terms`."""
+        return (GeneralizedCrossEntropy(q=self.q),)

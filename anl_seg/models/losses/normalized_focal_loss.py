@@ -8,6 +8,7 @@ from torch import Tensor
 
 from anl_seg.functional import normalized_focal_loss
 from anl_seg.functional._pixels import check_gamma
+from anl_seg.kernels.terms import NormalizedFocal, Term
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
 
@@ -32,3 +33,7 @@ class NFLLoss(PixelLoss):
     def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         """See :func:`anl_seg.functional.normalized_focal_loss`."""
         return normalized_focal_loss(logits, target, gamma=self.gamma, ignore_index=ignore_index)
+
+    def kernel_terms(self) -> tuple[Term, ...]:
+        """See :meth:`PixelLoss.kernel_terms`."""
+        return (NormalizedFocal(gamma=self.gamma),)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from anl_seg.functional import normalized_negative_cross_entropy
 from anl_seg.functional._pixels import check_min_prob
+from anl_seg.kernels.terms import NormalizedNegativeCrossEntropy, Term
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
 
@@ -34,3 +35,7 @@ class NNCELoss(PixelLoss):
         return normalized_negative_cross_entropy(
             logits, target, min_prob=self.min_prob, ignore_index=ignore_index
         )
+
+    def kernel_terms(self) -> tuple[Term, ...]:
+        """See :meth:`PixelLoss.kernel_terms`."""
+        return (NormalizedNegativeCrossEntropy(min_prob=self.min_prob),)

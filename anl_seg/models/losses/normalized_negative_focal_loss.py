@@ -8,6 +8,7 @@ from torch import Tensor
 
 from anl_seg.functional import normalized_negative_focal_loss
 from anl_seg.functional._pixels import check_gamma, check_min_prob
+from anl_seg.kernels.terms import NormalizedNegativeFocal, Term
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
 
@@ -37,3 +38,7 @@ class NNFLLoss(PixelLoss):
         return normalized_negative_focal_loss(
             logits, target, gamma=self.gamma, min_prob=self.min_prob, ignore_index=ignore_index
         )
+
+    def kernel_terms(self) -> tuple[Term, ...]:
+        """See :meth:`PixelLoss.kernel_terms`."""
+        return (NormalizedNegativeFocal(gamma=self.gamma, min_prob=self.min_prob),)

@@ -11,6 +11,9 @@ from mmseg.models.losses.utils import get_class_weight
 from torch import Tensor, nn
 
 from anl_seg.functional._labels import valid_mask
+from anl_seg.kernels import fused_pixel_loss, use_fused
+from anl_seg.kernels.dispatch import check_choice
+from anl_seg.kernels.terms import Term
 from anl_seg.models.losses._reduce import check_reduction, reduce_pixel_loss
 
 
@@ -37,6 +40,8 @@ class PixelLoss(nn.Module):
             one-channel head, where softmax of [0, z] is the sigmoid; with more channels it is an
             error at the first call.
         avg_non_ignore: accepted because mmseg's base configs carry it; only True is what we do.
+        kernels: ``auto`` takes the fused form of the loss where there is one, ``reference`` the functional
+            form, ``fused`` the fused form or an error. ``ANL_SEG_KERNELS`` in the environment overrides it.
     """
 
     default_name = "loss_pixel"
@@ -52,6 +57,7 @@ class PixelLoss(nn.Module):
         loss_name: str | None = None,
         use_sigmoid: bool = False,
         avg_non_ignore: bool = True,
+        kernels: str = "auto",
     ) -> None:
         super().__init__()
         self.reduction = check_reduction(reduction)
@@ -67,6 +73,9 @@ class PixelLoss(nn.Module):
                 "avg_non_ignore=False (a mean over all pixels, ignored ones included) is not "
                 "supported: anl_seg losses always average over the valid pixels."
             )
+        self.kernels = check_choice(kernels, "kernels")
+        if self.kernels == "fused" and not self._has_kernel():
+            raise ValueError(f"kernels='fused': {type(self).__name__} has no fused form.")
         self.loss_weight = float(loss_weight)
         self.use_sigmoid = use_sigmoid
         self._loss_name = loss_name
@@ -89,9 +98,45 @@ class PixelLoss(nn.Module):
         """Loss of each pixel, (N, C, *) and (N, *) -> (N, *), 0 where ignored."""
         raise NotImplementedError
 
-    def batch_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor | None:
-        """A scalar term of the whole batch that is added to the mean; None where there is none."""
+    def kernel_terms(self) -> tuple[Term, ...] | None:
+        """``pixel_loss`` as a sum of the fused kernels' terms; None where it is not one."""
         return None
+
+    def mass_min(self) -> float | None:
+        """Clamp of the probabilities whose sum over the pixels ``batch_loss`` needs; None = no need."""
+        return None
+
+    def batch_loss(
+        self, logits: Tensor, target: Tensor, ignore_index: int, mass: Tensor | None = None
+    ) -> Tensor | None:
+        """A scalar term of the whole batch that is added to the mean; None where there is none.
+
+        Args:
+            mass: (C,), sum over valid pixels of the probabilities, clamped as :meth:`mass_min` says, where a
+                fused kernel has computed it.
+        """
+        return None
+
+    def _has_kernel(self) -> bool:
+        """Whether ``kernel_terms`` speaks for ``pixel_loss``: not where a subclass replaced only that."""
+        for cls in type(self).__mro__:
+            if "kernel_terms" in vars(cls):
+                return cls is not PixelLoss
+            if "pixel_loss" in vars(cls):
+                return False
+        return False
+
+    def _per_pixel(
+        self, logits: Tensor, target: Tensor, ignore_index: int, mass_min: float | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Loss of each pixel, and the mass where a fused kernel has computed it."""
+        if self._has_kernel() and use_fused(logits, self.kernels):
+            terms = self.kernel_terms()
+            if terms is not None:
+                return fused_pixel_loss(
+                    logits, target, terms, ignore_index=ignore_index, mass_min=mass_min
+                )
+        return self.pixel_loss(logits, target, ignore_index), None
 
     def forward(
         self,
@@ -126,14 +171,15 @@ class PixelLoss(nn.Module):
                 "use_sigmoid=True needs a head with one output channel; "
                 f"the logits have {seg_logits.shape[1]}. Set use_sigmoid=False."
             )
-        loss = self.pixel_loss(seg_logits, seg_label, ignore_index)
+        mass_min = None if reduction == "none" else self.mass_min()
+        loss, mass = self._per_pixel(seg_logits, seg_label, ignore_index, mass_min)
         pixel_weight = self._pixel_weight(seg_logits, seg_label, weight, ignore_index).to(
             loss.dtype
         )
         reduced = reduce_pixel_loss(loss, pixel_weight, reduction, avg_factor)
-        extra = (
-            None if reduction == "none" else self.batch_loss(seg_logits, seg_label, ignore_index)
-        )
+        extra = None
+        if reduction != "none":
+            extra = self.batch_loss(seg_logits, seg_label, ignore_index, mass)
         if extra is not None:
             # `sum` is `mean` times the sum of weights, with the batch term too.
             reduced = reduced + extra * (pixel_weight.sum() if reduction == "sum" else 1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from anl_seg.functional import reverse_cross_entropy
+from anl_seg.kernels.terms import ReverseCrossEntropy, Term
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
 
@@ -21,3 +22,7 @@ class RCELoss(PixelLoss):
     def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         """See :func:`anl_seg.functional.reverse_cross_entropy`."""
         return reverse_cross_entropy(logits, target, ignore_index=ignore_index)
+
+    def kernel_terms(self) -> tuple[Term, ...]:
+        """See :meth:`PixelLoss.kernel_terms`."""
+        return (ReverseCrossEntropy(),)

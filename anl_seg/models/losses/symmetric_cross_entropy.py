@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from anl_seg.functional import symmetric_cross_entropy
+from anl_seg.kernels.terms import CrossEntropy, ReverseCrossEntropy, Term
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
 
@@ -33,4 +34,11 @@ class SCELoss(PixelLoss):
         """See :func:`anl_seg.functional.symmetric_cross_entropy`."""
         return symmetric_cross_entropy(
             logits, target, alpha=self.alpha, beta=self.beta, ignore_index=ignore_index
+        )
+
+    def kernel_terms(self) -> tuple[Term, ...]:
+        """See :meth:`PixelLoss.kernel_terms`."""
+        return (
+            CrossEntropy(self.alpha),
+            ReverseCrossEntropy(self.beta),
         )
