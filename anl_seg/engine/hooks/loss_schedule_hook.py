@@ -25,8 +25,9 @@ from anl_seg.models.losses.normalized_negative_loss import NormalizedNegativeLos
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import HOOKS
 
-#: Parameters that a loss reads at construction only: setting them later would change nothing.
-READ_AT_CONSTRUCTION = frozenset({"preset", "setting"})
+#: Parameters that cannot change: a loss reads ``preset`` and ``setting`` at construction only, and
+#: ``views`` goes with the data preprocessor.
+NOT_SCHEDULABLE = frozenset({"preset", "setting", "views"})
 #: Losses that copy the parameters of their ``base`` at construction.
 FROZEN_BASE = (NormalizedLoss, NormalizedNegativeLoss)
 
@@ -131,7 +132,7 @@ def schedulable_parameters(loss: PixelLoss | AdaptiveLoss) -> dict[str, tuple[Pi
         for name in (*part.parameter_names, "loss_weight"):
             value = getattr(part, name)
             usable = _is_number(value) or isinstance(value, str)
-            if usable and name not in READ_AT_CONSTRUCTION and prefix + name not in learned:
+            if usable and name not in NOT_SCHEDULABLE and prefix + name not in learned:
                 found[prefix + name] = (part, name)
     return found
 
@@ -189,8 +190,8 @@ class LossScheduleHook(Hook):
     Losses of this package only; a parameter is a number or string of the loss's ``parameter_names``,
     ``loss_weight``, or one of a part by a dotted name (``active.gamma``). The bases of
     ``NormalizedLoss`` and ``NormalizedNegativeLoss``, and ``preset`` and ``setting``, are read at
-    construction and cannot change. Of an ``AdaptiveLoss`` the parameters are those of its base that
-    are not learned.
+    construction and cannot change; nor can ``views``. Of an ``AdaptiveLoss`` the parameters are those
+    of its base that are not learned.
 
     Args:
         schedule (list[dict]): Entries with ``parameter``, ``at`` (step -> value, a dict or a list of
