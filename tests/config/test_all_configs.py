@@ -19,7 +19,14 @@ from anl_seg.config._walk import as_list, heads, loads_seg_map, pipelines
 
 ROOT = Path(__file__).parents[2] / "configs"
 CONFIGS = sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("[!_]*/*.py"))
-LOSSES = {"ce": "CELoss", "mae": "MAELoss", "sce": "SCELoss", "anl": "ANLCELoss"}
+LOSSES = {
+    "ce": "CELoss",
+    "mae": "MAELoss",
+    "sce": "SCELoss",
+    "anl": "ANLCELoss",
+    "nlnl": "NLNLLoss",
+    "adaptive": "AdaptiveLoss",
+}
 CLASSES = {
     "ade20k": 150,
     "cityscapes": 19,
