@@ -82,6 +82,7 @@ LOSSES = {
 }
 #: Label -> config, where a loss needs a hook of its own.
 LOSS_CONFIGS = {
+    "NLNL, three stages": "unet-small_570_nlnl_jsrt-48x48.py",
     "GCE, learned q": "unet-small_570_adaptive-gce_jsrt-48x48.py",
 }
 

@@ -148,10 +148,12 @@ def record_noise(cfg: Config) -> Config:
 def _keep_clean_in_preprocessor(cfg: Config) -> None:
     owners = [c for c in (cfg, cfg.get("model", {})) if c.get("data_preprocessor")]
     names = {type_name(owner["data_preprocessor"]) for owner in owners}
-    unknown = names - {"SegDataPreProcessor", "NoisySegDataPreProcessor"}
+    keeping = {"NoisySegDataPreProcessor", "TwoViewSegDataPreProcessor"}
+    unknown = names - keeping - {"SegDataPreProcessor"}
     if unknown:
         raise ValueError(
             f"keep_clean=True knows SegDataPreProcessor only; the config has {', '.join(sorted(unknown))}."
         )
     for owner in owners:
-        owner["data_preprocessor"]["type"] = "anl_seg.NoisySegDataPreProcessor"
+        if type_name(owner["data_preprocessor"]) not in keeping:
+            owner["data_preprocessor"]["type"] = "anl_seg.NoisySegDataPreProcessor"
