@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from anl_seg.kernels.labels import block_labels, where_valid
-from anl_seg.kernels.terms import ClassSum, Term, class_sums, mixed_slopes, mixed_value
+from anl_seg.kernels.terms import ClassSum, Term, at_least, class_sums, mixed_slopes, mixed_value
 
 #: Values of a block (pixels x classes). From 256 thousand to 1 million measured alike
 #: (benchmarks/benchmark_losses.py); fewer, and the overhead of the operations shows.
@@ -83,10 +83,10 @@ def _summand_slope(kind: ClassSum, log_p: Tensor, index: Tensor, out: Tensor) ->
     if kind.kind == "focal":
         return torch.expm1(log_p, out=out).neg_().pow_(kind.gamma)
     if kind.kind == "others":
-        torch.exp(log_p, out=out).mul_(log_p >= kind.log_min)
+        torch.exp(log_p, out=out).mul_(at_least(log_p, kind.log_min))
         return out.scatter_(1, index, 0.0)
     torch.clamp(log_p, min=kind.log_min, out=out).expm1_().neg_().pow_(kind.gamma)
-    return out.mul_(log_p >= kind.log_min)
+    return out.mul_(at_least(log_p, kind.log_min))
 
 
 def forward(

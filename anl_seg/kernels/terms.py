@@ -1,9 +1,9 @@
 """The losses that the fused kernels know, as functions of a few numbers per pixel.
 
 Each term of a loss is v(l, S): l = log p_y of the label, S = a sum over the classes of a function of
-log p_k, or nothing. With logits z, p their softmax, and G_j = dL / d log p_j =
-v_l [j = y] + v_S dS / d log p_j,
+log p_k, or nothing. With logits z, p their softmax, and G_j = dL / d log p_j,
 
+    G_j = v_l [j = y] + v_S dS / d log p_j,
     dL / dz_j = G_j - p_j sum_k G_k,
 
 so a pixel's gradient needs its statistics and one pass over its classes.
@@ -19,6 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from anl_seg.functional import class_forms
 from anl_seg.functional._pixels import check_gamma, check_min_prob
 from anl_seg.functional.generalized_cross_entropy import PROB_CLAMP as GCE_CLAMP
 from anl_seg.functional.reverse_cross_entropy import LOG_ZERO
@@ -41,6 +42,11 @@ class ClassSum(NamedTuple):
     def top(self) -> float:
         """What ``focal_flip`` adds to each class."""
         return -((1.0 - math.exp(self.log_min)) ** self.gamma) * self.log_min
+
+
+def at_least(values: Tensor, low: float) -> Tensor:
+    """1.0 where a value is ``low`` or more, else 0.0: several times faster than by booleans on a CPU."""
+    return torch.ge(values, low, out=torch.empty_like(values))
 
 
 def _factor(log_p: Tensor, gamma: float) -> Tensor:
@@ -120,8 +126,8 @@ class GeneralizedCrossEntropy(Term):
         return -torch.expm1(self.q * log_p.clamp(min=math.log(GCE_CLAMP))) / self.q
 
     def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-        slope = -torch.exp(self.q * log_p)
-        return torch.where(log_p >= math.log(GCE_CLAMP), slope, 0.0), None
+        slope = torch.exp(self.q * log_p).neg_()
+        return slope.mul_(at_least(log_p, math.log(GCE_CLAMP))), None
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ class AsymmetricGeneralizedCrossEntropy(Term):
     q: float = 2.0
 
     def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
-        return ((self.a + 1.0) ** self.q - (self.a + log_p.exp()).pow(self.q)) / self.q
+        return class_forms.asymmetric_generalized_cross_entropy(log_p, a=self.a, q=self.q)
 
     def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         p = log_p.exp()
@@ -147,7 +153,7 @@ class AsymmetricUnhinged(Term):
     q: float = 0.9
 
     def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
-        return ((self.a - log_p.exp()).pow(self.q) - (self.a - 1.0) ** self.q) / self.q
+        return class_forms.asymmetric_unhinged_loss(log_p, a=self.a, q=self.q)
 
     def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         p = log_p.exp()
@@ -161,7 +167,7 @@ class AsymmetricExponential(Term):
     a: float = 3.0
 
     def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
-        return torch.exp(log_p.exp().div_(-self.a))
+        return class_forms.asymmetric_exponential_loss(log_p, a=self.a)
 
     def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         p = log_p.exp()
@@ -190,7 +196,7 @@ class NormalizedCrossEntropy(Term):
 
     def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         slope = total.reciprocal()
-        return slope, -(log_p * slope).mul_(slope)
+        return slope, (log_p * slope).mul_(slope).neg_()
 
 
 @dataclass(frozen=True)
@@ -228,13 +234,13 @@ class NormalizedNegativeCrossEntropy(Term):
         check_min_prob(self.min_prob, num_classes)
 
     def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
-        return 1.0 - (log_p - math.log(self.min_prob)).clamp_(min=0.0).div_(total)
+        return (log_p - math.log(self.min_prob)).clamp_(min=0.0).div_(total).neg_().add_(1.0)
 
     def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         log_min = math.log(self.min_prob)
         slope = total.reciprocal()
         of_sum = (log_p - log_min).clamp_(min=0.0).mul_(slope).mul_(slope)
-        return torch.where(log_p >= log_min, -slope, 0.0), of_sum
+        return slope.mul_(at_least(log_p, log_min)).neg_(), of_sum
 
 
 @dataclass(frozen=True)
@@ -261,7 +267,7 @@ class NormalizedNegativeFocal(Term):
         clamped = log_p.clamp(min=log_min)
         factor = _factor(clamped, self.gamma)
         of_sum = (self.class_sum.top + factor * clamped).div_(total).div_(total)
-        return torch.where(log_p >= log_min, factor.neg_().div_(total), 0.0), of_sum
+        return factor.neg_().div_(total).mul_(at_least(log_p, log_min)), of_sum
 
 
 def scaled(terms: Sequence[Term] | None, weight: float) -> tuple[Term, ...] | None:

@@ -12,16 +12,31 @@ import torch
 from torch import Tensor
 
 from anl_seg.kernels.labels import block_labels, where_valid
-from anl_seg.kernels.terms import ClassSum, Term, class_sums, mixed_slopes, mixed_value
+from anl_seg.kernels.terms import ClassSum, Term, at_least, class_sums, mixed_slopes, mixed_value
 
 #: Pixels of a block.
-BLOCK_PIXELS = 1 << 17
+BLOCK_PIXELS = 1 << 15
 
 
 def _log_probs(margin: Tensor) -> tuple[Tensor, Tensor]:
     """log p_y and log p_o of d = z_y - z_o, to full precision on both sides of 0."""
     tail = torch.exp(margin.abs().neg_()).log1p_().neg_()
     return margin.clamp(max=0.0).add_(tail), tail.sub_(margin.clamp(min=0.0))
+
+
+def _signs(target: Tensor, ignore_index: int, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+    """1 for label 1, -1 for label 0, 0 where ignored; and which pixels count, None = all.
+
+    Raises:
+        ValueError: a label out of range.
+    """
+    labels = target.to(dtype)
+    low, high = labels.aminmax()
+    if low >= 0.0 and high <= 1.0 and ignore_index not in (0, 1):
+        return labels.mul_(2.0).sub_(1.0), None
+    labels, valid = block_labels(target, 2, ignore_index)
+    sign = labels.to(dtype).mul_(2.0).sub_(1.0)
+    return sign if valid is None else sign.mul_(valid), valid
 
 
 def _summand(kind: ClassSum, log_p: Tensor) -> Tensor:
@@ -46,11 +61,11 @@ def _slope(kind: ClassSum, log_p: Tensor) -> Tensor | None:
     if kind.kind == "log":
         return None
     if kind.kind == "flip":
-        return log_p >= kind.log_min
+        return at_least(log_p, kind.log_min)
     if kind.kind == "focal":
         return torch.expm1(log_p).neg_().pow_(kind.gamma)
     factor = torch.expm1(log_p.clamp(min=kind.log_min)).neg_().pow_(kind.gamma)
-    return factor.mul_(log_p >= kind.log_min)
+    return factor.mul_(at_least(log_p, kind.log_min))
 
 
 def _pull(
@@ -62,7 +77,7 @@ def _pull(
     pull = torch.zeros_like(p_label) if of_label is None else of_label.mul_(p_other)
     for kind, slope in of_sums.items():
         if kind.kind == "others":
-            inside = torch.where(log_other >= kind.log_min, p_other, 0.0)
+            inside = at_least(log_other, kind.log_min).mul_(p_other)
             pull.sub_(slope.mul_(inside).mul_(p_label))
             continue
         here, there = _slope(kind, log_label), _slope(kind, log_other)
@@ -101,11 +116,10 @@ def forward(
         for j in range(0, p, width):
             at = slice(i, i + height), slice(j, j + width)
             block = logits[at[0], :, at[1]].to(dtype)
-            labels, valid = block_labels(target[at], 2, ignore_index)
-            sign = labels.to(dtype).mul_(2.0).sub_(1.0)
-            if valid is not None:
-                sign.mul_(valid)
-            margin = sign * (block[:, 0] if c == 1 else block[:, 1] - block[:, 0])
+            sign, valid = _signs(target[at], ignore_index, dtype)
+            margin = block[:, 0] if c == 1 else block[:, 1] - block[:, 0]
+            # An ignored pixel's margin is 0 even where its logits are NaN.
+            margin = margin * sign if valid is None else torch.where(valid, margin * sign, 0.0)
             log_label, log_other = _log_probs(margin)
             totals = {kind: _total(kind, log_label, log_other) for kind in kinds}
             value = mixed_value(terms, log_label, totals)
