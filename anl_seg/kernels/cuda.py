@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
@@ -44,7 +44,7 @@ _CONSTANTS: dict[type, tuple[str, dict[str, str]]] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def available() -> bool:
     """Whether triton is installed and imports."""
     try:

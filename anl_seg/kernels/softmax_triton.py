@@ -234,10 +234,9 @@ def _store_mass(at, log_p, classes, valid, C: tl.constexpr, MASS_MIN: tl.constex
 @triton.jit
 def _load_masses(at, classes, C: tl.constexpr, MASS: tl.constexpr, ACC: tl.constexpr):
     """Gradient of the mass of these classes; of no meaning without MASS."""
+    masses = classes
     if MASS:
         masses = tl.load(at + classes, mask=classes < C, other=0.0).to(ACC)
-    else:
-        masses = classes
     return masses
 
 
@@ -494,7 +493,8 @@ def backward_kernel(
     valid = exists & (label != IGNORE) & (label >= 0) & (label < C)
     label = tl.where(valid, label, 0)
     upstream_at = grad_loss + n * loss_stride_n + pixel * loss_stride_p
-    upstream = tl.load(upstream_at, mask=valid, other=0.0).to(ACC)
+    upstream = tl.load(upstream_at, mask=exists, other=0.0).to(ACC)
+    upstream = tl.where(valid, upstream, 0.0)
     at = logits + n * stride_n + pixel * stride_p
     grad_at = grad + n * grad_stride_n + pixel * grad_stride_p
 
@@ -503,7 +503,7 @@ def backward_kernel(
         z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
         peak, log_norm = _whole_statistics(z)
         log_p = tl.where((classes < C)[:, None], z - peak[None, :] - log_norm[None, :], 0.0)
-        of_nce, of_rce, of_nfl, of_nnce, of_nnfl = _sums(
+        of_nce, _, of_nfl, of_nnce, of_nnfl = _sums(
             log_p, classes, label, C, NCE, 0.0, RCE_MIN, NFL, NFL_GAMMA,
             NNCE, NNCE_MIN, NNFL, NNFL_GAMMA, NNFL_MIN, NNFL_TOP,
         )  # fmt: skip
