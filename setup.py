@@ -26,6 +26,7 @@ OPENMMLAB = [
     "setuptools<81",
 ]
 TEST = ["pytest>=8", "hypothesis>=6"]
+# The fused losses on a GPU; CUDA builds of torch bring their own.
 
 setup(
     name="anl_seg",
@@ -48,6 +49,7 @@ setup(
     extras_require={
         "onedl": ONEDL,
         "openmmlab": OPENMMLAB,
+        "triton": ["triton>=3"],
         "test": TEST,
         "dev": [*TEST, "ruff>=0.6", "pre-commit>=3"],
     },

@@ -1,0 +1,251 @@
+"""The fused losses on a GPU: the autograd function over :mod:`anl_seg.kernels.softmax_triton`.
+
+Importing this module does not import triton. Under TRITON_INTERPRET=1, set before triton is imported, the
+same code runs on tensors of the CPU: slow, for tests.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache, lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from anl_seg.functional import _labels
+from anl_seg.functional.generalized_cross_entropy import PROB_CLAMP as GCE_CLAMP
+from anl_seg.functional.reverse_cross_entropy import LOG_ZERO
+from anl_seg.functional.reverse_cross_entropy import PROB_CLAMP as RCE_CLAMP
+from anl_seg.kernels import terms as t
+
+#: Values of a tile (classes x pixels), 32 per thread of 4 warps.
+TILE_VALUES = 4096
+#: Pixels of a tile: whole cache lines of float32 at the least.
+MIN_PIXELS, MAX_PIXELS = 32, 1024
+
+#: Kernel constant of a term's weight, and the constants of its parameters, by kind of term.
+_CONSTANTS: dict[type, tuple[str, dict[str, str]]] = {
+    t.CrossEntropy: ("CE", {}),
+    t.Focal: ("FOCAL", {"gamma": "FOCAL_GAMMA"}),
+    t.MeanAbsoluteError: ("MAE", {}),
+    t.GeneralizedCrossEntropy: ("GCE", {"q": "GCE_Q"}),
+    t.AsymmetricGeneralizedCrossEntropy: ("AGCE", {"a": "AGCE_A", "q": "AGCE_Q"}),
+    t.AsymmetricUnhinged: ("AUE", {"a": "AUE_A", "q": "AUE_Q"}),
+    t.AsymmetricExponential: ("AEL", {"a": "AEL_A"}),
+    t.NormalizedCrossEntropy: ("NCE", {}),
+    t.ReverseCrossEntropy: ("RCE", {}),
+    t.NormalizedFocal: ("NFL", {"gamma": "NFL_GAMMA"}),
+    t.NormalizedNegativeCrossEntropy: ("NNCE", {"min_prob": "NNCE_MIN"}),
+    t.NormalizedNegativeFocal: ("NNFL", {"gamma": "NNFL_GAMMA", "min_prob": "NNFL_MIN"}),
+}
+
+
+@cache
+def available() -> bool:
+    """Whether triton is installed and imports."""
+    try:
+        import triton  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def _kernels() -> Any:
+    if not available():
+        raise RuntimeError(
+            "the fused losses need triton on a GPU, and it is not installed: pip install triton, "
+            "or use the functions of anl_seg.functional."
+        )
+    from anl_seg.kernels import softmax_triton
+
+    return softmax_triton
+
+
+def _constants(term: t.Term) -> tuple[str, dict[str, float]]:
+    """Name of the weight, and the parameters as the kernels take them: min_prob as its logarithm."""
+    if type(term) not in _CONSTANTS:
+        known = ", ".join(kind.__name__ for kind in _CONSTANTS)
+        raise TypeError(f"no kernel knows the term {type(term).__name__}; known are {known}.")
+    weight, names = _CONSTANTS[type(term)]
+    given = {
+        constant: math.log(getattr(term, name)) if name == "min_prob" else getattr(term, name)
+        for name, constant in names.items()
+    }
+    if type(term) is t.NormalizedNegativeFocal:
+        given["NNFL_TOP"] = term.class_sum.top
+    return weight, {name: float(value) for name, value in given.items()}
+
+
+@lru_cache(maxsize=256)
+def _launches(terms: tuple[t.Term, ...]) -> tuple[tuple[tuple[str, float], ...], ...]:
+    """The constants of each launch: a kernel takes one term of each kind.
+
+    Equal terms are joined. Terms of one kind with different parameters go to further launches.
+    """
+    launches: list[dict[str, float]] = []
+    for term in terms:
+        weight, given = _constants(term)
+        for launch in launches:
+            if weight not in launch or all(launch[name] == given[name] for name in given):
+                break
+        else:
+            launch = {}
+            launches.append(launch)
+        launch.update(given)
+        launch[weight] = launch.get(weight, 0.0) + float(term.weight)
+    fixed = {
+        "GCE_MIN": math.log(GCE_CLAMP),
+        "RCE_MIN": math.log(RCE_CLAMP),
+        "RCE_SCALE": -LOG_ZERO,
+    }
+    unused = {"NNFL_TOP": 0.0}
+    for weight, names in _CONSTANTS.values():
+        unused.update({weight: 0.0}, **dict.fromkeys(names.values(), 2.0))
+    return tuple(tuple({**unused, **fixed, **launch}.items()) for launch in launches)
+
+
+def _tile(
+    num_classes: int, pixels: int, whole: int, dtype: torch.dtype, classes_last: bool
+) -> dict[str, int]:
+    """TILE (classes), BLOCK (pixels) and warps; not tuned on hardware yet.
+
+    Where the classes of a pixel lie side by side, a tile of many classes reads long runs; else a tile of
+    many pixels does.
+    """
+    values = TILE_VALUES // 2 if dtype == torch.float64 else TILE_VALUES
+    tile = 1 << (num_classes - 1).bit_length()
+    lowest = MIN_PIXELS
+    if num_classes > whole:
+        tile, lowest = (256, 16) if classes_last else (64, MIN_PIXELS)
+    block = max(lowest, min(MAX_PIXELS, values // tile))
+    block = min(block, 1 << (max(pixels, 1) - 1).bit_length())
+    return {"TILE": tile, "BLOCK": block, "num_warps": 8 if tile * block > values else 4}
+
+
+def _on(device: torch.device) -> AbstractContextManager:
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+def _check(report: Tensor, num_classes: int, ignore_index: int) -> None:
+    """The deferred check of :mod:`anl_seg.functional._labels`, of a report that the kernel wrote."""
+    if report.device.type == "cpu":
+        count, low, high = report.tolist()
+        if count:
+            raise ValueError(_labels._message(low, high, count, num_classes, ignore_index))
+    elif not torch.cuda.is_current_stream_capturing():
+        _labels.deferred_check(report, num_classes, ignore_index)
+
+
+class _Softmax(torch.autograd.Function):
+    """Loss (N, P) of logits (N, C, P) and labels (N, P), and the mass (C,) or None."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        logits: Tensor,
+        target: Tensor,
+        ignore_index: int,
+        launch: tuple[tuple[str, float], ...],
+        mass_min: float | None,
+    ) -> tuple[Tensor, Tensor | None]:
+        kernels = _kernels()
+        n, channels, p = logits.shape
+        classes = max(channels, 2)
+        double = logits.dtype == torch.float64
+        dtype = torch.float64 if double else torch.float32
+        constants = dict(
+            launch,
+            C=classes,
+            BINARY=channels == 1,
+            IGNORE=ignore_index,
+            ACC=kernels.tl.float64 if double else kernels.tl.float32,
+            MASS=mass_min is not None,
+            MASS_MIN=0.0 if mass_min is None else float(mass_min),
+            **_tile(classes, p, kernels.WHOLE_CLASSES, dtype, logits.stride(1) == 1 < channels),
+        )
+        loss = torch.empty(n, p, dtype=dtype, device=logits.device)
+        whole = classes <= constants["TILE"]
+        saved = loss.new_empty(0) if whole else loss.new_empty(kernels.SAVED_ROWS, n, p)
+        programs = n * -(-p // constants["BLOCK"])
+        partial = loss.new_empty(programs if mass_min is not None else 0, classes)
+        if programs:
+            report = torch.zeros(3, dtype=torch.int64, device=logits.device)
+            report[1].fill_(_labels._FAR)
+            report[2].fill_(-_labels._FAR)
+            with _on(logits.device):
+                kernels.forward_kernel[(programs,)](
+                    logits, target, loss, saved, partial, report, n * p, p, *logits.stride(),
+                    *target.stride(), **constants,
+                )  # fmt: skip
+            _check(report, classes, ignore_index)
+        if ctx.needs_input_grad[0]:
+            ctx.save_for_backward(logits, target, saved)
+            ctx.programs, ctx.constants = programs, constants
+        ctx.set_materialize_grads(False)
+        return loss, None if mass_min is None else partial.sum(0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, grad_loss: Tensor | None, grad_mass: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        logits, target, saved = ctx.saved_tensors
+        n, _, p = logits.shape
+        constants = dict(ctx.constants, MASS=grad_mass is not None)
+        if grad_loss is None:
+            grad_loss = grad_mass.new_zeros(()).expand(n, p)
+        grad_mass = grad_loss if grad_mass is None else grad_mass.contiguous()
+        grad = torch.empty_like(logits)
+        if ctx.programs:
+            with _on(logits.device):
+                _kernels().backward_kernel[(ctx.programs,)](
+                    logits, target, grad_loss, grad_mass, grad, saved, n * p, p, *logits.stride(),
+                    *target.stride(), *grad_loss.stride(), *grad.stride(), **constants,
+                )  # fmt: skip
+        return grad, None, None, None, None
+
+
+def fused_pixel_loss(
+    logits: Tensor,
+    target: Tensor,
+    terms: Sequence[t.Term],
+    ignore_index: int = 255,
+    mass_min: float | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """:func:`anl_seg.kernels.fused.fused_pixel_loss` on a GPU, with arguments checked there.
+
+    The logits may have any strides of which the pixels' collapse into one (contiguous, channels last,
+    points); others are copied. The gradient has their memory format. Nothing waits for the device: labels
+    out of range count as ignored, and raise in one of the next calls (see ``functional/_labels.py``). Each
+    set of terms, number of classes and dtype is compiled once, which takes seconds.
+
+    Args:
+        logits: (N, C, *), on a GPU; one channel is a binary head.
+        target: (N, *), integers in [0, C) or ``ignore_index``.
+        terms: see :mod:`anl_seg.kernels.terms`; at least one.
+        ignore_index: label of pixels that do not count.
+        mass_min: where given, the sum over valid pixels of the probabilities, clamped to
+            [mass_min, 1 - mass_min], is returned too.
+
+    Returns:
+        Loss (N, *), 0 where ignored, and the mass (C,) or None; float32, or float64 for float64 logits.
+
+    Raises:
+        RuntimeError: triton is not installed.
+        TypeError: a term that the kernels do not know.
+        ValueError: a label out of range.
+    """
+    launches = _launches(tuple(terms))
+    pixels = logits.flatten(2) if logits.dim() > 2 else logits.unsqueeze(2)
+    labels = target.flatten(1) if target.dim() > 1 else target.unsqueeze(1)
+    points = pixels.shape[2] == 1
+    if points:  # (N, C): the samples are the pixels of one sample
+        pixels, labels = pixels.permute(2, 1, 0), labels.t()
+    loss, mass = _Softmax.apply(pixels, labels, ignore_index, launches[0], mass_min)
+    for launch in launches[1:]:
+        loss = loss + _Softmax.apply(pixels, labels, ignore_index, launch, None)[0]
+    return (loss.t() if points else loss).reshape(target.shape), mass
