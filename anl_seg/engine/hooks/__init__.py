@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from anl_seg.engine.hooks.adaptive_loss_hook import AdaptiveLossHook
+from anl_seg.engine.hooks.fused_upsample_hook import FusedUpsampleHook
 from anl_seg.engine.hooks.memorization_hook import MemorizationHook
 from anl_seg.engine.hooks.noise_statistics_hook import NoiseStatisticsHook
 
-__all__ = ["AdaptiveLossHook", "MemorizationHook", "NoiseStatisticsHook"]
+__all__ = ["AdaptiveLossHook", "FusedUpsampleHook", "MemorizationHook", "NoiseStatisticsHook"]
