@@ -15,20 +15,24 @@ from anl_seg.engine.environment import commit
 
 
 def interleaved_times(
-    cases: Mapping[str, Callable[[], object]], *, rounds: int
+    cases: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, np.ndarray]:
     """Seconds of each call, by case: in every round each case is called once, in turn.
 
-    Each case is called once before, untimed.
+    Each case is called once before, untimed. ``clock`` may be ``time.thread_time`` where one thread
+    works on a busy machine.
     """
     times: dict[str, list[float]] = {name: [] for name in cases}
     for call in cases.values():
         call()
     for _ in range(rounds):
         for name, call in cases.items():
-            start = time.perf_counter()
+            start = clock()
             call()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(clock() - start)
     return {name: np.array(values) for name, values in times.items()}
 
 

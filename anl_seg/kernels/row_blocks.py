@@ -1,0 +1,231 @@
+"""Bilinear resizing of images a few output rows at a time, and its transpose.
+
+The weights are those of ``F.interpolate(mode='bilinear', antialias=False)`` given a size and no scale factor.
+Resizing is separable: the columns of each source row are resized once, and an output row is a mean of
+two such rows. Between two blocks only the rows that both need are kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+#: What may be off in torch's own float32 arithmetic of a position, in source rows.
+_SLACK = 1e-3
+
+
+class Span(NamedTuple):
+    """Output rows [start, stop) and the source rows [first, last) that they are made of."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+def _position(index: int, size_in: int, size_out: int, align_corners: bool) -> float:
+    """Where an output row lies among the source rows."""
+    if align_corners:
+        return index * (size_in - 1) / (size_out - 1) if size_out > 1 else 0.0
+    return max((index + 0.5) * size_in / size_out - 0.5, 0.0)
+
+
+def spans(size_in: int, size_out: int, align_corners: bool, height: int) -> list[Span]:
+    """The output rows in blocks of ``height``."""
+    result = []
+    for start in range(0, size_out, height):
+        stop = min(start + height, size_out)
+        low = _position(start, size_in, size_out, align_corners) - _SLACK
+        high = _position(stop - 1, size_in, size_out, align_corners) + _SLACK
+        first = min(max(math.floor(low), 0), size_in - 1)
+        result.append(Span(start, stop, first, min(math.floor(high) + 2, size_in)))
+    return result
+
+
+class _Lerp:
+    """One axis by index and linear interpolation: any device, no matrix product."""
+
+    def __init__(self, size_in: int, size_out: int, align_corners: bool, like: Tensor) -> None:
+        index = torch.arange(size_out, dtype=like.dtype, device=like.device)
+        if align_corners:
+            position = index * ((size_in - 1) / (size_out - 1) if size_out > 1 else 0.0)
+        else:
+            position = ((index + 0.5) * (size_in / size_out) - 0.5).clamp_(min=0.0)
+        self.lower = position.long().clamp_(max=size_in - 1)
+        self.upper = (self.lower + 1).clamp_(max=size_in - 1)
+        self.share = (position - self.lower).clamp_(0.0, 1.0)
+
+    def _part(self, dim: int, span: Span) -> tuple[Tensor, Tensor, Tensor]:
+        at = slice(span.start, span.stop)
+        share = self.share[at].view(-1, *[1] * (3 - dim))
+        return self.lower[at] - span.first, self.upper[at] - span.first, share
+
+    def up(self, values: Tensor, dim: int, span: Span, out: Tensor | None = None) -> Tensor:
+        """Source rows [first, last) along ``dim`` to output rows [start, stop)."""
+        lower, upper, share = self._part(dim, span)
+        return torch.lerp(
+            values.index_select(dim, lower), values.index_select(dim, upper), share, out=out
+        )
+
+    def down(self, grad: Tensor, dim: int, span: Span) -> Tensor:
+        """The transpose of :meth:`up`."""
+        lower, upper, share = self._part(dim, span)
+        shape = list(grad.shape)
+        shape[dim] = span.last - span.first
+        above = grad * share
+        result = grad.new_zeros(shape).index_add_(dim, upper, above)
+        return result.index_add_(dim, lower, torch.sub(grad, above, out=above))
+
+
+class RowBlocks:
+    """Resizes (N, C, h, w) to (H, W) in blocks of output rows.
+
+    Args:
+        source: (N, C, h, w), any floating-point dtype.
+        size: (H, W).
+        align_corners: as in ``F.interpolate``.
+        dtype: what is computed in.
+        values: how many values a block should have; a whole row of one image is the least.
+    """
+
+    def __init__(
+        self,
+        source: Tensor,
+        size: tuple[int, int],
+        align_corners: bool,
+        dtype: torch.dtype,
+        values: int,
+    ) -> None:
+        n, channels, h, w = source.shape
+        height, width = size
+        self.source, self.dtype, self.align_corners = source, dtype, align_corners
+        self.width = width
+        rows = min(height, max(1, values // (channels * width)))
+        whole = max(1, values // (channels * width * height)) if rows == height else 1
+        self.images = max(1, min(n, whole))
+        self.spans = spans(h, height, align_corners, rows)
+        #: (images, rows, C, W) of the largest block.
+        self.shape = self.images, rows, channels, width
+        like = source.new_empty(0, dtype=dtype)
+        # A matrix product in reduced precision would not be what F.interpolate gives.
+        exact = dtype == torch.float64 or torch.get_float32_matmul_precision() == "highest"
+        on_cpu = source.device.type == "cpu"
+        self._rows = self._matrix = self._columns = None
+        if on_cpu and exact:
+            unit = torch.eye(h, dtype=dtype).unsqueeze(0)
+            self._matrix = F.interpolate(
+                unit, size=height, mode="linear", align_corners=align_corners
+            )[0].t()
+        else:
+            self._rows = _Lerp(h, height, align_corners, like)
+        if not on_cpu:
+            # The linear mode of F.interpolate has no parallel form for many short rows there.
+            self._columns = _Lerp(w, width, align_corners, like)
+
+    def _columns_up(self, rows: Tensor) -> Tensor:
+        """(n, C, r, w) of the source -> (n, r, C, W)."""
+        rows = rows.permute(0, 2, 1, 3).to(self.dtype, memory_format=torch.contiguous_format)
+        n, r, c, w = rows.shape
+        if w == self.width:
+            return rows.contiguous()
+        if self._columns is not None:
+            return self._columns.up(rows, 3, Span(0, self.width, 0, w))
+        resized = F.interpolate(
+            rows.reshape(1, n * r * c, w),
+            size=self.width,
+            mode="linear",
+            align_corners=self.align_corners,
+        )
+        return resized.view(n, r, c, self.width)
+
+    def _columns_down(self, grad: Tensor) -> Tensor:
+        """(n, r, C, W) -> (n, C, r, w)."""
+        n, r, c, _ = grad.shape
+        w = self.source.shape[3]
+        if w != self.width:
+            if self._columns is not None:
+                grad = self._columns.down(grad, 3, Span(0, self.width, 0, w))
+            else:
+                grad = torch.ops.aten.upsample_linear1d_backward(
+                    grad.reshape(1, n * r * c, self.width),
+                    [self.width],
+                    [1, n * r * c, w],
+                    self.align_corners,
+                    None,
+                ).view(n, r, c, w)
+        return grad.permute(0, 2, 1, 3)
+
+    def _weights(self, span: Span) -> Tensor:
+        return self._matrix[span.start : span.stop, span.first : span.last]
+
+    def _rows_up(self, rows: Tensor, span: Span, out: Tensor) -> Tensor:
+        """(n, last - first, C, W) -> (n, stop - start, C, W), in ``out``."""
+        if self._matrix is None:
+            return self._rows.up(rows, 1, span, out)
+        if len(rows) == 1:
+            torch.mm(self._weights(span), rows[0].flatten(1), out=out[0].flatten(1))
+        else:
+            torch.matmul(self._weights(span), rows.flatten(2), out=out.flatten(2))
+        return out
+
+    def _rows_down(self, grad: Tensor, span: Span) -> Tensor:
+        """(n, stop - start, C, W) -> (n, last - first, C, W)."""
+        if self._matrix is None:
+            return self._rows.down(grad, 1, span)
+        weights = self._weights(span).t()
+        if len(grad) == 1:
+            rows = torch.mm(weights, grad[0].flatten(1)).unsqueeze(0)
+        else:
+            rows = torch.matmul(weights, grad.flatten(2))
+        return rows.view(len(grad), -1, *grad.shape[2:])
+
+    def run(
+        self, job: Callable[[Tensor, slice, slice], Tensor | None], memory: Tensor
+    ) -> Tensor | None:
+        """Call ``job(block, images, rows)`` with each block (n, r, C, W) of the resized images.
+
+        Args:
+            job: returns the gradient of its block, of the block's shape, or None for every block. It may
+                overwrite the block.
+            memory: for a block; at least as many values as the largest has.
+
+        Returns:
+            The gradient of the source, (N, C, h, w) of ``dtype``, or None.
+        """
+        result = None
+        for i in range(0, len(self.source), self.images):
+            images = slice(i, i + self.images)
+            source = self.source[images]
+            kept = waiting = None
+            begin = 0
+            for k, span in enumerate(self.spans):
+                begin = max(begin, span.first)
+                rows = kept
+                if begin < span.last:
+                    rows = self._columns_up(source[:, :, begin : span.last])
+                    begin = span.last
+                    if kept is not None and kept.shape[1]:
+                        rows = torch.cat([kept, rows], dim=1)
+                shape = len(source), span.stop - span.start, *rows.shape[2:]
+                out = memory[: math.prod(shape)].view(shape)
+                grad = job(self._rows_up(rows, span, out), images, slice(span.start, span.stop))
+                following = self.spans[k + 1].first if k + 1 < len(self.spans) else span.last
+                done = min(following, span.last) - span.first
+                kept = rows[:, done:]
+                if grad is None:
+                    continue
+                rows = self._rows_down(grad, span)
+                if waiting is not None:
+                    rows[:, : waiting.shape[1]].add_(waiting)
+                waiting = rows[:, done:]
+                if done:
+                    if result is None:
+                        result = torch.zeros_like(self.source, dtype=self.dtype)
+                    at = slice(span.first, span.first + done)
+                    result[images, :, at] = self._columns_down(rows[:, :done])
+        return result

@@ -1,0 +1,327 @@
+"""A loss over bilinearly resized logits without the resized logits.
+
+A segmentation head's logits are often four times smaller per side than the labels. The loss over the
+resized logits is computed a few output rows at a time: the rows are made from the few source rows that
+they need, the block's gradient follows its loss at once, and goes back through the transposed interpolation
+into the gradient of the small logits. As the result is a sum with known weights, nothing but that small
+gradient is kept, and the backward pass only scales it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from anl_seg.functional._labels import check_labels, valid_mask
+from anl_seg.kernels.blocked import _summand, _summand_slope
+from anl_seg.kernels.labels import block_labels, where_valid
+from anl_seg.kernels.row_blocks import RowBlocks
+from anl_seg.kernels.terms import Term, class_sums, mixed_slopes, mixed_value
+
+#: Values of a block. On the CPU it stays in the cache; a GPU wants enough work for each operation.
+BLOCK_VALUES = {"cpu": 1 << 19, "cuda": 1 << 24}
+
+
+class UpsampledLoss(NamedTuple):
+    """Attributes:
+    total: weighted sum of the losses of all pixels, a scalar with a gradient.
+    correct: number of valid pixels whose label has the largest logit, the first where several do; int64.
+    mass: (C,), sum over valid pixels of the clamped probabilities, with a gradient; or None.
+    """
+
+    total: Tensor
+    correct: Tensor
+    mass: Tensor | None
+
+
+class _Blocks:
+    """What the passes over the blocks share: resized logits, labels and weights, block by block."""
+
+    def __init__(
+        self,
+        logits: Tensor,
+        target: Tensor,
+        ignore_index: int,
+        align_corners: bool,
+        scratches: int,
+    ) -> None:
+        self.dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
+        self.classes = logits.shape[1]
+        self.target, self.ignore_index = target, ignore_index
+        self.on_cpu = logits.device.type == "cpu"
+        values = BLOCK_VALUES.get(logits.device.type, BLOCK_VALUES["cuda"])
+        self._rows = RowBlocks(logits, target.shape[1:], align_corners, self.dtype, values)
+        size = 1
+        for length in self._rows.shape:
+            size *= length
+        self._memory = torch.empty(1 + scratches, size, dtype=self.dtype, device=logits.device)
+
+    def run(self, job: Any) -> Tensor | None:
+        """See :meth:`RowBlocks.run`; ``job(block, images, rows)`` gets (n * r, C, W)."""
+
+        def call(block: Tensor, images: slice, rows: slice) -> Tensor | None:
+            grad = job(block.flatten(0, 1), images, rows)
+            return None if grad is None else grad.view(block.shape)
+
+        return self._rows.run(call, self._memory[0])
+
+    def scratch(self, number: int, like: Tensor) -> Tensor:
+        """Memory of the shape of a block."""
+        return self._memory[1 + number][: like.numel()].view(like.shape)
+
+    def labels(self, images: slice, rows: slice) -> tuple[Tensor, Tensor | None]:
+        """(n * r, 1, W): labels to gather by, and which of them count (None: all)."""
+        target = self.target[images, rows].flatten(0, 1).unsqueeze(1).long()
+        if self.on_cpu:
+            return block_labels(target, self.classes, self.ignore_index)
+        valid = valid_mask(target, self.classes, self.ignore_index)
+        return torch.where(valid, target, 0), valid
+
+    def shifted(self, block: Tensor, exp: Tensor) -> Tensor:
+        """The block less its largest logit, in place; its exponential in ``exp``; the sum of that."""
+        block.sub_(block.amax(1, keepdim=True))
+        return torch.exp(block, out=exp).sum(1, keepdim=True)
+
+
+class _LossPass:
+    """Loss, accuracy, mass and the gradient of the loss of each block."""
+
+    def __init__(
+        self,
+        blocks: _Blocks,
+        terms: Sequence[Term],
+        pixel_weight: Tensor | None,
+        mass_min: float | None,
+        need_grad: bool,
+    ) -> None:
+        self.blocks, self.terms, self.kinds = blocks, terms, class_sums(terms)
+        self.pixel_weight, self.mass_min, self.need_grad = pixel_weight, mass_min, need_grad
+        device = blocks.target.device
+        self.total = torch.zeros((), dtype=torch.float64, device=device)
+        self.correct = torch.zeros((), dtype=torch.int64, device=device)
+        self.mass = None
+        if mass_min is not None:
+            self.mass = torch.zeros(blocks.classes, dtype=torch.float64, device=device)
+
+    def _count_correct(self, block: Tensor, norm: Tensor, index: Tensor, valid: Any) -> None:
+        """``block``: shifted logits, so that 0 is the largest of a pixel."""
+        if self.blocks.on_cpu:
+            hit = block.gather(1, index) == 0.0
+            if valid is not None:
+                hit.logical_and_(valid)
+            # argmax would cost as much as all else. Only a tie needs it, and a tie makes the norm 2.
+            row, _, column = (hit & (norm >= 2.0)).nonzero(as_tuple=True)
+            if len(row):
+                first = block[row, :, column].argmax(1)
+                self.correct -= (first != index[row, 0, column]).sum()
+        else:
+            hit = (block.argmax(1, keepdim=True) == index).logical_and_(valid)
+        self.correct += hit.sum()
+
+    def __call__(self, block: Tensor, images: slice, rows: slice) -> Tensor | None:
+        blocks = self.blocks
+        index, valid = blocks.labels(images, rows)
+        exp, other = blocks.scratch(0, block), blocks.scratch(1, block)
+        norm = blocks.shifted(block, exp)
+        self._count_correct(block, norm, index, valid)
+        log_p = block.sub_(norm.log())
+        totals = {}
+        for kind in self.kinds:
+            summand = log_p if kind.kind == "log" else _summand(kind, log_p, index, other)
+            totals[kind] = summand.sum(1, keepdim=True)
+        log_label = log_p.gather(1, index)
+        value = where_valid(valid, mixed_value(self.terms, log_label, totals))
+        if self.pixel_weight is None:
+            upstream = torch.ones_like(value)
+        else:
+            weight = self.pixel_weight[images, rows].flatten(0, 1).unsqueeze(1)
+            upstream = weight.to(value.dtype)
+        upstream = where_valid(valid, upstream)
+        self.total += (value * upstream).sum()
+        if self.mass is not None:
+            torch.div(exp, norm, out=other).clamp_(self.mass_min, 1.0 - self.mass_min)
+            self.mass += where_valid(valid, other).sum((0, 2))
+        if not self.need_grad:
+            return None
+        return self._grad(log_p, exp, norm, log_label, totals, upstream, index)
+
+    def _grad(
+        self,
+        log_p: Tensor,
+        exp: Tensor,
+        norm: Tensor,
+        log_label: Tensor,
+        totals: dict,
+        upstream: Tensor,
+        index: Tensor,
+    ) -> Tensor:
+        """dL / dz_j = G_j - p_j sum_k G_k, in ``exp``; see :mod:`anl_seg.kernels.terms`."""
+        of_label, of_sums = mixed_slopes(self.terms, log_label, totals)
+        everywhere = None
+        through = torch.zeros_like(norm)
+        if of_label is not None:
+            through.add_(of_label.mul_(upstream))
+        parts = []
+        for kind, slope in of_sums.items():
+            slope.mul_(upstream)
+            if kind.kind == "log":
+                everywhere = slope
+                through.add_(slope, alpha=self.blocks.classes)
+            else:
+                scratch = self.blocks.scratch(1 + len(parts), log_p)
+                each = _summand_slope(kind, log_p, index, scratch)
+                parts.append((slope, each))
+                through.addcmul_(slope, each.sum(1, keepdim=True))
+        exp.mul_(through.div_(norm).neg_())
+        for slope, each in parts:
+            exp.addcmul_(slope, each)
+        if everywhere is not None:
+            exp.add_(everywhere)
+        if of_label is not None:
+            exp.scatter_add_(1, index, of_label)
+        return exp
+
+
+class _MassPass:
+    """The gradient of each block from that of the mass, which is known in the backward pass only."""
+
+    def __init__(self, blocks: _Blocks, mass_min: float, grad_mass: Tensor) -> None:
+        self.blocks, self.mass_min = blocks, mass_min
+        self.grad_mass = grad_mass.to(blocks.dtype).view(1, -1, 1)
+
+    def __call__(self, block: Tensor, images: slice, rows: slice) -> Tensor:
+        _, valid = self.blocks.labels(images, rows)
+        p = self.blocks.scratch(0, block)
+        p.div_(self.blocks.shifted(block, p))
+        inside = (p >= self.mass_min).logical_and_(p <= 1.0 - self.mass_min)
+        if valid is not None:
+            inside.logical_and_(valid)
+        masses = torch.mul(p, inside, out=block).mul_(self.grad_mass)
+        return masses.sub_(p.mul_(masses.sum(1, keepdim=True)))
+
+
+class _Upsampled(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        logits: Tensor,
+        target: Tensor,
+        pixel_weight: Tensor | None,
+        terms: tuple,
+        align_corners: bool,
+        ignore_index: int,
+        mass_min: float | None,
+        need_grad: bool,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        scratches = 2 + sum(kind.kind != "log" for kind in class_sums(terms))
+        with torch.autocast(logits.device.type, enabled=False):
+            blocks = _Blocks(logits, target, ignore_index, align_corners, scratches)
+            loss = _LossPass(blocks, terms, pixel_weight, mass_min, need_grad)
+            grad = blocks.run(loss)
+        if need_grad:
+            # Without a pixel there is no block.
+            grad = torch.zeros_like(logits, dtype=blocks.dtype) if grad is None else grad
+            ctx.settings = ignore_index, align_corners, mass_min
+            ctx.set_materialize_grads(False)
+            ctx.dtype = logits.dtype
+            ctx.save_for_backward(grad, *(() if mass_min is None else (logits, target)))
+        ctx.mark_non_differentiable(loss.correct)
+        mass = None if loss.mass is None else loss.mass.to(blocks.dtype)
+        return loss.total.to(blocks.dtype), loss.correct, mass
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, grad_total: Tensor | None, _: Any, grad_mass: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        kept, *inputs = ctx.saved_tensors
+        grad = torch.zeros_like(kept) if grad_total is None else kept * grad_total
+        ignore_index, align_corners, mass_min = ctx.settings
+        if grad_mass is not None:
+            logits, target = inputs
+            with torch.autocast(logits.device.type, enabled=False):
+                blocks = _Blocks(logits, target, ignore_index, align_corners, 1)
+                of_mass = blocks.run(_MassPass(blocks, mass_min, grad_mass))
+            if of_mass is not None:
+                grad.add_(of_mass)
+        return (grad.to(ctx.dtype), *[None] * 7)
+
+
+def _check(logits: Tensor, target: Tensor, pixel_weight: Tensor | None) -> None:
+    if logits.dim() != 4 or 0 in logits.shape[1:]:
+        raise ValueError(
+            f"logits must have shape (N, C, h, w), none of C, h, w 0; got {tuple(logits.shape)}."
+        )
+    if not logits.is_floating_point():
+        raise TypeError(f"logits must be of a floating-point dtype; got {logits.dtype}.")
+    if target.dim() != 3 or len(target) != len(logits):
+        raise ValueError(
+            f"labels must have shape ({len(logits)}, H, W) for logits of shape "
+            f"{tuple(logits.shape)}; got {tuple(target.shape)}."
+        )
+    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+        raise TypeError(f"labels must be integers; got {target.dtype}.")
+    if pixel_weight is not None and pixel_weight.shape != target.shape:
+        raise ValueError(
+            f"pixel_weight must have the shape of the labels, {tuple(target.shape)}; "
+            f"got {tuple(pixel_weight.shape)}."
+        )
+
+
+def upsampled_pixel_loss(
+    logits: Tensor,
+    target: Tensor,
+    pixel_weight: Tensor | None,
+    terms: Sequence[Term],
+    *,
+    align_corners: bool = False,
+    ignore_index: int = 255,
+    mass_min: float | None = None,
+) -> UpsampledLoss:
+    """The weighted sum over all pixels of the terms, of logits bilinearly resized to the labels' size.
+
+    As ``F.interpolate(logits, (H, W), mode='bilinear')`` and the losses' functions in
+    :mod:`anl_seg.functional` give it, without the resized tensor. Differentiable once, by ``logits``
+    only. Half-precision logits are resized and computed in float32, and get a gradient of their own dtype.
+    With ``mass_min`` the backward pass goes over the blocks again.
+
+    Args:
+        logits: (N, C, h, w), any real; one channel is a binary head.
+        target: (N, H, W), integers in [0, C) or ``ignore_index``.
+        pixel_weight: (N, H, W) weight of each pixel, 0 or more; None = 1. Held constant.
+        terms: see :mod:`anl_seg.kernels.terms`; at least one.
+        align_corners: as in ``F.interpolate``.
+        ignore_index: label of pixels that do not count, whatever their weight.
+        mass_min: where given, the sum over valid pixels of the probabilities, clamped to
+            [mass_min, 1 - mass_min], is returned too: what the entropy regularisation needs.
+
+    Returns:
+        See :class:`UpsampledLoss`; float32, or float64 for float64 logits.
+
+    Raises:
+        ValueError: a label out of range, shapes that do not fit, or a parameter out of range.
+    """
+    _check(logits, target, pixel_weight)
+    if not terms:
+        raise ValueError("terms must have at least one term; got none.")
+    if logits.shape[1] == 1:
+        logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+    for term in terms:
+        term.check(logits.shape[1])
+    if target.device.type != "cpu":  # on the CPU each block is checked while it is in the cache
+        check_labels(target.long(), logits.shape[1], ignore_index)
+    total, correct, mass = _Upsampled.apply(
+        logits,
+        target,
+        pixel_weight,
+        tuple(terms),
+        align_corners,
+        ignore_index,
+        mass_min,
+        torch.is_grad_enabled() and logits.requires_grad,
+    )
+    return UpsampledLoss(total, correct, mass)
