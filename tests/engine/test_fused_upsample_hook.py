@@ -214,7 +214,7 @@ def test_a_short_training_is_the_same(tmp_path, accumulate, calls):
     for key, values in own_log.items():
         assert fused_log[key] == pytest.approx(values, rel=1e-4), key
     for (name, a), b in zip(own.state_dict().items(), fused.state_dict().values()):
-        torch.testing.assert_close(b, a, rtol=1e-5, atol=1e-5, msg=name)
+        torch.testing.assert_close(b, a, rtol=1e-5, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
     assert "loss_by_feat" not in vars(fused.decode_head)  # given back after training
 
 
