@@ -5,7 +5,8 @@
 
 A case is the mean over all valid pixels (a tenth is ignored, save for the direct transcription, which
 knows no ignored pixels) and, where asked, its gradient. The baseline is ``F.cross_entropy``. The peak of
-the memory beyond logits and labels is measured in a process of its own. Results go to ``benchmarks/results/losses_<device>.md`` and ``.json``.
+the memory beyond logits and labels is measured in a process of its own. Results go to
+``benchmarks/results/losses_<device>.md`` and ``.json``.
 """
 
 from __future__ import annotations
