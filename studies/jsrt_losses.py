@@ -22,7 +22,6 @@ from anl_seg.study import (
     Experiment,
     Run,
     comparison_records,
-    comparison_table,
     launch_runs,
     plan_runs,
     slug,
@@ -127,15 +126,36 @@ def plan(labels: list[str], seeds: tuple[int, ...], work_dir: Path) -> list[Run]
     return runs
 
 
-def table(runs: list[Run]) -> tuple[str, list[dict]]:
-    """A table for each noise, the best at the end first, and their records."""
-    records = comparison_records(runs, METRIC)
-    parts = []
-    for noise in dict.fromkeys(run.noise for run in runs):
-        rows = [record for record in records if record["noise"] == noise]
-        rows.sort(key=lambda record: -record["final"]["mean"])
-        parts.append(comparison_table(rows, METRIC))
-    return "\n\n".join(parts), records
+def _cell(value: dict | None, seeds: list[int]) -> str:
+    if value is None:
+        return "-"
+    return f"{value['mean']:.1f}" + (f" ± {value['std']:.1f}" if len(seeds) > 1 else "")
+
+
+def table(records: list[dict], order: list[tuple[str, float]]) -> str:
+    """A Markdown row per loss, in this order: per noise the final and best metric, the share of wrong pixels
+    memorised and the rarest class."""
+    head = ["loss", "mean"]
+    for noise in NOISES:
+        short = {NOISES[0]: "clean", NOISES[1]: "symmetric", NOISES[2]: "alpha / beta"}[noise]
+        head += [f"{short}: final", "best", "clavicle"] + (
+            ["memorised"] if noise != NOISES[0] else []
+        )
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for label, mean in order:
+        cells = [label, f"{mean:.1f}"]
+        for noise in NOISES:
+            found = [r for r in records if (r["label"], r["noise"]) == (label, noise)]
+            if not found:
+                cells += ["failed"] + ["-"] * (2 if noise == NOISES[0] else 3)
+                continue
+            record = found[0]
+            values = [record["final"], record["best"], record["classes"]["clavicle"]]
+            if noise != NOISES[0]:
+                values.append(record["memorized"])
+            cells += [_cell(value, record["seeds"]) for value in values]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def ranking(records: list[dict]) -> list[tuple[str, float]]:
@@ -164,24 +184,17 @@ def main(argv: list[str] | None = None) -> None:
     try:
         first = plan([*LOSSES, *LOSS_CONFIGS], SEEDS[:1], work_dir)
         runs = launch(first, args.jobs)
-        one_seed, records = table(runs)
+        records = comparison_records(runs, METRIC)
         order = ranking(records)
         best = [label for label, _ in order if label != "CE"][:BEST]
         again = plan(["CE", *best], SEEDS, work_dir)
         repeated = launch(again, args.jobs)
     except WRONG_INPUT as error:
         sys.exit(f"jsrt_losses.py: {sentence(error)}")
-    three_seeds, repeated_records = table(repeated)
-    lines = [f"| {label} | {value:.1f} |" for label, value in order]
-    text = "\n\n".join(
-        [
-            f"## One seed, mean of final {METRIC} over the noises",
-            "\n".join(["| loss | mean |", "|---|---|", *lines]),
-            "## One seed",
-            one_seed,
-            f"## CE and the {BEST} best, {len(SEEDS)} seeds",
-            three_seeds,
-        ]
+    repeated_records = comparison_records(repeated, METRIC)
+    text = (
+        f"One seed:\n\n{table(records, order)}\n\nCE and the {BEST} best, {len(SEEDS)} seeds:\n\n"
+        f"{table(repeated_records, ranking(repeated_records))}"
     )
     write_json_atomically(
         work_dir / "comparison.json",
