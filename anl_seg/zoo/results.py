@@ -52,7 +52,8 @@ class ResultFile:
 
     def __init__(self, path: str | Path, settings: Settings) -> None:
         self.path = Path(path)
-        self.settings = asdict(settings)
+        # As JSON gives them back: a tuple in a loss would never equal the list that is read.
+        self.settings = json.loads(json.dumps(asdict(settings)))
 
     def read(self) -> dict[str, dict]:
         """Model key -> result (``status``, ``reason``, ..., ``seconds``); a torn last line is passed over."""
