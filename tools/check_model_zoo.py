@@ -6,6 +6,7 @@ configs that shrink to the same model share its result. Run again with the same 
 Examples:
     python tools/check_model_zoo.py --all --jobs 8
     python tools/check_model_zoo.py --sample --loss GCELoss:q=0.7
+    python tools/check_model_zoo.py --sample --every-loss
     python tools/check_model_zoo.py knet/ danet/danet_r50-d8_4xb2-40k_cityscapes-512x1024.py
 """
 
@@ -35,8 +36,12 @@ from anl_seg.zoo import (
     Limits,
     ResultFile,
     Settings,
+    Task,
+    every_loss,
     family_rows,
+    fill_loss,
     leaf_paths,
+    loss_table,
     markdown,
     read_leaf,
     run_all,
@@ -55,9 +60,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--all", action="store_true", help="all configs")
     which.add_argument("--sample", action="store_true", help="the first config of each family")
-    parser.add_argument(
-        "--loss", metavar="SPEC", default="ANLCELoss", help="e.g. GCELoss:q=0.7 (default ANLCELoss)"
+    losses = parser.add_mutually_exclusive_group()
+    losses.add_argument(
+        "--loss",
+        nargs="+",
+        metavar="SPEC",
+        default=["ANLCELoss"],
+        help="one or more, e.g. GCELoss:q=0.7 (default ANLCELoss); a matrix that a loss needs and does "
+        "not name is that of the noise",
     )
+    losses.add_argument("--every-loss", action="store_true", help="all registered losses")
     parser.add_argument(
         "--noise",
         metavar="SPEC",
@@ -125,57 +137,94 @@ def read_all(paths: Iterable[str], noise: dict, console: Console) -> list[Leaf]:
         return [read_leaf(p, noise) for p in progress.track(paths, description="reading")]
 
 
+def chosen_losses(args: argparse.Namespace, noise: dict) -> dict[str, dict]:
+    """Label -> config of the losses that the arguments name, each of which can be built."""
+    if args.every_loss:
+        losses = {loss["type"]: loss for loss in every_loss()}
+    else:
+        losses = {text: parse_spec(text) for text in args.loss}
+    for loss in losses.values():
+        # A wrong loss is an error here, not one of each model.
+        qualified_loss(fill_loss(loss, noise, dict(num_classes=2)))
+    return losses
+
+
+def _is_known(result: dict | None, retry: bool) -> bool:
+    return result is not None and not (retry and result["status"] == "fails")
+
+
 def run(args: argparse.Namespace, console: Console) -> int:
     """Do what the arguments ask for; how many configs fail."""
-    loss, noise = parse_spec(args.loss), build_noise(parse_spec(args.noise)).config()
-    # A wrong loss is an error here, not one of each model.
-    qualified_loss(loss)
+    noise = build_noise(parse_spec(args.noise)).config()
+    losses = chosen_losses(args, noise)
     leaves = read_all(chosen_paths(args), noise, console)
     folder = Path(args.work_dir)
-    file = ResultFile(folder / "results.jsonl", Settings.here(loss, noise))
-    results = file.read()
-    todo = {
-        leaf.key: leaf.model
-        for leaf in leaves
-        if leaf.outcome is None
-        and (leaf.key not in results or (args.retry and results[leaf.key]["status"] == "fails"))
+    files = {
+        label: ResultFile(folder / "results.jsonl", Settings.here(loss, noise))
+        for label, loss in losses.items()
     }
-    known = len({leaf.key for leaf in leaves if leaf.key in results} - set(todo))
-    console.print(
-        f"{len(leaves)} configs, {len({leaf.key for leaf in leaves})} small models: "
-        f"{len(todo)} to try, {known} done before"
-    )
+    results = {label: file.read() for label, file in files.items()}
+    models = {leaf.key: leaf.model for leaf in leaves if leaf.outcome is None}
+    tasks = []
+    for key, model in models.items():
+        left = {
+            label: loss
+            for label, loss in losses.items()
+            if not _is_known(results[label].get(key), args.retry)
+        }
+        if left:
+            tasks.append(Task(key, model, left))
+    todo = sum(len(task.losses) for task in tasks)
+    counted = f"{len(leaves)} configs, {len({leaf.key for leaf in leaves})} small models"
+    if len(losses) > 1:
+        counted += f", {len(losses)} losses"
+    console.print(f"{counted}: {todo} to try, {len(models) * len(losses) - todo} done before")
     first = {leaf.key: leaf.path for leaf in reversed(leaves)}
     limits = Limits(args.seconds, args.gigabytes)
     with _bar(console) as progress:
-        task = progress.add_task("training", total=len(todo))
-        for key, outcome, seconds in run_all(todo, loss, noise, jobs=args.jobs, limits=limits):
-            results[key] = file.append(key, outcome, seconds)
-            progress.advance(task)
+        bar = progress.add_task("training", total=todo)
+        for key, label, outcome, seconds in run_all(tasks, noise, jobs=args.jobs, limits=limits):
+            results[label][key] = files[label].append(key, outcome, seconds)
+            progress.advance(bar)
             if not console.is_terminal or outcome.status != "trains":
                 reason = f" ({outcome.reason})" if outcome.reason else ""
+                what = first[key] if len(losses) == 1 else f"{first[key]}, {label}"
                 progress.console.print(
-                    escape(f"{first[key]}: {outcome.status}{reason}, {seconds:.1f} s"),
-                    soft_wrap=True,
+                    escape(f"{what}: {outcome.status}{reason}, {seconds:.1f} s"), soft_wrap=True
                 )
-    return write(folder, leaves, results, file.settings)
+    settings = {label: file.settings for label, file in files.items()}
+    return write(folder, leaves, results, settings)
 
 
 def write(folder: Path, leaves: list[Leaf], results: dict, settings: dict) -> int:
-    """Write ``summary.json`` and ``table.md``, print the table; how many configs fail."""
+    """Write ``summary.json`` and ``table.md``, print the table; how many configs fail.
+
+    Args:
+        folder: made if it is not there.
+        leaves: the configs.
+        results: label of a loss -> results by key of the model.
+        settings: label of a loss -> its settings.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    found = {"settings": settings, **summary(leaves, results)}
-    table = markdown(family_rows(leaves, results))
+    parts = {
+        label: {"settings": settings[label], **summary(leaves, found)}
+        for label, found in results.items()
+    }
+    if len(parts) == 1:
+        ((label, found),) = parts.items()
+        table = markdown(family_rows(leaves, results[label]))
+    else:
+        found, table = {"losses": parts}, loss_table(leaves, results)
     (folder / "summary.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     (folder / "table.md").write_text(table, encoding="utf-8")
     print(table)
-    shared = found["configs_per_model"]
+    shared = next(iter(parts.values()))["configs_per_model"]
     print(
         f"{len(leaves)} configs are {shared['models']} small models: the most shared one stands for "
         f"{shared['most']} configs, {shared['alone']} stand for one. Details, tracebacks of failures "
         f"included: {folder / 'summary.json'}"
     )
-    return sum(c["status"] == "fails" for c in found["configs"].values())
+    return sum(c["status"] == "fails" for p in parts.values() for c in p["configs"].values())
 
 
 def main(argv: list[str] | None = None) -> None:

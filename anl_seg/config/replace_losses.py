@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 from mmseg.registry import MODELS
 
 from anl_seg.config._walk import as_list, heads, type_name
-from anl_seg.models.losses import PixelLoss
+from anl_seg.models.losses import AdaptiveLoss, PixelLoss
 
 #: mmseg's losses that classify each pixel on its own.
 _PIXEL_LOSSES = ("CrossEntropyLoss", "OhemCrossEntropy", "FocalLoss")
@@ -48,7 +48,7 @@ def _replaceable(old: Mapping, head: Mapping, alone: bool) -> bool:
         return alone or not old.get("use_sigmoid") or _is_binary(head)
     kind = old.get("type")
     cls = MODELS.get(kind) if isinstance(kind, str) else kind
-    return isinstance(cls, type) and issubclass(cls, PixelLoss)
+    return isinstance(cls, type) and issubclass(cls, (PixelLoss, AdaptiveLoss))
 
 
 def _replaced(old: Mapping, loss: Mapping) -> dict:

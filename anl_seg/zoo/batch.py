@@ -12,7 +12,8 @@ from anl_seg.noise import MaskNoise, sample_rng
 _BLOCK = 8
 
 
-def _mask(rng: np.random.RandomState, num_classes: int, size: int) -> np.ndarray:
+def block_mask(rng: np.random.RandomState, num_classes: int, size: int) -> np.ndarray:
+    """(size, size) int64 of 8 x 8 blocks; the classes take turns, in random places."""
     blocks = rng.permutation(np.arange((size // _BLOCK) ** 2) % num_classes)
     blocks = blocks.reshape(size // _BLOCK, size // _BLOCK)
     return blocks.repeat(_BLOCK, 0).repeat(_BLOCK, 1).astype(np.int64)
@@ -55,7 +56,7 @@ def noisy_batch(
     inputs, samples = [], []
     for i in range(batch_size):
         rng = sample_rng(seed, f"zoo/{i}", noise.digest())
-        mask = _mask(rng, num_classes, size)
+        mask = block_mask(rng, num_classes, size)
         colours = rng.permutation(256)[np.arange(num_classes) % 256]
         image = (colours[mask][..., None] + 9 * rng.standard_normal((size, size, channels))) % 256
         image = image.astype(np.uint8)

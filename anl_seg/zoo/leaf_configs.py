@@ -11,7 +11,7 @@ from typing import Any
 from anl_seg.config import inject_noise, load_config, mmseg_config
 from anl_seg.zoo.requirements import missing_requirement
 from anl_seg.zoo.shrink import shrink_model
-from anl_seg.zoo.train_steps import Outcome, failure
+from anl_seg.zoo.train_steps import Outcome, failure, inner_head
 
 
 def _root() -> Path:
@@ -71,9 +71,7 @@ def model_key(model: dict) -> str:
 
 def count_classes(model: dict) -> int | None:
     """Number of classes of the (last) decode head, or of its inner head (K-Net)."""
-    head = model.get("decode_head") or {}
-    head = head[-1] if isinstance(head, (list, tuple)) else head
-    return (head.get("kernel_generate_head") or head).get("num_classes")
+    return inner_head(model).get("num_classes")
 
 
 def _noise_place(cfg: Any, noise: dict) -> str:

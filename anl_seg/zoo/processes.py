@@ -7,16 +7,16 @@ import multiprocessing as mp
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
-from anl_seg.zoo.train_steps import Outcome, try_model
+from anl_seg.zoo.train_steps import ModelTrial, Outcome
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one model may take.
+    """What one model may take with one loss.
 
     Attributes:
         seconds: of wall time.
@@ -36,7 +36,9 @@ def _limit_memory(gigabytes: float) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (size, size))
 
 
-def _child(pipe: Connection, model: dict, loss: dict, noise: dict, gigabytes: float) -> None:
+def _child(
+    pipe: Connection, model: dict, losses: dict[str, dict], noise: dict, gigabytes: float
+) -> None:
     import torch
 
     torch.set_num_threads(1)
@@ -45,8 +47,9 @@ def _child(pipe: Connection, model: dict, loss: dict, noise: dict, gigabytes: fl
     with open(os.devnull, "w") as devnull:
         os.dup2(devnull.fileno(), 1)
         os.dup2(devnull.fileno(), 2)
-        outcome = try_model(model, loss, noise)
-    pipe.send(outcome)
+        trial = ModelTrial(model, noise)
+        for label, loss in losses.items():
+            pipe.send((label, trial.try_loss(loss)))
     pipe.close()
 
 
@@ -60,12 +63,37 @@ def _context() -> mp.context.BaseContext:
     return mp.get_context("spawn")
 
 
+@dataclass(frozen=True)
+class Task:
+    """A small model and the losses to try in it.
+
+    Attributes:
+        key: of the model.
+        model: its config.
+        losses: label -> loss config, at least one.
+    """
+
+    key: str
+    model: dict
+    losses: dict[str, dict]
+
+
 @dataclass
 class _Running:
-    key: str
+    task: Task
     process: mp.process.BaseProcess
     pipe: Connection
     start: float
+
+    @property
+    def current(self) -> str:
+        """Label of the loss that is being tried."""
+        return next(iter(self.task.losses))
+
+    def rest(self) -> Task | None:
+        """What is left once the current loss is done."""
+        losses = dict(list(self.task.losses.items())[1:])
+        return Task(self.task.key, self.task.model, losses) if losses else None
 
 
 def _died(exitcode: int | None, limits: Limits) -> Outcome:
@@ -77,57 +105,72 @@ def _died(exitcode: int | None, limits: Limits) -> Outcome:
     )
 
 
-def _collect(job: _Running, limits: Limits) -> Outcome | None:
-    """The outcome of a process that has one or is over its time, else None."""
+def _collect(job: _Running, limits: Limits) -> tuple[Outcome | None, bool]:
+    """The outcome of the current loss (None = not yet), and whether the process goes on."""
     if job.pipe.poll():
         try:
-            outcome = job.pipe.recv()
+            return job.pipe.recv()[1], True
         except EOFError:
             job.process.join()
-            return _died(job.process.exitcode, limits)
-        job.process.join()
-        return outcome
+            return _died(job.process.exitcode, limits), False
     if time.monotonic() - job.start > limits.seconds:
         job.process.kill()
         job.process.join()
-        return Outcome("fails", f"time limit: not done after {limits.seconds:g} s")
-    return None
+        return Outcome("fails", f"time limit: not done after {limits.seconds:g} s"), False
+    return None, True
+
+
+def _start(task: Task, noise: dict, limits: Limits, context: mp.context.BaseContext) -> _Running:
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(
+        target=_child,
+        args=(theirs, task.model, task.losses, noise, limits.gigabytes),
+        daemon=True,
+    )
+    process.start()
+    theirs.close()
+    return _Running(task, process, ours, time.monotonic())
 
 
 def run_all(
-    models: Mapping[str, dict], loss: dict, noise: dict, *, jobs: int, limits: Limits
-) -> Iterator[tuple[str, Outcome, float]]:
-    """Try models at the same time, each in a process of its own.
+    tasks: Iterable[Task], noise: dict, *, jobs: int, limits: Limits
+) -> Iterator[tuple[str, str, Outcome, float]]:
+    """Try models at the same time, each in a process of its own, in which its losses take turns.
+
+    A loss that runs into a limit takes its process with it; those after it get another one.
 
     Args:
-        models: key -> shrunk model.
-        loss: config for :func:`anl_seg.config.replace_losses`.
+        tasks: models with their losses, for :func:`anl_seg.config.replace_losses`.
         noise: config of the noise on the labels.
         jobs: how many processes at a time.
-        limits: of each.
+        limits: of each; the time is that of one loss.
 
     Yields:
-        (key, outcome, seconds) as they are done. Closing the generator ends what still runs.
+        (key of the model, label of the loss, outcome, seconds) as they are done. Closing the generator
+        ends what still runs.
     """
-    context, waiting, running = _context(), list(models.items())[::-1], []
+    context, waiting, running = _context(), list(tasks)[::-1], []
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                key, model = waiting.pop()
-                ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(
-                    target=_child, args=(theirs, model, loss, noise, limits.gigabytes), daemon=True
-                )
-                process.start()
-                theirs.close()
-                running.append(_Running(key, process, ours, time.monotonic()))
+                running.append(_start(waiting.pop(), noise, limits, context))
             wait([job.pipe for job in running], timeout=0.5)
             for job in list(running):
-                outcome = _collect(job, limits)
-                if outcome is not None:
+                outcome, alive = _collect(job, limits)
+                if outcome is None:
+                    continue
+                now = time.monotonic()
+                done = (job.task.key, job.current, outcome, now - job.start)
+                rest = job.rest()
+                if rest is None or not alive:
                     running.remove(job)
+                    job.process.join()
                     job.pipe.close()
-                    yield job.key, outcome, time.monotonic() - job.start
+                    if rest is not None:
+                        waiting.append(rest)
+                else:
+                    job.task, job.start = rest, now
+                yield done
     finally:
         for job in running:
             job.process.kill()

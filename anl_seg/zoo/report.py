@@ -47,6 +47,8 @@ def family_rows(leaves: Iterable[Leaf], results: Mapping[str, Mapping]) -> list[
         if result["reason"]:
             reason = result["reason"]
             row.notes[reason.split(" (")[0] if reason.startswith("needs") else reason] += 1
+        if result.get("variant"):
+            row.notes[f"tried with {result['variant']}"] += 1
         if result.get("kept"):
             row.notes[f"keeps {result['kept']}"] += 1
         if leaf.noise not in ("ok", "not asked"):
@@ -75,6 +77,47 @@ def markdown(rows: list[FamilyRow]) -> str:
     models = len(set().union(*(row.models for row in rows)))
     numbers = (sum(total.values()), models, *(total[c] for c in columns))
     lines.append(f"| **all** | {' | '.join(f'**{n}**' for n in numbers)} | |")
+    return "\n".join(lines) + "\n"
+
+
+def _loss_cell(row: FamilyRow) -> str:
+    """``+`` (all that apply train), ``n/a``, or how many do what."""
+    counts = +Counter({k: n for k, n in row.counts.items() if k != "not applicable"})
+    if not counts:
+        return "n/a"
+    if set(counts) == {"trains"}:
+        return "+"
+    return ", ".join(f"{counts[k]} {k}" for k in ("trains", "fails", _NOT_RUN) if counts[k])
+
+
+def loss_table(leaves: list[Leaf], results: Mapping[str, Mapping[str, Mapping]]) -> str:
+    """Families x losses as a Markdown table.
+
+    A cell is ``+`` where all configs of the family that apply train with the loss, ``n/a`` where none
+    applies, else how many do what; the last line gives how many families have a ``+``.
+
+    Args:
+        leaves: the configs.
+        results: label of a loss -> results by key of the model.
+    """
+    rows = {label: family_rows(leaves, found) for label, found in results.items()}
+    names = [label.replace("Loss", "", 1) for label in rows]
+    lines = [
+        f"| family | configs | {' | '.join(map(_cell, names))} | notes (configs x losses) |",
+        f"|---|---:|{'---|' * len(names)}---|",
+    ]
+    plus: Counter = Counter()
+    for per_loss in zip(*rows.values()):
+        cells = [_loss_cell(row) for row in per_loss]
+        plus.update(label for label, cell in zip(rows, cells) if cell == "+")
+        notes: Counter = Counter()
+        for row in per_loss:
+            notes.update(row.notes)
+        text = "; ".join(f"{_cell(note)} ({n})" for note, n in notes.most_common())
+        configs = sum(per_loss[0].counts.values())
+        lines.append(f"| {per_loss[0].family} | {configs} | {' | '.join(cells)} | {text} |")
+    totals = " | ".join(f"**{plus[label]}**" for label in rows)
+    lines.append(f"| **families with +** | **{len(leaves)}** | {totals} | |")
     return "\n".join(lines) + "\n"
 
 

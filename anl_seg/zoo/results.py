@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -19,7 +21,7 @@ class Settings:
     Attributes:
         loss: loss config.
         noise: noise config.
-        versions: of mmseg and torch.
+        versions: of mmseg, mmengine, torch and, where they are installed, mmdet and mmpretrain.
     """
 
     loss: dict
@@ -33,7 +35,11 @@ class Settings:
         import mmseg
 
         versions = f"mmseg {mmseg.__version__}, mmengine {mmengine.__version__}"
-        return cls(loss, noise, f"{versions}, torch {torch.__version__}")
+        versions += f", torch {torch.__version__}"
+        for package in ("mmdet", "mmpretrain"):
+            with contextlib.suppress(PackageNotFoundError):
+                versions += f", {package} {version(package)}"
+        return cls(loss, noise, versions)
 
 
 class ResultFile:
@@ -46,7 +52,8 @@ class ResultFile:
 
     def __init__(self, path: str | Path, settings: Settings) -> None:
         self.path = Path(path)
-        self.settings = asdict(settings)
+        # As JSON gives them back: a tuple in a loss would never equal the list that is read.
+        self.settings = json.loads(json.dumps(asdict(settings)))
 
     def read(self) -> dict[str, dict]:
         """Model key -> result (``status``, ``reason``, ..., ``seconds``); a torn last line is passed over."""

@@ -64,6 +64,43 @@ def _cgnet(backbone: dict) -> None:
     backbone["num_blocks"] = tuple(min(n, 3) for n in backbone.get("num_blocks", (3, 21)))
 
 
+#: Channels of mmpretrain's architectures, which are known there by a name alone.
+_CONVNEXT_CHANNELS = {
+    "tiny": [96, 192, 384, 768],
+    "small": [96, 192, 384, 768],
+    "base": [128, 256, 512, 1024],
+    "large": [192, 384, 768, 1536],
+    "xlarge": [256, 512, 1024, 2048],
+}
+
+
+def _convnext(backbone: dict) -> None:
+    channels = _CONVNEXT_CHANNELS.get(backbone.get("arch", "tiny"))
+    if channels:
+        backbone["arch"] = dict(depths=[1, 1, 1, 1], channels=channels)
+
+
+def _poolformer(backbone: dict) -> None:
+    # The s and the m architectures differ in channels, their numbers in depth.
+    small = str(backbone.get("arch", "s12")).startswith("s")
+    channels = [64, 128, 320, 512] if small else [96, 192, 384, 768]
+    backbone["arch"] = dict(layers=[1, 1, 1, 1], embed_dims=channels)
+
+
+def _mask_head(head: dict) -> None:
+    """One decoder layer for each map that is attended to, one encoder layer, fewer classes of masks."""
+    levels = head.get("num_transformer_feat_level", 1)
+    if head.get("transformer_decoder"):
+        head["transformer_decoder"]["num_layers"] = levels
+    encoder = (head.get("pixel_decoder") or {}).get("encoder")
+    if encoder:
+        encoder["num_layers"] = 1
+    weights = head["loss_cls"].get("class_weight")
+    if isinstance(weights, (list, tuple)) and len(weights) == head["num_classes"] + 1:
+        head["num_classes"] = min(head["num_classes"], _MAX_CLASSES)
+        head["loss_cls"]["class_weight"] = [*weights[: head["num_classes"]], weights[-1]]
+
+
 def _text_encoder(encoder: dict) -> None:
     """One sentence for each class in place of dozens."""
     encoder["templates"] = ["a photo of a {}."]
@@ -87,6 +124,10 @@ _SHRINK: dict[str, Callable[[dict], None]] = {
     "BEiT": _plain_transformer,
     "MAE": _plain_transformer,
     "CLIPTextEncoder": _text_encoder,
+    "ConvNeXt": _convnext,
+    "PoolFormer": _poolformer,
+    "MaskFormerHead": _mask_head,
+    "Mask2FormerHead": _mask_head,
 }
 
 
@@ -146,6 +187,24 @@ def input_size(model: Mapping) -> int:
     return max([INPUT_SIZE, *(s for head, s in _INPUT_SIZE_OF_HEAD.items() if head in kinds)])
 
 
+def two_classes(model: Mapping) -> dict:
+    """A copy of a model config for two classes, without class weights."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            found = {k: changed(v) for k, v in value.items() if k != "class_weight"}
+            if isinstance(found.get("num_classes"), int):
+                if found.get("out_channels") == found["num_classes"]:
+                    found["out_channels"] = 2
+                found["num_classes"] = 2
+            return found
+        if isinstance(value, (list, tuple)):
+            return type(value)(changed(v) for v in value)
+        return copy.deepcopy(value)
+
+    return changed(model)
+
+
 def shrink_model(model: Mapping) -> dict:
     """A small copy of a model config, with plain values only.
 
@@ -154,8 +213,8 @@ def shrink_model(model: Mapping) -> dict:
 
     Returns:
         A new dict: no pretrained weights, BN in place of SyncBN, the least depth that keeps the channels,
-        input of :func:`input_size`, at most 19 classes unless there are class weights, whole-image test
-        mode.
+        input of :func:`input_size`, at most 19 classes unless there are class weights of pixels, whole-image
+        test mode.
     """
     small = _without_weights_and_sync(model)
     _shrink_backbones(small)

@@ -136,8 +136,21 @@ def test_region_losses_are_kept_beside_and_replaced_alone():
     assert cfg.model.decode_head.loss_decode.to_dict() == new(3.0)
 
 
-def test_losses_of_this_package_are_replaced_too():
-    cfg = replace_losses(config(dict(type="anl_seg.MAELoss")), LOSS)
+@pytest.mark.parametrize(
+    "old",
+    [
+        dict(type="anl_seg.MAELoss"),
+        dict(type="anl_seg.NoiseRobustDiceLoss"),
+        dict(
+            type="anl_seg.AdaptiveLoss",
+            base=dict(type="GCELoss", q=0.5),
+            parameters=dict(q=(0.05, 1.0)),
+        ),
+    ],
+    ids=lambda old: old["type"],
+)
+def test_losses_of_this_package_are_replaced_too(old):
+    cfg = replace_losses(config(old), LOSS)
     assert cfg.model.decode_head.loss_decode.type == "anl_seg.ANLCELoss"
 
 
@@ -171,6 +184,10 @@ def test_mask_classification_has_its_class_loss_replaced(monkeypatch):
     head = replace_losses(cfg, LOSS).model.decode_head
     assert head.loss_cls.to_dict() == new(2.0, class_weight=old)
     assert head.loss_mask.type == "mmdet.CrossEntropyLoss"
+    # What decides which query takes which mask stays, and with it the matching.
+    assert head.train_cfg == load_config(path).model.decode_head.train_cfg
+    costs = [cost.type for cost in head.train_cfg.assigner.match_costs]
+    assert costs[0] == "mmdet.ClassificationCost"
 
 
 def test_heads_without_loss_decode_are_named():

@@ -8,11 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from anl_seg.zoo import leaf_paths
+from anl_seg.zoo import every_loss, leaf_paths
 
 ROOT = Path(__file__).parents[2]
 #: Small ones: two that share a model, one of another, one that does not apply.
 CONFIGS = ["cgnet/", "fastscnn/", "vpd/vpd_sd_4xb8-25k_nyu-512x512.py"]
+LEARNED = "base={'type':'GCELoss','q':0.5},parameters={'q':(0.05,1.0)}"
+#: The only reasons for which a config may not apply.
+NOT_THE_LOSS = (
+    "needs another package: ",
+    "needs compiled ops: ",
+    "loss not built from loss_decode",
+    "its own losses fail too: ",
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +70,40 @@ def test_a_failure_is_kept_told_and_tried_again(tool, tmp_path, capsys):
     assert "1 to try, 0 done before" in capsys.readouterr().err
 
 
+def test_several_losses_give_one_table_and_go_on(tool, tmp_path, capsys):
+    losses = [
+        "--loss",
+        "GCELoss:q=0.5",
+        "TLoss",
+        "ForwardCorrectionLoss",
+        "AdaptiveLoss:" + LEARNED,
+    ]
+    run(tool, tmp_path, "cgnet/", *CONFIGS[2:], *losses)
+    told = capsys.readouterr()
+    assert "3 configs, 2 small models, 4 losses: 4 to try, 0 done before" in told.err
+    rows = (tmp_path / "table.md").read_text().splitlines()
+    assert rows[0].startswith("| family | configs | GCE:q=0.5 | T | ForwardCorrection | Adaptive:")
+    assert rows[2] == "| cgnet | 2 | + | + | + | + | tried with two classes (2) |"
+    assert rows[3].startswith("| vpd | 1 | n/a | n/a | n/a | n/a | loss not built from loss_decode")
+    assert rows[4] == "| **families with +** | **3** | **1** | **1** | **1** | **1** | |"
+    found = json.loads((tmp_path / "summary.json").read_text())["losses"]
+    assert [found[x]["settings"]["loss"]["type"] for x in found] == [
+        "GCELoss",
+        "TLoss",
+        "ForwardCorrectionLoss",
+        "AdaptiveLoss",
+    ]
+    run(tool, tmp_path, "cgnet/", *losses, "CELoss")
+    assert "5 losses: 1 to try, 4 done before" in capsys.readouterr().err
+
+
+def test_every_loss_is_the_registry(tool):
+    args = tool.parse_args(["fcn/", "--every-loss"])
+    losses = tool.chosen_losses(args, dict(type="SymmetricNoise", rate=0.4))
+    assert list(losses) == [loss["type"] for loss in every_loss()]
+    assert len(losses) > 30
+
+
 def test_all_and_sample(tool):
     assert tool.chosen_paths(tool.parse_args(["--all"])) == leaf_paths()
     sample = tool.chosen_paths(tool.parse_args(["--sample"]))
@@ -90,3 +132,9 @@ def test_the_whole_zoo(tool, request, tmp_path):
     if request.config.getoption("--hypothesis-profile") != "long":
         pytest.skip("runs under make test-long")
     run(tool, tmp_path, "--all")
+    configs = json.loads((tmp_path / "summary.json").read_text())["configs"]
+    assert len(configs) == len(tool.leaf_paths())
+    for path, result in configs.items():
+        if result["status"] != "trains":
+            assert result["status"] == "not applicable", path
+            assert result["reason"].startswith(NOT_THE_LOSS), path

@@ -1,8 +1,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from importlib.util import find_spec
 
-from anl_seg.zoo import Leaf, Outcome, ResultFile, Settings, family_rows, markdown, summary
+from anl_seg.zoo import (
+    Leaf,
+    Outcome,
+    ResultFile,
+    Settings,
+    family_rows,
+    loss_table,
+    markdown,
+    summary,
+)
 
 SETTINGS = Settings(dict(type="ANLCELoss"), dict(type="PairNoise", rate=0.1), "mmseg 1")
 TRAINS = Outcome("trains", losses=(2.0, 1.5), kept="BoundaryLoss")
@@ -25,6 +35,20 @@ def test_results_of_other_settings_do_not_count(tmp_path):
     assert ResultFile(path, other).read() == {}
     ResultFile(path, other).append("a", Outcome("fails"), 1.0)
     assert ResultFile(path, SETTINGS).read()["a"]["status"] == "trains"
+
+
+def test_a_tuple_in_a_loss_is_found_again(tmp_path):
+    loss = dict(type="AdaptiveLoss", parameters=dict(q=(0.05, 1.0)))
+    settings = Settings(loss, SETTINGS.noise, SETTINGS.versions)
+    ResultFile(tmp_path / "results.jsonl", settings).append("a", TRAINS, 1.0)
+    assert set(ResultFile(tmp_path / "results.jsonl", settings).read()) == {"a"}
+
+
+def test_versions_name_the_packages_that_are_there():
+    versions = Settings.here({}, {}).versions
+    assert versions.startswith("mmseg ")
+    for package in ("mmdet", "mmpretrain"):
+        assert (f", {package} " in versions) == (find_spec(package) is not None)
 
 
 def test_a_torn_line_is_passed_over_and_ended(tmp_path):
@@ -73,6 +97,30 @@ def test_table_names_what_was_not_run():
     )
     assert table[4] == "| **all** | **5** | **4** | **2** | **1** | **1** | **1** | |"
     assert "not run" not in markdown(family_rows(LEAVES[:3], RESULTS))
+
+
+def test_a_variant_is_in_the_notes():
+    (row,) = family_rows(LEAVES[:1], {"m1": Outcome("trains", variant="two classes").to_dict()})
+    assert row.notes == Counter({"tried with two classes": 1})
+
+
+def test_table_of_families_and_losses():
+    """Of fcn's three configs two share a model that trains; the third fails, or trains, or was not run."""
+    trains = {"m1": TRAINS.to_dict(), "m2": TRAINS.to_dict(), "m4": TRAINS.to_dict()}
+    found = {"ALoss": RESULTS, "BLoss:q=1": trains, "CLoss": {"m4": TRAINS.to_dict()}}
+    table = loss_table(LEAVES, found).splitlines()
+    assert table[0] == "| family | configs | A | B:q=1 | C | notes (configs x losses) |"
+    assert table[1] == "|---|---:|---|---|---|---|"
+    ann, fcn, last = table[2:]
+    assert ann.startswith("| ann | 2 | 1 not run | + | + | needs another package: x (3)")
+    assert fcn.startswith("| fcn | 3 | 2 trains, 1 fails | + | 3 not run | keeps BoundaryLoss (5);")
+    assert last == "| **families with +** | **5** | **0** | **2** | **1** | |"
+
+
+def test_a_family_that_does_not_apply_has_no_plus():
+    leaves = [leaf("vpd/a.py", "m1", Outcome("not applicable", "needs x"), "not asked")]
+    table = loss_table(leaves, {"ALoss": {}}).splitlines()
+    assert table[2] == "| vpd | 1 | n/a | needs x (1) |"
 
 
 def test_summary():

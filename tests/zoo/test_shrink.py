@@ -6,7 +6,7 @@ import pytest
 
 from anl_seg.config import load_config
 from anl_seg.zoo import shrink_model
-from anl_seg.zoo.shrink import input_size
+from anl_seg.zoo.shrink import input_size, two_classes
 
 
 def model(path):
@@ -79,3 +79,71 @@ def test_lraspp_gets_the_input_that_its_pooling_needs():
     )
     assert small["data_preprocessor"]["size"] == (400, 400)
     assert input_size(small) == 400
+
+
+def test_a_mask_head_gets_fewer_classes_and_layers():
+    # The config of Cityscapes can be read without mmdet, those of ADE20K cannot.
+    whole = model("mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py")
+    big = whole["decode_head"]
+    big["num_classes"] = 150
+    big["loss_cls"]["class_weight"] = [1.0] * 150 + [0.1]
+    head = shrink_model(whole)["decode_head"]
+    assert (big["num_classes"], head["num_classes"]) == (150, 19)
+    assert head["loss_cls"]["class_weight"] == [1.0] * 19 + [0.1]
+    assert head["transformer_decoder"]["num_layers"] == head["num_transformer_feat_level"] == 3
+    assert head["pixel_decoder"]["encoder"]["num_layers"] == 1
+    for key in ("feat_channels", "num_queries", "train_cfg", "loss_mask", "loss_dice"):
+        assert head[key] == big[key]
+
+
+def test_maskformer_keeps_one_decoder_layer():
+    head = shrink_model(model("maskformer/maskformer_r50-d32_8xb2-160k_ade20k-512x512.py"))
+    assert head["decode_head"]["transformer_decoder"]["num_layers"] == 1
+
+
+@pytest.mark.parametrize(
+    ("backbone", "arch"),
+    [
+        (
+            dict(type="mmpretrain.ConvNeXt", arch="base"),
+            dict(depths=[1, 1, 1, 1], channels=[128, 256, 512, 1024]),
+        ),
+        (
+            dict(type="mmpretrain.PoolFormer", arch="m48"),
+            dict(layers=[1, 1, 1, 1], embed_dims=[96, 192, 384, 768]),
+        ),
+    ],
+)
+def test_architectures_of_mmpretrain_keep_their_channels(backbone, arch):
+    assert shrink_model(dict(backbone=backbone))["backbone"]["arch"] == arch
+
+
+@pytest.mark.parametrize("arch", ["tiny", "small", "base", "large", "xlarge"])
+def test_channels_of_convnext_are_those_of_mmpretrain(arch):
+    backbones = pytest.importorskip("mmpretrain.models.backbones")
+    small = shrink_model(dict(backbone=dict(type="mmpretrain.ConvNeXt", arch=arch)))
+    expected = backbones.ConvNeXt.arch_settings[arch]["channels"]
+    assert small["backbone"]["arch"]["channels"] == expected
+
+
+@pytest.mark.parametrize("arch", ["s12", "s24", "s36", "m36", "m48"])
+def test_channels_of_poolformer_are_those_of_mmpretrain(arch):
+    backbones = pytest.importorskip("mmpretrain.models.backbones")
+    small = shrink_model(dict(backbone=dict(type="mmpretrain.PoolFormer", arch=arch)))
+    expected = backbones.PoolFormer.arch_settings[arch]["embed_dims"]
+    assert small["backbone"]["arch"]["embed_dims"] == expected
+
+
+def test_two_classes():
+    big = dict(
+        decode_head=[
+            dict(num_classes=19, out_channels=19, loss_decode=dict(class_weight=[1.0] * 19)),
+            dict(num_classes=19, out_channels=256, channels=19),
+        ]
+    )
+    before = copy.deepcopy(big)
+    assert two_classes(big)["decode_head"] == [
+        dict(num_classes=2, out_channels=2, loss_decode={}),
+        dict(num_classes=2, out_channels=256, channels=19),
+    ]
+    assert big == before

@@ -11,10 +11,19 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from anl_seg.zoo import Limits, leaf_paths, read_leaf, run_all, sample_paths, try_model
+from anl_seg.zoo import (
+    Limits,
+    ModelTrial,
+    Task,
+    leaf_paths,
+    read_leaf,
+    run_all,
+    sample_paths,
+    try_model,
+)
 from anl_seg.zoo import processes as processes_module
 from anl_seg.zoo.requirements import has_ops
-from anl_seg.zoo.train_steps import failure
+from anl_seg.zoo.train_steps import _is_finite, failure
 
 LOSS = dict(type="ANLCELoss", alpha=5, beta=5)
 NOISE = dict(type="SymmetricNoise", rate=0.4)
@@ -75,6 +84,77 @@ def test_ohem_with_a_robust_loss_trains(cgnet, sampler, loss):
     model = copy.deepcopy(cgnet)
     model["decode_head"]["sampler"] = dict(type="OHEMPixelSampler", **sampler)
     assert try_model(model, loss, NOISE).status == "trains"
+
+
+@pytest.mark.parametrize("path", [CGNET, "stdc/stdc1_4xb12-80k_cityscapes-512x1024.py"])
+def test_a_second_loss_starts_from_the_same_weights(path):
+    """What is tried before changes no result: not the weights, and not what a learned loss adds."""
+    model = read_leaf(path, NOISE).model
+    trial = ModelTrial(model, NOISE)
+    first = trial.try_loss(dict(type="MulticlassTLoss"))
+    second = trial.try_loss(LOSS)
+    assert (first.status, second.status) == ("trains", "trains")
+    alone = ModelTrial(model, NOISE)
+    assert alone.try_loss(LOSS).losses == pytest.approx(second.losses, rel=1e-5)
+    assert alone.try_loss(dict(type="MulticlassTLoss")).losses == pytest.approx(
+        first.losses, rel=1e-5
+    )
+    assert first.losses != pytest.approx(second.losses, rel=1e-3)
+
+
+def test_weights_that_another_loss_cannot_take_are_told(cgnet, monkeypatch):
+    trial = ModelTrial(cgnet, NOISE)
+    trial.try_loss(LOSS)
+    trial._weights.pop("decode_head.conv_seg.weight")
+    outcome = trial.try_loss(LOSS)
+    assert outcome.status != "trains"
+    assert "another loss gave another model: ['decode_head.conv_seg.weight']" in outcome.traceback
+
+
+def test_own_losses_are_tried_once(cgnet, monkeypatch):
+    trial = ModelTrial(cgnet, NOISE)
+    wrong = {**LOSS, "class_weight": [1.0, 1.0, 1.0]}
+    asked = []
+    train = trial._train
+    monkeypatch.setattr(trial, "_train", lambda loss: asked.append(loss) or train(loss))
+    assert [trial.try_loss(wrong).status for _ in range(2)] == ["fails", "fails"]
+    assert asked == [wrong, None, wrong]
+
+
+def test_a_loss_for_two_classes_is_tried_in_a_model_with_two(cgnet):
+    outcome = try_model(cgnet, dict(type="TLoss"), NOISE)
+    assert (outcome.status, outcome.variant) == ("trains", "two classes")
+    assert try_model(cgnet, dict(type="MulticlassTLoss"), NOISE).variant == ""
+
+
+@pytest.mark.parametrize("name", ["ForwardCorrectionLoss", "BackwardCorrectionLoss"])
+def test_a_matrix_that_is_not_given_is_that_of_the_noise(cgnet, name):
+    assert try_model(cgnet, dict(type=name), NOISE).status == "trains"
+    other = dict(type=name, matrix=[[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
+    assert try_model(cgnet, other, NOISE).status == "fails"
+
+
+def test_a_gradient_that_is_not_finite_fails(cgnet, monkeypatch):
+    monkeypatch.setattr(
+        "anl_seg.models.losses.CELoss.pixel_loss",
+        lambda self, logits, target, ignore_index: (logits[:, 0] * 0.0).sqrt(),
+    )
+    outcome = try_model(cgnet, dict(type="CELoss"), NOISE)
+    assert outcome.status == "fails"
+    assert "a gradient that is not finite" in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("values", "finite"),
+    [
+        ([1.0, 2.0], True),
+        ([3e38, 3e38], True),
+        ([1.0, float("nan")], False),
+        ([float("inf")], False),
+    ],
+)
+def test_finite_is_asked_of_each_entry(values, finite):
+    assert _is_finite(torch.tensor(values)) is finite
 
 
 def test_the_model_config_is_left_unchanged(cgnet):
@@ -167,37 +247,57 @@ def test_leaf_configs_and_their_sample():
     assert [p.split("/")[0] for p in sample] == sorted({p.split("/")[0] for p in paths})
 
 
-def _stub(model, loss, noise):
-    """Stands in for try_model: what it does is in the config."""
-    from anl_seg.zoo import Outcome
+class _Stub:
+    """Stands in for ModelTrial: what it does is in the loss."""
 
-    if model["does"] == "sleep":
-        time.sleep(60)
-    if model["does"] == "die":
-        os._exit(3)
-    if model["does"] == "fill":
-        try:
-            torch.zeros(2**31, dtype=torch.uint8)
-        except RuntimeError as error:
-            return failure(error)
-    return Outcome("trains")
+    def __init__(self, model, noise):
+        self.seen = []
+
+    def try_loss(self, loss):
+        from anl_seg.zoo import Outcome
+
+        self.seen.append(loss["does"])
+        if loss["does"] == "sleep":
+            time.sleep(60)
+        if loss["does"] == "die":
+            os._exit(3)
+        if loss["does"] == "fill":
+            try:
+                torch.zeros(2**31, dtype=torch.uint8)
+            except RuntimeError as error:
+                return failure(error)
+        return Outcome("trains", ",".join(self.seen))
 
 
 @pytest.mark.skipif(
     "fork" not in multiprocessing.get_all_start_methods(), reason="the stub needs fork"
 )
 def test_limits_and_deaths(monkeypatch):
-    monkeypatch.setattr(processes_module, "try_model", _stub)
+    """A loss that dies takes its process with it; those after it get a new one."""
+    monkeypatch.setattr(processes_module, "ModelTrial", _Stub)
     monkeypatch.setattr(processes_module, "_context", lambda: multiprocessing.get_context("fork"))
-    models = {name: {"does": name} for name in ("sleep", "die", "fill", "train")}
+    tasks = [
+        Task("a", {}, {x: {"does": x} for x in ("train", "sleep", "die", "last")}),
+        Task("b", {}, {x: {"does": x} for x in ("fill", "train")}),
+    ]
     start = time.monotonic()
-    found = {
-        key: outcome
-        for key, outcome, _ in run_all(models, LOSS, NOISE, jobs=2, limits=Limits(3.0, 1.5))
-    }
+    done = list(run_all(tasks, NOISE, jobs=2, limits=Limits(3.0, 1.5)))
     assert time.monotonic() - start < 30
-    assert found["train"].status == "trains"
-    assert {found[name].status for name in ("sleep", "die", "fill")} == {"fails"}
-    assert found["sleep"].reason == "time limit: not done after 3 s"
-    assert "the process ended with 3" in found["die"].reason
-    assert "memory" in found["fill"].reason
+    found = {(key, label): outcome for key, label, outcome, _ in done}
+    assert len(done) == len(found) == 6
+    assert {place for place, outcome in found.items() if outcome.status == "fails"} == {
+        ("a", "sleep"),
+        ("a", "die"),
+        ("b", "fill"),
+    }
+    assert found["a", "sleep"].reason == "time limit: not done after 3 s"
+    assert "the process ended with 3" in found["a", "die"].reason
+    assert "memory" in found["b", "fill"].reason
+    assert [found[x].reason for x in (("a", "train"), ("a", "last"), ("b", "train"))] == [
+        "train",
+        "last",
+        "fill,train",
+    ]
+    seconds = {(key, label): value for key, label, _, value in done}
+    assert seconds["a", "train"] < 2.5
+    assert 2.5 < seconds["a", "sleep"] < 10
