@@ -65,6 +65,34 @@ def test_labels_and_folders(configs, tmp_path):
     assert len({run.digest for run in runs}) == 8
 
 
+def test_losses_are_an_axis(configs, tmp_path):
+    paths = [str(configs / f"unet_{name}_tiny.py") for name in ("ce", "mae")]
+    losses = ["GCELoss:q=0.5", "GCELoss:q=0.9"]
+    runs = plan_runs(experiments_of(paths[:1], losses), [NOISE], [0], tmp_path)
+    assert [run.label for run in runs] == losses
+    assert runs[0].folder == tmp_path / "SymmetricNoise-rate-0.5" / "GCELoss-q-0.5" / "seed0"
+    assert "--loss=GCELoss:q=0.5" in runs[0].command()
+    assert runs[0].digest != runs[1].digest
+    runs = plan_runs(experiments_of(paths, losses), [NOISE], [0], tmp_path)
+    assert [run.label for run in runs] == [f"{c} {x}" for c in ("ce", "mae") for x in losses]
+    with pytest.raises(KeyError, match="GCELoss"):
+        plan_runs(experiments_of(paths, ["GCLoss"]), [NOISE], [0], tmp_path)
+    with pytest.raises(ValueError, match="q must lie in"):
+        plan_runs(experiments_of(paths, ["GCELoss:q=2"]), [NOISE], [0], tmp_path)
+
+
+def test_without_wrong_pixels_nothing_is_memorised(comparison, monkeypatch):
+    from anl_seg.study import report
+
+    run = comparison[0][0]
+    result = collect_run(run.folder, "mIoU")
+    result.memorization["memorized_share"] = None
+    monkeypatch.setattr(report, "collect_run", lambda *_: result)
+    records = comparison_records([run], "mIoU")
+    assert records[0]["memorized"] is None
+    assert "| - |" in comparison_table(records, "mIoU")
+
+
 def test_a_failed_run_is_named_and_stops_no_other(comparison):
     runs, failed, text = comparison
     assert [run.label for run in failed] == ["wrong"]
