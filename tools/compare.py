@@ -2,7 +2,7 @@
 a table.
 
 Examples, the first a study of docs/results.md:
-    python tools/compare.py configs/jsrt/*.py --noise SymmetricNoise:rate=0.6 \
+    python tools/compare.py configs/jsrt/*_760_*.py --noise SymmetricNoise:rate=0.6 \
         AlphaBetaNoise:alpha=0.7,beta=0.7 --seeds 0 1 --jobs 2 --metric mDice.fg
     python tools/compare.py configs/quickstart/unet-small_480_ce_synthetic-64x64.py \
         --loss CELoss GCELoss:q=0.5 GCELoss:q=0.9 --noise SymmetricNoise:rate=0.5
