@@ -62,7 +62,7 @@ class _Scratch:
         return self._memory[number][: n * c * p].view(n, c, p)
 
 
-def _summand(kind: ClassSum, log_p: Tensor, index: Tensor, out: Tensor) -> Tensor:
+def summand(kind: ClassSum, log_p: Tensor, index: Tensor, out: Tensor) -> Tensor:
     """What ``kind`` sums over the classes, in ``out``."""
     if kind.kind == "flip":
         return torch.sub(log_p, kind.log_min, out=out).clamp_(min=0.0)
@@ -76,7 +76,7 @@ def _summand(kind: ClassSum, log_p: Tensor, index: Tensor, out: Tensor) -> Tenso
     return out.mul_(clamped).add_(kind.top)
 
 
-def _summand_slope(kind: ClassSum, log_p: Tensor, index: Tensor, out: Tensor) -> Tensor:
+def summand_slope(kind: ClassSum, log_p: Tensor, index: Tensor, out: Tensor) -> Tensor:
     """d summand / d log p_k, in ``out``."""
     if kind.kind == "flip":
         return torch.ge(log_p, kind.log_min, out=out)
@@ -134,7 +134,7 @@ def forward(
             if kind.kind == "log":
                 total = log_p.sum(1, keepdim=True)
             else:
-                total = _summand(kind, log_p, labels, other).sum(1, keepdim=True)
+                total = summand(kind, log_p, labels, other).sum(1, keepdim=True)
             totals[kind] = saved.totals[kind][at].copy_(total)
         value = mixed_value(terms, log_p.gather(1, labels), totals)
         loss[at] = where_valid(valid, value)
@@ -185,7 +185,7 @@ def backward(
             if kind.kind == "log":
                 everywhere, total = slope, slope * block.shape[1]
             else:
-                each = _summand_slope(
+                each = summand_slope(
                     kind, log_p, labels, scratch.view(2 + len(parts), block.shape)
                 )
                 parts.append((slope, each))

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from anl_seg.functional._labels import check_labels, valid_mask
-from anl_seg.kernels.blocked import _summand, _summand_slope
+from anl_seg.kernels.blocked import summand, summand_slope
 from anl_seg.kernels.labels import block_labels, where_valid
 from anl_seg.kernels.row_blocks import RowBlocks
 from anl_seg.kernels.terms import Term, class_sums, mixed_slopes, mixed_value
@@ -131,7 +131,7 @@ class _LossPass:
         log_p = block.sub_(norm.log())
         totals = {}
         for kind in self.kinds:
-            summand = log_p if kind.kind == "log" else _summand(kind, log_p, index, other)
+            summand = log_p if kind.kind == "log" else summand(kind, log_p, index, other)
             totals[kind] = summand.sum(1, keepdim=True)
         log_label = log_p.gather(1, index)
         value = where_valid(valid, mixed_value(self.terms, log_label, totals))
@@ -173,7 +173,7 @@ class _LossPass:
                 through.add_(slope, alpha=self.blocks.classes)
             else:
                 scratch = self.blocks.scratch(1 + len(parts), log_p)
-                each = _summand_slope(kind, log_p, index, scratch)
+                each = summand_slope(kind, log_p, index, scratch)
                 parts.append((slope, each))
                 through.addcmul_(slope, each.sum(1, keepdim=True))
         exp.mul_(through.div_(norm).neg_())
