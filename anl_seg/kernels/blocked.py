@@ -185,9 +185,7 @@ def backward(
             if kind.kind == "log":
                 everywhere, total = slope, slope * block.shape[1]
             else:
-                each = summand_slope(
-                    kind, log_p, labels, scratch.view(2 + len(parts), block.shape)
-                )
+                each = summand_slope(kind, log_p, labels, scratch.view(2 + len(parts), block.shape))
                 parts.append((slope, each))
                 total = slope * each.sum(1, keepdim=True)
             through = total if through is None else through.add_(total)

@@ -45,7 +45,7 @@ PAIRS = {
         partial(F.normalized_negative_focal_loss, gamma=0.7, min_prob=1e-4),
     ),
 }
-CLASSES = [1, 2, 3, 7, 200]
+CLASSES = [1, 2, 3, 7]
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +108,7 @@ def test_float32_and_half_precision(name, classes):
         assert_same([grad.float()], [full[1]], rounding)
 
 
-@pytest.mark.parametrize("classes", CLASSES)
+@pytest.mark.parametrize("classes", [*CLASSES, 200])
 def test_sum_of_all_terms(classes):
     weights = [0.5 + i for i in range(len(PAIRS))]
     parts = terms.joined(*(terms.scaled([t], w) for w, (t, _) in zip(weights, PAIRS.values())))
