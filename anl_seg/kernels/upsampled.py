@@ -131,8 +131,8 @@ class _LossPass:
         log_p = block.sub_(norm.log())
         totals = {}
         for kind in self.kinds:
-            summand = log_p if kind.kind == "log" else summand(kind, log_p, index, other)
-            totals[kind] = summand.sum(1, keepdim=True)
+            each = log_p if kind.kind == "log" else summand(kind, log_p, index, other)
+            totals[kind] = each.sum(1, keepdim=True)
         log_label = log_p.gather(1, index)
         value = where_valid(valid, mixed_value(self.terms, log_label, totals))
         if self.pixel_weight is None:
