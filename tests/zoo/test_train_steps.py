@@ -141,7 +141,8 @@ def test_a_gradient_that_is_not_finite_fails(cgnet, monkeypatch):
     )
     outcome = try_model(cgnet, dict(type="CELoss", kernels="reference"), NOISE)
     assert outcome.status == "fails"
-    assert "a gradient that is not finite" in outcome.reason
+    # Told as the gradient of this step, or as the loss that it spoils in the next.
+    assert outcome.reason.startswith("FloatingPointError")
 
 
 @pytest.mark.parametrize(
