@@ -7,20 +7,17 @@ logits' size lies between them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from anl_seg.kernels.labels import block_labels, where_valid
-from anl_seg.kernels.terms import ClassSum, Term, at_least, class_sums, mixed_slopes, mixed_value
+from anl_seg.kernels.pixel_blocks import block_labels, pixel_blocks, where_valid
+from anl_seg.kernels.terms import ClassSum, Term, class_sums, mixed_slopes, mixed_value
 
-#: Values of a block (pixels x classes). From 256 thousand to 1 million measured alike
-#: (benchmarks/benchmark_losses.py); fewer, and the overhead of the operations shows.
+#: Values of a block (pixels x classes): few enough for the cache, enough to hide the cost of an operation.
 BLOCK_VALUES = 1 << 19
-
-Index = tuple[slice, slice, slice]
 
 
 @dataclass
@@ -38,14 +35,6 @@ class Saved:
     totals: dict[ClassSum, Tensor]
 
 
-def _blocks(n: int, classes: int, pixels: int) -> Iterator[Index]:
-    width = max(1, min(pixels, BLOCK_VALUES // classes))
-    height = max(1, BLOCK_VALUES // (classes * pixels)) if width == pixels else 1
-    for i in range(0, n, height):
-        for p in range(0, pixels, width):
-            yield slice(i, i + height), slice(None), slice(p, p + width)
-
-
 class _Scratch:
     """Memory for blocks, asked of the allocator once: fresh pages cost more than the arithmetic."""
 
@@ -53,40 +42,98 @@ class _Scratch:
         size = min(like.numel(), max(BLOCK_VALUES, like.shape[1]))
         self._memory = [torch.empty(size, dtype=dtype) for _ in range(number)]
 
-    def __getitem__(self, number: int) -> Tensor:
-        return self._memory[number]
-
     def view(self, number: int, shape: torch.Size) -> Tensor:
         """(n, C, p), the classes outermost in memory: what sums over them wants."""
         n, c, p = shape
         return self._memory[number][: n * c * p].view(n, c, p)
 
 
-def summand(kind: ClassSum, log_p: Tensor, index: Tensor, out: Tensor) -> Tensor:
-    """What ``kind`` sums over the classes, in ``out``."""
-    if kind.kind == "flip":
-        return torch.sub(log_p, kind.log_min, out=out).clamp_(min=0.0)
-    if kind.kind == "focal":
-        return torch.expm1(log_p, out=out).neg_().pow_(kind.gamma).mul_(log_p)
-    if kind.kind == "others":
-        torch.clamp(log_p, min=kind.log_min, out=out).exp_()
-        return out.scatter_(1, index, 0.0)
-    clamped = log_p.clamp(min=kind.log_min)
-    torch.expm1(clamped, out=out).neg_().pow_(kind.gamma)
-    return out.mul_(clamped).add_(kind.top)
+def block_totals(
+    kinds: Sequence[ClassSum], log_p: Tensor, labels: Tensor, scratch: Tensor
+) -> dict[ClassSum, Tensor]:
+    """The sums over the classes of a block.
+
+    Args:
+        log_p: (n, C, p).
+        labels: (n, 1, p), in [0, C).
+        scratch: memory like ``log_p``.
+
+    Returns:
+        (n, 1, p) each.
+    """
+    totals = {}
+    for kind in kinds:
+        each = kind.summand(log_p, scratch)
+        if kind.kind == "others":
+            each.scatter_(1, labels, 0.0)
+        totals[kind] = each.sum(1, keepdim=True)
+    return totals
 
 
-def summand_slope(kind: ClassSum, log_p: Tensor, index: Tensor, out: Tensor) -> Tensor:
-    """d summand / d log p_k, in ``out``."""
-    if kind.kind == "flip":
-        return torch.ge(log_p, kind.log_min, out=out)
-    if kind.kind == "focal":
-        return torch.expm1(log_p, out=out).neg_().pow_(kind.gamma)
-    if kind.kind == "others":
-        torch.exp(log_p, out=out).mul_(at_least(log_p, kind.log_min))
-        return out.scatter_(1, index, 0.0)
-    torch.clamp(log_p, min=kind.log_min, out=out).expm1_().neg_().pow_(kind.gamma)
-    return out.mul_(at_least(log_p, kind.log_min))
+def block_gradient(
+    terms: Sequence[Term],
+    log_p: Tensor,
+    p: Tensor,
+    labels: Tensor,
+    totals: dict[ClassSum, Tensor],
+    upstream: Tensor,
+    scratch: Callable[[int], Tensor],
+    *,
+    norm: Tensor | None = None,
+    masses: Tensor | None = None,
+) -> None:
+    """Turn a block's probabilities into the gradient of its logits: G_j - p_j sum_k G_k.
+
+    Args:
+        log_p: (n, C, p).
+        p: (n, C, p), overwritten; exp(log_p), or ``norm`` times that.
+        labels: (n, 1, p), in [0, C).
+        totals: see :func:`block_totals`.
+        upstream: (n, 1, p), gradient of the loss of each pixel, 0 where ignored.
+        scratch: ``scratch(i)`` is memory like ``log_p``, one for each sum over the classes but ``log``.
+        norm: (n, 1, p) or None = 1.
+        masses: (n, C, p), what else adds to G, or None.
+    """
+    of_label, of_sums = mixed_slopes(terms, log_p.gather(1, labels), totals)
+    everywhere = None
+    through = torch.zeros_like(upstream)  # sum_k G_k
+    if of_label is not None:
+        through.add_(of_label.mul_(upstream))
+    parts = []
+    for kind, slope in of_sums.items():
+        slope.mul_(upstream)
+        if kind.kind == "log":
+            everywhere = slope
+            through.add_(slope, alpha=log_p.shape[1])
+            continue
+        each = kind.slope(log_p, scratch(len(parts)))
+        if kind.kind == "others":
+            each.scatter_(1, labels, 0.0)
+        parts.append((slope, each))
+        through.addcmul_(slope, each.sum(1, keepdim=True))
+    if masses is not None:
+        through.add_(masses.sum(1, keepdim=True))
+    if norm is not None:
+        through.div_(norm)
+    p.mul_(through.neg_())
+    for slope, each in parts:
+        p.addcmul_(slope, each)
+    if everywhere is not None:
+        p.add_(everywhere)
+    if masses is not None:
+        p.add_(masses)
+    if of_label is not None:
+        p.scatter_add_(1, labels, of_label)
+
+
+def mass_gradient(
+    p: Tensor, valid: Tensor | None, mass_min: float, grad_mass: Tensor, out: Tensor
+) -> Tensor:
+    """d mass / d log p_k of a block's probabilities (n, C, p) times ``grad_mass`` (C,), in ``out``."""
+    inside = (p >= mass_min).logical_and_(p <= 1.0 - mass_min)
+    if valid is not None:
+        inside.logical_and_(valid)
+    return torch.mul(p, inside, out=out).mul_(grad_mass.view(1, -1, 1))
 
 
 def forward(
@@ -120,7 +167,8 @@ def forward(
     )
     mass = None if mass_min is None else torch.zeros(c, dtype=dtype)
     scratch = _Scratch(logits, dtype, 2)
-    for at in _blocks(n, c, p):
+    for samples, pixels in pixel_blocks(n, p, BLOCK_VALUES // c):
+        at = samples, slice(None), pixels
         block = logits[at]
         log_p, other = scratch.view(0, block.shape), scratch.view(1, block.shape)
         labels, valid = block_labels(target[at], c, ignore_index)
@@ -129,13 +177,9 @@ def forward(
         log_norm = torch.exp(log_p, out=other).sum(1, keepdim=True).log_()
         saved.log_norm[at] = log_norm
         log_p.sub_(log_norm)
-        totals = {}
-        for kind in kinds:
-            if kind.kind == "log":
-                total = log_p.sum(1, keepdim=True)
-            else:
-                total = summand(kind, log_p, labels, other).sum(1, keepdim=True)
-            totals[kind] = saved.totals[kind][at].copy_(total)
+        totals = block_totals(kinds, log_p, labels, other)
+        for kind, total in totals.items():
+            saved.totals[kind][at] = total
         value = mixed_value(terms, log_p.gather(1, labels), totals)
         loss[at] = where_valid(valid, value)
         if mass is not None:
@@ -165,46 +209,28 @@ def backward(
     direct = grad.dtype == dtype
     kinds = [kind for kind in class_sums(terms) if kind.kind != "log"]
     scratch = _Scratch(logits, dtype, 2 + len(kinds) + (grad_mass is not None))
-    for at in _blocks(*logits.shape):
+    n, c, p = logits.shape
+    for samples, pixels in pixel_blocks(n, p, BLOCK_VALUES // c):
+        at = samples, slice(None), pixels
         block = logits[at]
-        labels, valid = block_labels(target[at], block.shape[1], ignore_index)
+        labels, valid = block_labels(target[at], c, ignore_index)
         log_p = torch.sub(block, saved.peak[at], out=scratch.view(0, block.shape))
         log_p.sub_(saved.log_norm[at])
         out = grad[at] if direct else scratch.view(1, block.shape)
         torch.exp(log_p, out=out)
-        totals = {kind: total[at] for kind, total in saved.totals.items()}
-        upstream = where_valid(valid, grad_loss[at])
-        of_label, of_sums = mixed_slopes(terms, log_p.gather(1, labels), totals)
-        everywhere, through = None, None  # sum_k G_k is `through`
-        if of_label is not None:
-            of_label.mul_(upstream)
-            through = of_label.clone()
-        parts = []
-        for kind, slope in of_sums.items():
-            slope.mul_(upstream)
-            if kind.kind == "log":
-                everywhere, total = slope, slope * block.shape[1]
-            else:
-                each = summand_slope(kind, log_p, labels, scratch.view(2 + len(parts), block.shape))
-                parts.append((slope, each))
-                total = slope * each.sum(1, keepdim=True)
-            through = total if through is None else through.add_(total)
         masses = None
         if grad_mass is not None:
-            masses = scratch.view(2 + len(kinds), block.shape)
-            inside = (out >= mass_min).logical_and_(out <= 1.0 - mass_min)
-            if valid is not None:
-                inside.logical_and_(valid)
-            torch.mul(out, inside, out=masses).mul_(grad_mass.view(1, -1, 1))
-            through.add_(masses.sum(1, keepdim=True))
-        out.mul_(through.neg_())
-        for slope, each in parts:
-            out.addcmul_(slope, each)
-        if everywhere is not None:
-            out.add_(everywhere)
-        if masses is not None:
-            out.add_(masses)
-        if of_label is not None:
-            out.scatter_add_(1, labels, of_label)
+            memory = scratch.view(2 + len(kinds), block.shape)
+            masses = mass_gradient(out, valid, mass_min, grad_mass, memory)
+        block_gradient(
+            terms,
+            log_p,
+            out,
+            labels,
+            {kind: total[at] for kind, total in saved.totals.items()},
+            where_valid(valid, grad_loss[at]),
+            lambda i, shape=block.shape: scratch.view(2 + i, shape),
+            masses=masses,
+        )
         if not direct:
             grad[at] = out

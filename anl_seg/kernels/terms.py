@@ -26,6 +26,11 @@ from anl_seg.functional.reverse_cross_entropy import LOG_ZERO
 from anl_seg.functional.reverse_cross_entropy import PROB_CLAMP as RCE_CLAMP
 
 
+def at_least(values: Tensor, low: float) -> Tensor:
+    """1.0 where a value is ``low`` or more, else 0.0: several times faster than by booleans on a CPU."""
+    return torch.ge(values, low, out=torch.empty_like(values))
+
+
 class ClassSum(NamedTuple):
     """A sum over the classes, by what is summed.
 
@@ -43,10 +48,31 @@ class ClassSum(NamedTuple):
         """What ``focal_flip`` adds to each class."""
         return -((1.0 - math.exp(self.log_min)) ** self.gamma) * self.log_min
 
+    def summand(self, log_p: Tensor, out: Tensor) -> Tensor:
+        """What is summed, in ``out``; of ``others`` as if k were not y, of ``log`` ``log_p`` itself."""
+        if self.kind == "log":
+            return log_p
+        if self.kind == "flip":
+            return torch.sub(log_p, self.log_min, out=out).clamp_(min=0.0)
+        if self.kind == "focal":
+            return torch.expm1(log_p, out=out).neg_().pow_(self.gamma).mul_(log_p)
+        if self.kind == "others":
+            return torch.clamp(log_p, min=self.log_min, out=out).exp_()
+        clamped = log_p.clamp(min=self.log_min)
+        torch.expm1(clamped, out=out).neg_().pow_(self.gamma)
+        return out.mul_(clamped).add_(self.top)
 
-def at_least(values: Tensor, low: float) -> Tensor:
-    """1.0 where a value is ``low`` or more, else 0.0: several times faster than by booleans on a CPU."""
-    return torch.ge(values, low, out=torch.empty_like(values))
+    def slope(self, log_p: Tensor, out: Tensor) -> Tensor:
+        """d summand / d log p_k, in ``out``; not for ``log``, where it is 1."""
+        if self.kind == "flip":
+            return torch.ge(log_p, self.log_min, out=out)
+        if self.kind == "focal":
+            return torch.expm1(log_p, out=out).neg_().pow_(self.gamma)
+        if self.kind == "others":
+            torch.exp(log_p, out=out)
+        else:
+            torch.clamp(log_p, min=self.log_min, out=out).expm1_().neg_().pow_(self.gamma)
+        return out.mul_(at_least(log_p, self.log_min))
 
 
 def _factor(log_p: Tensor, gamma: float) -> Tensor:

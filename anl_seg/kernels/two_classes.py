@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from anl_seg.kernels.labels import block_labels, where_valid
-from anl_seg.kernels.terms import ClassSum, Term, at_least, class_sums, mixed_slopes, mixed_value
+from anl_seg.kernels.pixel_blocks import block_labels, pixel_blocks, where_valid
+from anl_seg.kernels.terms import ClassSum, Term, class_sums, mixed_slopes, mixed_value
 
 #: Pixels of a block.
 BLOCK_PIXELS = 1 << 15
@@ -39,33 +39,12 @@ def _signs(target: Tensor, ignore_index: int, dtype: torch.dtype) -> tuple[Tenso
     return sign if valid is None else sign.mul_(valid), valid
 
 
-def _summand(kind: ClassSum, log_p: Tensor) -> Tensor:
-    if kind.kind == "log":
-        return log_p
-    if kind.kind == "flip":
-        return (log_p - kind.log_min).clamp_(min=0.0)
-    if kind.kind == "focal":
-        return torch.expm1(log_p).neg_().pow_(kind.gamma).mul_(log_p)
-    clamped = log_p.clamp(min=kind.log_min)
-    return torch.expm1(clamped).neg_().pow_(kind.gamma).mul_(clamped).add_(kind.top)
-
-
 def _total(kind: ClassSum, log_label: Tensor, log_other: Tensor) -> Tensor:
+    """The sum over both classes, of ``others`` over one."""
+    there = kind.summand(log_other, torch.empty_like(log_other))
     if kind.kind == "others":
-        return log_other.clamp(min=kind.log_min).exp_()
-    return _summand(kind, log_label) + _summand(kind, log_other)
-
-
-def _slope(kind: ClassSum, log_p: Tensor) -> Tensor | None:
-    """d summand / d log p; None = 1."""
-    if kind.kind == "log":
-        return None
-    if kind.kind == "flip":
-        return at_least(log_p, kind.log_min)
-    if kind.kind == "focal":
-        return torch.expm1(log_p).neg_().pow_(kind.gamma)
-    factor = torch.expm1(log_p.clamp(min=kind.log_min)).neg_().pow_(kind.gamma)
-    return factor.mul_(at_least(log_p, kind.log_min))
+        return there
+    return kind.summand(log_label, torch.empty_like(log_label)) + there
 
 
 def _pull(
@@ -76,13 +55,13 @@ def _pull(
     p_label, p_other = log_label.exp(), log_other.exp()
     pull = torch.zeros_like(p_label) if of_label is None else of_label.mul_(p_other)
     for kind, slope in of_sums.items():
-        if kind.kind == "others":
-            inside = at_least(log_other, kind.log_min).mul_(p_other)
-            pull.sub_(slope.mul_(inside).mul_(p_label))
-            continue
-        here, there = _slope(kind, log_label), _slope(kind, log_other)
-        here = p_other if here is None else p_other * here
-        there = p_label if there is None else p_label * there
+        here, there = p_other, p_label  # G_y p_o, and G_o p_y
+        if kind.kind != "log":
+            there = kind.slope(log_other, torch.empty_like(log_other)).mul_(p_label)
+            if kind.kind == "others":
+                pull.sub_(slope.mul_(there))
+                continue
+            here = kind.slope(log_label, torch.empty_like(log_label)).mul_(p_other)
         pull.add_(slope.mul_(here - there))
     return pull
 
@@ -110,22 +89,18 @@ def forward(
     loss = torch.empty(n, p, dtype=dtype)
     pull = torch.empty_like(loss) if need_grad else None
     kinds = class_sums(terms)
-    width = min(p, BLOCK_PIXELS)
-    height = max(1, BLOCK_PIXELS // p) if width == p else 1
-    for i in range(0, n, height):
-        for j in range(0, p, width):
-            at = slice(i, i + height), slice(j, j + width)
-            block = logits[at[0], :, at[1]].to(dtype)
-            sign, valid = _signs(target[at], ignore_index, dtype)
-            margin = block[:, 0] if c == 1 else block[:, 1] - block[:, 0]
-            # An ignored pixel's margin is 0 even where its logits are NaN.
-            margin = margin * sign if valid is None else torch.where(valid, margin * sign, 0.0)
-            log_label, log_other = _log_probs(margin)
-            totals = {kind: _total(kind, log_label, log_other) for kind in kinds}
-            value = mixed_value(terms, log_label, totals)
-            loss[at] = where_valid(valid, value)
-            if pull is not None:
-                torch.mul(_pull(terms, log_label, log_other, totals), sign, out=pull[at])
+    for at in pixel_blocks(n, p, BLOCK_PIXELS):
+        block = logits[at[0], :, at[1]].to(dtype)
+        sign, valid = _signs(target[at], ignore_index, dtype)
+        margin = block[:, 0] if c == 1 else block[:, 1] - block[:, 0]
+        # An ignored pixel's margin is 0 even where its logits are NaN.
+        margin = margin * sign if valid is None else torch.where(valid, margin * sign, 0.0)
+        log_label, log_other = _log_probs(margin)
+        totals = {kind: _total(kind, log_label, log_other) for kind in kinds}
+        value = mixed_value(terms, log_label, totals)
+        loss[at] = where_valid(valid, value)
+        if pull is not None:
+            torch.mul(_pull(terms, log_label, log_other, totals), sign, out=pull[at])
     return loss, pull
 
 

@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from anl_seg.functional._labels import check_labels, valid_mask
-from anl_seg.kernels.blocked import summand, summand_slope
-from anl_seg.kernels.labels import block_labels, where_valid
+from anl_seg.kernels.blocked import block_gradient, block_totals, mass_gradient
+from anl_seg.kernels.pixel_blocks import block_labels, where_valid
 from anl_seg.kernels.row_blocks import RowBlocks
-from anl_seg.kernels.terms import Term, class_sums, mixed_slopes, mixed_value
+from anl_seg.kernels.terms import Term, class_sums, mixed_value
 
 #: Values of a block. On the CPU it stays in the cache; a GPU wants enough work for each operation.
 BLOCK_VALUES = {"cpu": 1 << 19, "cuda": 1 << 24}
@@ -129,12 +129,9 @@ class _LossPass:
         norm = blocks.shifted(block, exp)
         self._count_correct(block, norm, index, valid)
         log_p = block.sub_(norm.log())
-        totals = {}
-        for kind in self.kinds:
-            each = log_p if kind.kind == "log" else summand(kind, log_p, index, other)
-            totals[kind] = each.sum(1, keepdim=True)
-        log_label = log_p.gather(1, index)
-        value = where_valid(valid, mixed_value(self.terms, log_label, totals))
+        totals = block_totals(self.kinds, log_p, index, other)
+        value = mixed_value(self.terms, log_p.gather(1, index), totals)
+        value = where_valid(valid, value)
         if self.pixel_weight is None:
             upstream = torch.ones_like(value)
         else:
@@ -147,42 +144,16 @@ class _LossPass:
             self.mass += where_valid(valid, other).sum((0, 2))
         if not self.need_grad:
             return None
-        return self._grad(log_p, exp, norm, log_label, totals, upstream, index)
-
-    def _grad(
-        self,
-        log_p: Tensor,
-        exp: Tensor,
-        norm: Tensor,
-        log_label: Tensor,
-        totals: dict,
-        upstream: Tensor,
-        index: Tensor,
-    ) -> Tensor:
-        """dL / dz_j = G_j - p_j sum_k G_k, in ``exp``; see :mod:`anl_seg.kernels.terms`."""
-        of_label, of_sums = mixed_slopes(self.terms, log_label, totals)
-        everywhere = None
-        through = torch.zeros_like(norm)
-        if of_label is not None:
-            through.add_(of_label.mul_(upstream))
-        parts = []
-        for kind, slope in of_sums.items():
-            slope.mul_(upstream)
-            if kind.kind == "log":
-                everywhere = slope
-                through.add_(slope, alpha=self.blocks.classes)
-            else:
-                scratch = self.blocks.scratch(1 + len(parts), log_p)
-                each = summand_slope(kind, log_p, index, scratch)
-                parts.append((slope, each))
-                through.addcmul_(slope, each.sum(1, keepdim=True))
-        exp.mul_(through.div_(norm).neg_())
-        for slope, each in parts:
-            exp.addcmul_(slope, each)
-        if everywhere is not None:
-            exp.add_(everywhere)
-        if of_label is not None:
-            exp.scatter_add_(1, index, of_label)
+        block_gradient(
+            self.terms,
+            log_p,
+            exp,
+            index,
+            totals,
+            upstream,
+            lambda i: blocks.scratch(1 + i, block),
+            norm=norm,
+        )
         return exp
 
 
@@ -191,16 +162,13 @@ class _MassPass:
 
     def __init__(self, blocks: _Blocks, mass_min: float, grad_mass: Tensor) -> None:
         self.blocks, self.mass_min = blocks, mass_min
-        self.grad_mass = grad_mass.to(blocks.dtype).view(1, -1, 1)
+        self.grad_mass = grad_mass.to(blocks.dtype)
 
     def __call__(self, block: Tensor, images: slice, rows: slice) -> Tensor:
         _, valid = self.blocks.labels(images, rows)
         p = self.blocks.scratch(0, block)
         p.div_(self.blocks.shifted(block, p))
-        inside = (p >= self.mass_min).logical_and_(p <= 1.0 - self.mass_min)
-        if valid is not None:
-            inside.logical_and_(valid)
-        masses = torch.mul(p, inside, out=block).mul_(self.grad_mass)
+        masses = mass_gradient(p, valid, self.mass_min, self.grad_mass, block)
         return masses.sub_(p.mul_(masses.sum(1, keepdim=True)))
 
 

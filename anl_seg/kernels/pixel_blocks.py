@@ -1,11 +1,22 @@
-"""The labels of a block of pixels, checked while they are in the cache."""
+"""Blocks of pixels, and their labels, checked while they are in the cache."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from anl_seg.functional._labels import check_labels
+
+
+def pixel_blocks(n: int, pixels: int, most: int) -> Iterator[tuple[slice, slice]]:
+    """Blocks of (N, P) pixels: whole samples, or parts of one, of at most ``most`` pixels, at least 1."""
+    width = max(1, min(pixels, most))
+    height = max(1, most // pixels) if width == pixels else 1
+    for i in range(0, n, height):
+        for p in range(0, pixels, width):
+            yield slice(i, i + height), slice(p, p + width)
 
 
 def block_labels(
