@@ -251,9 +251,29 @@ class ModelTrial:
         return failed if self._own.status == "trains" else self._own
 
 
+class _GradientCheck(OptimWrapper):
+    """Looks at the gradients when they are there: ``update_params`` clears them after its step."""
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        super().__init__(optimizer)
+        self._model = model
+        self._steps = 0
+
+    def step(self, **kwargs: Any) -> None:
+        """As in mmengine; FloatingPointError where a gradient is not finite."""
+        self._steps += 1
+        for name, parameter in self._model.named_parameters():
+            if parameter.grad is not None and not _is_finite(parameter.grad):
+                raise FloatingPointError(
+                    f"step {self._steps} gave {name} a gradient that is not finite"
+                )
+        super().step(**kwargs)
+
+
 def _two_steps(model: nn.Module, batch: dict) -> list[float]:
     """The total of each step; FloatingPointError where it or a gradient is not finite."""
-    optimizer = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9))
+    sgd = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9)
+    optimizer = _GradientCheck(model, sgd)
     totals: list[float] = []
     torch.manual_seed(0)
     for step in range(1, _STEPS + 1):
@@ -261,9 +281,6 @@ def _two_steps(model: nn.Module, batch: dict) -> list[float]:
         totals.append(log["loss"].item())
         if not math.isfinite(totals[-1]):
             raise FloatingPointError(f"the loss of step {step} is {totals[-1]}")
-        for name, parameter in model.named_parameters():
-            if parameter.grad is not None and not _is_finite(parameter.grad):
-                raise FloatingPointError(f"step {step} gave {name} a gradient that is not finite")
     return totals
 
 
