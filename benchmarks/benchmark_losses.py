@@ -15,9 +15,7 @@ import argparse
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -25,11 +23,11 @@ from torch import Tensor
 
 from anl_seg import functional
 from anl_seg.kernels import fused_pixel_loss, terms
+from benchmarks._command import clock, conditions, new_parser, parse, write_results
 from benchmarks._memory import peak_memory
-from benchmarks._timing import interleaved_times, measured_on, spread
+from benchmarks._timing import interleaved_times, spread
 from tests.references import direct_losses
 
-RESULTS = Path(__file__).parent / "results"
 BASELINE = "F.cross_entropy"
 SHAPES = {
     "cpu": [(4, 19, 256, 256), (2, 150, 256, 256), (8, 2, 256, 256), (4, 19, 64, 64)],
@@ -148,11 +146,10 @@ def _names(args: argparse.Namespace) -> list[str]:
 
 def measure(shape: tuple[int, ...], dtype: str, args: argparse.Namespace) -> dict:
     """Rows of one shape and dtype."""
-    clock = time.thread_time if args.cpu_time else time.perf_counter
     columns = {}
     for backward in (False, True):
         cases = {n: make_case(n, shape, args.device, dtype, backward) for n in _names(args)}
-        columns[backward] = interleaved_times(cases, rounds=args.rounds, clock=clock)
+        columns[backward] = interleaved_times(cases, rounds=args.rounds, clock=clock(args))
     copied = copy_seconds(shape, args.device, dtype, args.rounds)
     rows = []
     for name in _names(args):
@@ -173,13 +170,11 @@ def measure(shape: tuple[int, ...], dtype: str, args: argparse.Namespace) -> dic
     return {"shape": shape, "dtype": dtype, "copy_ms": copied * 1e3, "rows": rows}
 
 
-def report(results: list[dict], args: argparse.Namespace, measured: str) -> str:
-    name = torch.cuda.get_device_name() if args.device == "cuda" else "CPU"
-    clock = "processor time of the one thread" if args.cpu_time else "wall time"
+def report(results: list[dict], args: argparse.Namespace) -> str:
     lines = [
         "# Losses: time and memory",
         "",
-        f"{name}, {args.threads} thread(s), {args.rounds} interleaved rounds, {clock}. *Forward* is under "
+        f"{conditions(args)}. *Forward* is under "
         "no_grad; *both* is forward and backward, median and quartiles. *Ratio* is to "
         f"{BASELINE} in the same run. *Bandwidth*: three passes over the logits in the time of *both*, as a "
         "share of the rate of copying a tensor of their size. *Peak*: memory of one call beyond its inputs.",
@@ -202,34 +197,19 @@ def report(results: list[dict], args: argparse.Namespace, measured: str) -> str:
                 f"| {100 * row['of_copy_bandwidth']:.0f} % | {row['peak_bytes'] / 1e6:.1f} "
                 f"| {CASES[row['case']]} |"
             )
-    return "\n".join([*lines, "", f"Measured on: {measured}."])
+    return "\n".join(lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser = new_parser(__doc__, threads=torch.get_num_threads())
     parser.add_argument("--dtype", nargs="+", default=["float32"], help="of the logits")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument(
-        "--cpu-time",
-        action="store_true",
-        help="time of the thread on the processor: for a busy machine, one thread only",
-    )
-    parser.add_argument("--reduced", action="store_true", help="small shapes, to try it out")
     parser.add_argument(
         "--no-compile", dest="compile", action="store_false", help="leave torch.compile out"
     )
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder to write to")
     parser.add_argument(
         "--child", nargs=3, metavar=("CASE", "SHAPE", "DTYPE"), help=argparse.SUPPRESS
     )
-    args = parser.parse_args()
-    if args.cpu_time and (args.threads != 1 or args.device != "cpu"):
-        parser.error("--cpu-time counts one thread of the CPU: use --threads 1 --device cpu")
-    torch.set_num_threads(args.threads)
+    args = parse(parser)
     if args.child:
         case, shape, dtype = args.child[0], tuple(json.loads(args.child[1])), args.child[2]
         make_case(case, (1, *shape[1:2], 8, 8), args.device, dtype, True)()  # libraries load
@@ -239,20 +219,7 @@ def main() -> None:
         return
     shapes = REDUCED if args.reduced else SHAPES[args.device]
     results = [measure(shape, dtype, args) for dtype in args.dtype for shape in shapes]
-    measured = f"{measured_on()}, torch {torch.__version__}"
-    text = report(results, args, measured)
-    args.out.mkdir(parents=True, exist_ok=True)
-    path = args.out / f"losses_{args.device}"
-    path.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
-    content = {
-        "measured_on": measured,
-        "threads": args.threads,
-        "rounds": args.rounds,
-        "clock": "thread_time" if args.cpu_time else "perf_counter",
-        "results": results,
-    }
-    path.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    print(text)
+    write_results(args, "losses", report(results, args), results)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,9 @@ of the memory beyond logits and labels is measured in a process of its own. Resu
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -32,10 +29,10 @@ from anl_seg.kernels.terms import (
     Term,
 )
 from anl_seg.kernels.upsampled import upsampled_pixel_loss
+from benchmarks._command import clock, conditions, new_parser, parse, write_results
 from benchmarks._memory import peak_memory
-from benchmarks._timing import interleaved_times, measured_on, spread
+from benchmarks._timing import interleaved_times, spread
 
-RESULTS = Path(__file__).parent / "results"
 BASELINE = "resize + cross entropy"
 #: Name -> (images, classes, (h, w), (H, W)).
 SHAPES = {
@@ -111,8 +108,7 @@ def _peak_of_child(case: str, key: str, args: argparse.Namespace) -> int:
 def measure(key: str, shape: tuple, args: argparse.Namespace) -> list[dict]:
     """One row per case."""
     cases = {name: make_case(name, shape, args.device) for name in CASES}
-    clock = time.thread_time if args.cpu_time else time.perf_counter
-    times = interleaved_times(cases, rounds=args.rounds, clock=clock)
+    times = interleaved_times(cases, rounds=args.rounds, clock=clock(args))
     rows = []
     for name in CASES:
         median, low, high = spread(times[name] * 1e3)
@@ -133,17 +129,11 @@ def measure(key: str, shape: tuple, args: argparse.Namespace) -> list[dict]:
     return rows
 
 
-def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name() if device == "cuda" else "CPU"
-
-
-def report(rows: list[dict], args: argparse.Namespace, measured: str) -> str:
-    clock = "processor time of the one thread" if args.cpu_time else "wall time"
+def report(rows: list[dict], args: argparse.Namespace) -> str:
     lines = [
         "# Losses with the resizing of the logits",
         "",
-        f"Loss and gradient of the logits of a head, float32, on {_device_name(args.device)}, "
-        f"{args.threads} thread(s); {args.rounds} interleaved rounds, {clock}. Memory: the peak of one call "
+        f"Loss and gradient of the logits of a head, float32: {conditions(args)}. Memory: the peak of one call "
         "beyond its inputs, in a process of its own.",
         f"Ratios are to {BASELINE} in the same run.",
     ]
@@ -163,48 +153,19 @@ def report(rows: list[dict], args: argparse.Namespace, measured: str) -> str:
                     f"| {row['peak_bytes'] / 1e6:.1f} | {row['memory_ratio']:.3f} "
                     f"| {CASES[row['case']]} |"
                 )
-    return "\n".join([*lines, "", f"Measured on: {measured}."])
+    return "\n".join(lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument(
-        "--cpu-time",
-        action="store_true",
-        help="time of the thread on the processor: for a busy machine, one thread only",
-    )
-    parser.add_argument("--reduced", action="store_true", help="small shapes, to try it out")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder to write to")
+    parser = new_parser(__doc__, threads=1)
     parser.add_argument("--child", nargs=2, metavar=("CASE", "SHAPE"), help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.cpu_time and (args.threads != 1 or args.device != "cpu"):
-        parser.error("--cpu-time counts one thread of the CPU: use --threads 1 --device cpu")
-    torch.set_num_threads(args.threads)
+    args = parse(parser)
     shapes = REDUCED if args.reduced else SHAPES
     if args.child:
         print(_peak(args.child[0], shapes[args.child[1]], args.device))
         return
     rows = [row for key, shape in shapes.items() for row in measure(key, shape, args)]
-    measured = f"{measured_on()}, torch {torch.__version__}"
-    text = report(rows, args, measured)
-    args.out.mkdir(parents=True, exist_ok=True)
-    path = args.out / f"upsample_{args.device}"
-    path.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
-    data = {
-        "device": _device_name(args.device),
-        "measured_on": measured,
-        "threads": args.threads,
-        "rounds": args.rounds,
-        "clock": "thread_time" if args.cpu_time else "perf_counter",
-        "rows": rows,
-    }
-    path.with_suffix(".json").write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-    print(text)
+    write_results(args, "upsample", report(rows, args), rows)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from anl_seg.study import (
     launch_runs,
     plan_runs,
     slug,
+    value_cell,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -126,12 +127,6 @@ def plan(labels: list[str], seeds: tuple[int, ...], work_dir: Path) -> list[Run]
     return runs
 
 
-def _cell(value: dict | None, seeds: list[int]) -> str:
-    if value is None:
-        return "-"
-    return f"{value['mean']:.1f}" + (f" ± {value['std']:.1f}" if len(seeds) > 1 else "")
-
-
 def table(records: list[dict], order: list[tuple[str, float]]) -> str:
     """A Markdown row per loss, in this order: per noise the final and best metric, the share of wrong pixels
     memorised and the rarest class."""
@@ -153,7 +148,7 @@ def table(records: list[dict], order: list[tuple[str, float]]) -> str:
             values = [record["final"], record["best"], record["classes"]["clavicle"]]
             if noise != NOISES[0]:
                 values.append(record["memorized"])
-            cells += [_cell(value, record["seeds"]) for value in values]
+            cells += [value_cell(value, record["seeds"]) for value in values]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -4,7 +4,7 @@ from anl_seg.study.collect import RunResult, collect_run
 from anl_seg.study.launch import launch_runs
 from anl_seg.study.picture import draw_predictions
 from anl_seg.study.plan import Experiment, Run, experiments_of, plan_runs, slug
-from anl_seg.study.report import comparison_records, comparison_table
+from anl_seg.study.report import comparison_records, comparison_table, value_cell
 
 __all__ = [
     "Experiment",
@@ -18,4 +18,5 @@ __all__ = [
     "launch_runs",
     "plan_runs",
     "slug",
+    "value_cell",
 ]

@@ -66,20 +66,21 @@ def comparison_records(runs: Sequence[Run], metric: str) -> list[dict]:
     return records
 
 
+def value_cell(value: dict | None, seeds: Sequence[int]) -> str:
+    """A mean as a cell of a table, with its spread where there are several seeds; ``-`` for None."""
+    if value is None:
+        return "-"
+    return f"{value['mean']:.1f}" + (f" ± {value['std']:.1f}" if len(seeds) > 1 else "")
+
+
 def comparison_table(records: Sequence[dict], metric: str) -> str:
     """A Markdown table of :func:`comparison_records`, one line per record."""
     classes = list(records[0]["classes"])
-
-    def cell(value: dict | None, seeds: list) -> str:
-        if value is None:
-            return "-"
-        spread = f" ± {value['std']:.1f}" if len(seeds) > 1 else ""
-        return f"{value['mean']:.1f}{spread}"
 
     head = ["noise", "loss", f"final {metric}", f"best {metric}", "memorised %", *classes]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for record in records:
         values = [record["final"], record["best"], record["memorized"], *record["classes"].values()]
-        cells = [cell(v, record["seeds"]) for v in values]
+        cells = [value_cell(v, record["seeds"]) for v in values]
         lines.append(f"| {record['noise']} | {record['label']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

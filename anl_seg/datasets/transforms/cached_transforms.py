@@ -6,14 +6,14 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from mmcv.transforms import BaseTransform
-from mmengine.dataset import Compose
+from mmcv.transforms import Compose
+from mmengine.dataset import Compose as EngineCompose
 
 from anl_seg.registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()
-class CachedTransforms(BaseTransform):
+class CachedTransforms(Compose):
     """Run transforms once per sample and keep what they made of it in memory.
 
     For transforms that make the same of the same sample every time, as loading, corruption and
@@ -30,20 +30,13 @@ class CachedTransforms(BaseTransform):
     """
 
     def __init__(self, transforms: Sequence[dict]) -> None:
-        self.transforms = Compose(transforms).transforms
+        super().__init__(EngineCompose(transforms).transforms)
         self._samples: dict[int, Any] = {}
 
     def transform(self, results: dict) -> dict | None:
         """The sample, or None where a transform drops it."""
         index = results["sample_idx"]
         if index not in self._samples:
-            for step in self.transforms:
-                results = step(results)
-                if results is None:
-                    break
-            self._samples[index] = results
+            self._samples[index] = super().transform(results)
         # What follows may change the sample in place.
         return copy.deepcopy(self._samples[index])
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.transforms!r})"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from anl_seg.kernels.dispatch import VARIABLE
 from anl_seg.kernels.upsampled import UpsampledLoss, upsampled_pixel_loss
-from anl_seg.models.losses.pixel_loss import PixelLoss
+from anl_seg.models.losses.pixel_loss import PixelLoss, speaks_for
 from anl_seg.registry import HOOKS
 
 #: What mmseg's accuracy adds to both of its counts.
@@ -26,16 +26,6 @@ def _losses_of(head: BaseDecodeHead) -> list[nn.Module]:
     return list(losses) if isinstance(losses, nn.ModuleList) else [losses]
 
 
-def _gives_mass(loss: PixelLoss) -> bool:
-    """Whether ``mass_min`` speaks for ``batch_loss``: not where a subclass replaced only that."""
-    for cls in type(loss).__mro__:
-        if "mass_min" in vars(cls):
-            return True
-        if "batch_loss" in vars(cls):
-            return False
-    return False
-
-
 def _loss_obstacle(loss: nn.Module) -> str | None:
     name = type(loss).__name__
     if not isinstance(loss, PixelLoss):
@@ -45,7 +35,7 @@ def _loss_obstacle(loss: nn.Module) -> str | None:
         return f"{name} weights or reduces its pixels in its own way"
     if not loss._has_kernel() or loss.kernel_terms() is None:
         return f"{name} has no fused form"
-    if not _gives_mass(loss):
+    if not speaks_for(loss, "mass_min", "batch_loss"):
         return f"{name} has a term of the whole batch that needs the resized logits"
     if (os.environ.get(VARIABLE) or loss.kernels) == "reference":
         return f"the functional form of {name} is asked for (kernels or {VARIABLE})"

@@ -23,6 +23,18 @@ def load_class_values(values: Sequence[float] | str | None) -> list[float] | Non
     return None if values is None else [float(v) for v in values]
 
 
+def speaks_for(loss: nn.Module, method: str, other: str) -> bool:
+    """Whether ``method`` of a loss still describes its ``other``: not where somebody replaced only that."""
+    if other in vars(loss):
+        return False
+    for cls in type(loss).__mro__:
+        if method in vars(cls):
+            return True
+        if other in vars(cls):
+            return False
+    return False
+
+
 class PixelLoss(nn.Module):
     """Base of the losses: a subclass gives ``pixel_loss``; this class weights, reduces and names it.
 
@@ -118,15 +130,9 @@ class PixelLoss(nn.Module):
         return None
 
     def _has_kernel(self) -> bool:
-        """Whether ``kernel_terms`` speaks for ``pixel_loss``: not where somebody replaced only that."""
-        if "pixel_loss" in vars(self):
-            return False
-        for cls in type(self).__mro__:
-            if "kernel_terms" in vars(cls):
-                return cls is not PixelLoss
-            if "pixel_loss" in vars(cls):
-                return False
-        return False
+        """Whether the loss may have a fused form."""
+        named = type(self).kernel_terms is not PixelLoss.kernel_terms
+        return named and speaks_for(self, "kernel_terms", "pixel_loss")
 
     def _per_pixel(
         self, logits: Tensor, target: Tensor, ignore_index: int, mass_min: float | None
