@@ -133,8 +133,8 @@ def report(rows: list[dict], args: argparse.Namespace) -> str:
     lines = [
         "# Losses with the resizing of the logits",
         "",
-        f"Loss and gradient of the logits of a head, float32: {conditions(args)}. Memory: the peak of one call "
-        "beyond its inputs, in a process of its own.",
+        f"Loss and gradient of the logits of a head, float32: {conditions(args)}. Memory: the peak of one "
+        "call beyond its inputs, in a process of its own.",
         f"Ratios are to {BASELINE} in the same run.",
     ]
     for key in dict.fromkeys(row["shape"] for row in rows):
