@@ -27,7 +27,7 @@ from anl_seg.functional.reverse_cross_entropy import PROB_CLAMP as RCE_CLAMP
 
 
 def at_least(values: Tensor, low: float) -> Tensor:
-    """1.0 where a value is ``low`` or more, else 0.0: several times faster than by booleans on a CPU."""
+    """1.0 where a value is ``low`` or more, else 0.0: on a CPU faster to compute with than booleans."""
     return torch.ge(values, low, out=torch.empty_like(values))
 
 
