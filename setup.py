@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "([^"]+)"', (ROOT / "anl_seg/version.py").read_text()).group(1)
@@ -26,7 +27,18 @@ OPENMMLAB = [
     "setuptools<81",
 ]
 TEST = ["pytest>=8", "hypothesis>=6"]
-# The fused losses on a GPU; CUDA builds of torch bring their own.
+# The fused losses on a CPU: plain C that needs no Python header. Without a compiler the package installs
+# all the same, and torch operations take its place.
+OPENMP = ["-fopenmp"] if sys.platform == "linux" else []  # there it is the runtime that torch loads
+SOFTMAX_CPU = Extension(
+    "anl_seg.kernels._softmax_cpu",
+    sources=["anl_seg/kernels/softmax_cpu.c"],
+    extra_compile_args=[]
+    if sys.platform == "win32"
+    else ["-O3", "-fno-math-errno", "-fno-trapping-math", *OPENMP],
+    extra_link_args=OPENMP,
+    optional=True,
+)
 
 setup(
     name="anl_seg",
@@ -36,6 +48,8 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["anl_seg", "anl_seg.*"]),
+    package_data={"anl_seg.kernels": ["softmax_cpu.c"]},
+    ext_modules=[SOFTMAX_CPU],
     python_requires=">=3.9",
     install_requires=[
         "torch>=2.1",
@@ -49,6 +63,7 @@ setup(
     extras_require={
         "onedl": ONEDL,
         "openmmlab": OPENMMLAB,
+        # The fused losses on a GPU; CUDA builds of torch bring their own.
         "triton": ["triton>=3"],
         "test": TEST,
         "dev": [*TEST, "ruff>=0.6", "pre-commit>=3"],

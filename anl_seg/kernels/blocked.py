@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from anl_seg.kernels.pixel_blocks import block_labels, pixel_blocks, where_valid
-from anl_seg.kernels.terms import ClassSum, Term, class_sums, mixed_slopes, mixed_value
+from anl_seg.kernels.block_threads import for_blocks
+from anl_seg.kernels.pixel_blocks import block_labels, pixel_blocks, zero_ignored
+from anl_seg.kernels.terms import ClassSum, Term, class_sums, fast_exp, mixed_slopes, mixed_value
 
 #: Values of a block (pixels x classes): few enough for the cache, enough to hide the cost of an operation.
 BLOCK_VALUES = 1 << 19
+#: Pixels of a block at the most: the allocator takes larger memory from the system, page by page.
+BLOCK_PIXELS = 1 << 15
 
 
 @dataclass
@@ -46,6 +50,15 @@ class _Scratch:
         """(n, C, p), the classes outermost in memory: what sums over them wants."""
         n, c, p = shape
         return self._memory[number][: n * c * p].view(n, c, p)
+
+
+def _blocks(shape: torch.Size) -> list[tuple[slice, slice, slice]]:
+    n, c, p = shape
+    # One thread's share at the most, so that small logits are shared out too.
+    threads = torch.get_num_threads()
+    share = max(BLOCK_VALUES >> 4, -(-n * c * p // threads))
+    most = min(BLOCK_PIXELS, min(BLOCK_VALUES, share) // c)
+    return [(samples, slice(None), pixels) for samples, pixels in pixel_blocks(n, p, most)]
 
 
 def block_totals(
@@ -115,11 +128,12 @@ def block_gradient(
         through.add_(masses.sum(1, keepdim=True))
     if norm is not None:
         through.div_(norm)
-    p.mul_(through.neg_())
+    if everywhere is None:
+        p.mul_(through.neg_())
+    else:
+        torch.addcmul(everywhere, p, through.neg_(), out=p)
     for slope, each in parts:
         p.addcmul_(slope, each)
-    if everywhere is not None:
-        p.add_(everywhere)
     if masses is not None:
         p.add_(masses)
     if of_label is not None:
@@ -127,13 +141,15 @@ def block_gradient(
 
 
 def mass_gradient(
-    p: Tensor, valid: Tensor | None, mass_min: float, grad_mass: Tensor, out: Tensor
+    p: Tensor, counts: Tensor | None, mass_min: float, grad_mass: Tensor, out: Tensor
 ) -> Tensor:
     """d mass / d log p_k of a block's probabilities (n, C, p) times ``grad_mass`` (C,), in ``out``."""
-    inside = (p >= mass_min).logical_and_(p <= 1.0 - mass_min)
-    if valid is not None:
-        inside.logical_and_(valid)
-    return torch.mul(p, inside, out=out).mul_(grad_mass.view(1, -1, 1))
+    torch.ge(p, mass_min, out=out).mul_(p)
+    if out.device.type != "cpu" or out.amax() > 1.0 - mass_min:
+        out.mul_(out <= 1.0 - mass_min)
+    if counts is not None:
+        out.mul_(counts)
+    return out.mul_(grad_mass.view(1, -1, 1))
 
 
 def forward(
@@ -165,26 +181,28 @@ def forward(
         torch.empty_like(loss),
         {kind: torch.empty_like(loss) for kind in kinds},
     )
-    mass = None if mass_min is None else torch.zeros(c, dtype=dtype)
-    scratch = _Scratch(logits, dtype, 2)
-    for samples, pixels in pixel_blocks(n, p, BLOCK_VALUES // c):
-        at = samples, slice(None), pixels
+
+    def job(at: tuple[slice, slice, slice], scratch: _Scratch) -> Tensor | None:
         block = logits[at]
         log_p, other = scratch.view(0, block.shape), scratch.view(1, block.shape)
-        labels, valid = block_labels(target[at], c, ignore_index)
+        labels, counts = block_labels(target[at], c, ignore_index, dtype)
         peak = saved.peak[at].copy_(block.amax(1, keepdim=True))
         torch.sub(block, peak, out=log_p)
-        log_norm = torch.exp(log_p, out=other).sum(1, keepdim=True).log_()
+        log_norm = fast_exp(log_p, other).sum(1, keepdim=True).log_()
         saved.log_norm[at] = log_norm
         log_p.sub_(log_norm)
         totals = block_totals(kinds, log_p, labels, other)
         for kind, total in totals.items():
             saved.totals[kind][at] = total
         value = mixed_value(terms, log_p.gather(1, labels), totals)
-        loss[at] = where_valid(valid, value)
-        if mass is not None:
-            torch.exp(log_p, out=other).clamp_(mass_min, 1.0 - mass_min)
-            mass += where_valid(valid, other).sum((0, 2))
+        loss[at] = zero_ignored(value, counts)
+        if mass_min is None:
+            return None
+        fast_exp(log_p, other).clamp_(mass_min, 1.0 - mass_min)
+        return zero_ignored(other, counts).sum((0, 2))
+
+    masses = for_blocks(job, _blocks(logits.shape), partial(_Scratch, logits, dtype, 2))
+    mass = None if mass_min is None else sum(masses, torch.zeros(c, dtype=dtype))
     return loss, mass, saved
 
 
@@ -208,29 +226,30 @@ def backward(
     dtype = saved.peak.dtype
     direct = grad.dtype == dtype
     kinds = [kind for kind in class_sums(terms) if kind.kind != "log"]
-    scratch = _Scratch(logits, dtype, 2 + len(kinds) + (grad_mass is not None))
-    n, c, p = logits.shape
-    for samples, pixels in pixel_blocks(n, p, BLOCK_VALUES // c):
-        at = samples, slice(None), pixels
+    number = 2 + len(kinds) + (grad_mass is not None)
+
+    def job(at: tuple[slice, slice, slice], scratch: _Scratch) -> None:
         block = logits[at]
-        labels, valid = block_labels(target[at], c, ignore_index)
+        labels, counts = block_labels(target[at], block.shape[1], ignore_index, dtype)
         log_p = torch.sub(block, saved.peak[at], out=scratch.view(0, block.shape))
         log_p.sub_(saved.log_norm[at])
         out = grad[at] if direct else scratch.view(1, block.shape)
-        torch.exp(log_p, out=out)
+        fast_exp(log_p, out)
         masses = None
         if grad_mass is not None:
             memory = scratch.view(2 + len(kinds), block.shape)
-            masses = mass_gradient(out, valid, mass_min, grad_mass, memory)
+            masses = mass_gradient(out, counts, mass_min, grad_mass, memory)
         block_gradient(
             terms,
             log_p,
             out,
             labels,
             {kind: total[at] for kind, total in saved.totals.items()},
-            where_valid(valid, grad_loss[at]),
-            lambda i, shape=block.shape: scratch.view(2 + i, shape),
+            zero_ignored(grad_loss[at].clone(), counts),
+            lambda i: scratch.view(2 + i, block.shape),
             masses=masses,
         )
         if not direct:
             grad[at] = out
+
+    for_blocks(job, _blocks(logits.shape), partial(_Scratch, logits, dtype, number))

@@ -31,6 +31,13 @@ def at_least(values: Tensor, low: float) -> Tensor:
     return torch.ge(values, low, out=torch.empty_like(values))
 
 
+def fast_exp(values: Tensor, out: Tensor) -> Tensor:
+    """exp(values) in ``out``. On a CPU torch's exp2 takes a third of the time of its exp."""
+    if values.device.type != "cpu":
+        return torch.exp(values, out=out)
+    return torch.mul(values, 1.0 / math.log(2.0), out=out).exp2_()
+
+
 class ClassSum(NamedTuple):
     """A sum over the classes, by what is summed.
 
@@ -57,7 +64,8 @@ class ClassSum(NamedTuple):
         if self.kind == "focal":
             return torch.expm1(log_p, out=out).neg_().pow_(self.gamma).mul_(log_p)
         if self.kind == "others":
-            return torch.clamp(log_p, min=self.log_min, out=out).exp_()
+            torch.clamp(log_p, min=self.log_min, out=out)
+            return fast_exp(out, out)
         clamped = log_p.clamp(min=self.log_min)
         torch.expm1(clamped, out=out).neg_().pow_(self.gamma)
         return out.mul_(clamped).add_(self.top)
@@ -69,7 +77,7 @@ class ClassSum(NamedTuple):
         if self.kind == "focal":
             return torch.expm1(log_p, out=out).neg_().pow_(self.gamma)
         if self.kind == "others":
-            torch.exp(log_p, out=out)
+            fast_exp(log_p, out)
         else:
             torch.clamp(log_p, min=self.log_min, out=out).expm1_().neg_().pow_(self.gamma)
         return out.mul_(at_least(log_p, self.log_min))
@@ -104,6 +112,12 @@ class Term:
     def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         """(v_l, v_S), without the weight; None stands for 0."""
         raise NotImplementedError
+
+    def value_and_slopes(
+        self, log_p: Tensor, total: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """:meth:`value` and :meth:`slopes`, for where both are wanted."""
+        return self.value(log_p, total), *self.slopes(log_p, total)
 
 
 class CrossEntropy(Term):
@@ -218,11 +232,17 @@ class NormalizedCrossEntropy(Term):
     class_sum = ClassSum("log")
 
     def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
-        return log_p / total
+        return log_p * total.reciprocal()
 
     def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        return self.value_and_slopes(log_p, total)[1:]
+
+    def value_and_slopes(
+        self, log_p: Tensor, total: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         slope = total.reciprocal()
-        return slope, (log_p * slope).mul_(slope).neg_()
+        value = log_p * slope
+        return value, slope, (value * slope).neg_()
 
 
 @dataclass(frozen=True)
@@ -260,13 +280,22 @@ class NormalizedNegativeCrossEntropy(Term):
         check_min_prob(self.min_prob, num_classes)
 
     def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
-        return (log_p - math.log(self.min_prob)).clamp_(min=0.0).div_(total).neg_().add_(1.0)
+        return self._share(log_p, total.reciprocal()).neg_().add_(1.0)
+
+    def _share(self, log_p: Tensor, inverse: Tensor) -> Tensor:
+        return (log_p - math.log(self.min_prob)).clamp_(min=0.0).mul_(inverse)
 
     def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-        log_min = math.log(self.min_prob)
+        return self.value_and_slopes(log_p, total)[1:]
+
+    def value_and_slopes(
+        self, log_p: Tensor, total: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         slope = total.reciprocal()
-        of_sum = (log_p - log_min).clamp_(min=0.0).mul_(slope).mul_(slope)
-        return slope.mul_(at_least(log_p, log_min)).neg_(), of_sum
+        share = self._share(log_p, slope)
+        of_sum = share * slope
+        slope.mul_(at_least(log_p, math.log(self.min_prob))).neg_()
+        return share.neg_().add_(1.0), slope, of_sum
 
 
 @dataclass(frozen=True)
@@ -319,11 +348,7 @@ def mixed_value(terms: Sequence[Term], log_p: Tensor, totals: dict[ClassSum, Ten
     """The weighted sum of the terms, of the shape of ``log_p``."""
     result = None
     for term in terms:
-        value = term.value(log_p, totals.get(term.class_sum))
-        if result is None:
-            result = value if term.weight == 1.0 else value.mul_(term.weight)
-        else:
-            result.add_(value, alpha=term.weight)
+        result = _add(result, term.value(log_p, totals.get(term.class_sum)), term.weight)
     return result
 
 
@@ -331,14 +356,41 @@ def mixed_slopes(
     terms: Sequence[Term], log_p: Tensor, totals: dict[ClassSum, Tensor]
 ) -> tuple[Tensor | None, dict[ClassSum, Tensor]]:
     """The weighted sums of v_l (None = 0) and, per sum over the classes, of v_S."""
-    of_label, of_sums = None, {}
+    mixed = _Mixed()
     for term in terms:
-        label, total = term.slopes(log_p, totals.get(term.class_sum))
-        if label is not None:
-            label = label.mul_(term.weight)
-            of_label = label if of_label is None else of_label.add_(label)
-        if total is not None:
-            total = total.mul_(term.weight)
-            known = of_sums.get(term.class_sum)
-            of_sums[term.class_sum] = total if known is None else known.add_(total)
-    return of_label, of_sums
+        mixed.add_slopes(term, *term.slopes(log_p, totals.get(term.class_sum)))
+    return mixed.of_label, mixed.of_sums
+
+
+def mixed_value_and_slopes(
+    terms: Sequence[Term], log_p: Tensor, totals: dict[ClassSum, Tensor]
+) -> tuple[Tensor, Tensor | None, dict[ClassSum, Tensor]]:
+    """:func:`mixed_value` and :func:`mixed_slopes`, in less time."""
+    mixed, result = _Mixed(), None
+    for term in terms:
+        value, *slopes = term.value_and_slopes(log_p, totals.get(term.class_sum))
+        result = _add(result, value, term.weight)
+        mixed.add_slopes(term, *slopes)
+    return result, mixed.of_label, mixed.of_sums
+
+
+def _add(total: Tensor | None, value: Tensor, weight: float) -> Tensor:
+    """total + weight * value, in the memory of one of them."""
+    if total is not None:
+        return total.add_(value, alpha=weight)
+    return value if weight == 1.0 else value.mul_(weight)
+
+
+class _Mixed:
+    """Weighted sums of slopes."""
+
+    def __init__(self) -> None:
+        self.of_label: Tensor | None = None
+        self.of_sums: dict[ClassSum, Tensor] = {}
+
+    def add_slopes(self, term: Term, of_label: Tensor | None, of_sum: Tensor | None) -> None:
+        if of_label is not None:
+            self.of_label = _add(self.of_label, of_label, term.weight)
+        if of_sum is not None:
+            known = self.of_sums.get(term.class_sum)
+            self.of_sums[term.class_sum] = _add(known, of_sum, term.weight)

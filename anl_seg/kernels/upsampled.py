@@ -18,9 +18,9 @@ from torch.autograd.function import once_differentiable
 
 from anl_seg.functional._labels import check_labels, valid_mask
 from anl_seg.kernels.blocked import block_gradient, block_totals, mass_gradient
-from anl_seg.kernels.pixel_blocks import block_labels, where_valid
+from anl_seg.kernels.pixel_blocks import block_labels, zero_ignored
 from anl_seg.kernels.row_blocks import RowBlocks
-from anl_seg.kernels.terms import Term, class_sums, mixed_value
+from anl_seg.kernels.terms import Term, class_sums, fast_exp, mixed_value
 
 #: Values of a block. On the CPU it stays in the cache; a GPU wants enough work for each operation.
 BLOCK_VALUES = {"cpu": 1 << 19, "cuda": 1 << 24}
@@ -74,17 +74,17 @@ class _Blocks:
         return self._memory[1 + number][: like.numel()].view(like.shape)
 
     def labels(self, images: slice, rows: slice) -> tuple[Tensor, Tensor | None]:
-        """(n * r, 1, W): labels to gather by, and which of them count (None: all)."""
+        """(n * r, 1, W): labels to gather by, and 1.0 where they count, else 0.0 (None: all count)."""
         target = self.target[images, rows].flatten(0, 1).unsqueeze(1).long()
         if self.on_cpu:
-            return block_labels(target, self.classes, self.ignore_index)
+            return block_labels(target, self.classes, self.ignore_index, self.dtype)
         valid = valid_mask(target, self.classes, self.ignore_index)
-        return torch.where(valid, target, 0), valid
+        return torch.where(valid, target, 0), valid.to(self.dtype)
 
     def shifted(self, block: Tensor, exp: Tensor) -> Tensor:
         """The block less its largest logit, in place; its exponential in ``exp``; the sum of that."""
         block.sub_(block.amax(1, keepdim=True))
-        return torch.exp(block, out=exp).sum(1, keepdim=True)
+        return fast_exp(block, exp).sum(1, keepdim=True)
 
 
 class _LossPass:
@@ -107,41 +107,41 @@ class _LossPass:
         if mass_min is not None:
             self.mass = torch.zeros(blocks.classes, dtype=torch.float64, device=device)
 
-    def _count_correct(self, block: Tensor, norm: Tensor, index: Tensor, valid: Any) -> None:
+    def _count_correct(self, block: Tensor, norm: Tensor, index: Tensor, counts: Any) -> None:
         """``block``: shifted logits, so that 0 is the largest of a pixel."""
         if self.blocks.on_cpu:
             hit = block.gather(1, index) == 0.0
-            if valid is not None:
-                hit.logical_and_(valid)
+            if counts is not None:
+                hit.logical_and_(counts)
             # argmax would cost as much as all else. Only a tie needs it, and a tie makes the norm 2.
             row, _, column = (hit & (norm >= 2.0)).nonzero(as_tuple=True)
             if len(row):
                 first = block[row, :, column].argmax(1)
                 self.correct -= (first != index[row, 0, column]).sum()
         else:
-            hit = (block.argmax(1, keepdim=True) == index).logical_and_(valid)
+            hit = (block.argmax(1, keepdim=True) == index).logical_and_(counts)
         self.correct += hit.sum()
 
     def __call__(self, block: Tensor, images: slice, rows: slice) -> Tensor | None:
         blocks = self.blocks
-        index, valid = blocks.labels(images, rows)
+        index, counts = blocks.labels(images, rows)
         exp, other = blocks.scratch(0, block), blocks.scratch(1, block)
         norm = blocks.shifted(block, exp)
-        self._count_correct(block, norm, index, valid)
+        self._count_correct(block, norm, index, counts)
         log_p = block.sub_(norm.log())
         totals = block_totals(self.kinds, log_p, index, other)
         value = mixed_value(self.terms, log_p.gather(1, index), totals)
-        value = where_valid(valid, value)
+        value = zero_ignored(value, counts)
         if self.pixel_weight is None:
             upstream = torch.ones_like(value)
         else:
             weight = self.pixel_weight[images, rows].flatten(0, 1).unsqueeze(1)
-            upstream = weight.to(value.dtype)
-        upstream = where_valid(valid, upstream)
+            upstream = weight.to(value.dtype, copy=True)
+        upstream = zero_ignored(upstream, counts)
         self.total += (value * upstream).sum()
         if self.mass is not None:
             torch.div(exp, norm, out=other).clamp_(self.mass_min, 1.0 - self.mass_min)
-            self.mass += where_valid(valid, other).sum((0, 2))
+            self.mass += zero_ignored(other, counts).sum((0, 2))
         if not self.need_grad:
             return None
         block_gradient(
@@ -165,10 +165,10 @@ class _MassPass:
         self.grad_mass = grad_mass.to(blocks.dtype)
 
     def __call__(self, block: Tensor, images: slice, rows: slice) -> Tensor:
-        _, valid = self.blocks.labels(images, rows)
+        _, counts = self.blocks.labels(images, rows)
         p = self.blocks.scratch(0, block)
         p.div_(self.blocks.shifted(block, p))
-        masses = mass_gradient(p, valid, self.mass_min, self.grad_mass, block)
+        masses = mass_gradient(p, counts, self.mass_min, self.grad_mass, block)
         return masses.sub_(p.mul_(masses.sum(1, keepdim=True)))
 
 

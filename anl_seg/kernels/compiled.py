@@ -1,0 +1,243 @@
+"""The fused losses on a CPU in C: the autograd function over softmax_cpu.c.
+
+The library is built when the package is installed, if there is a C compiler. Without it the torch operations
+of :mod:`anl_seg.kernels.blocked` and :mod:`anl_seg.kernels.two_classes` do the same, more slowly.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from anl_seg.functional._labels import check_labels
+from anl_seg.functional.generalized_cross_entropy import PROB_CLAMP as GCE_CLAMP
+from anl_seg.functional.reverse_cross_entropy import LOG_ZERO
+from anl_seg.kernels import terms as t
+
+#: Sums over the classes that one loss may need: MAX_SUMS of softmax_cpu.c.
+MAX_SUMS = 8
+#: Values of a task: enough to be worth a thread.
+TASK_VALUES = 1 << 15
+
+#: In the order of softmax_cpu.c: the terms, and the names of their parameters there.
+_TERMS: dict[type, tuple[str, ...]] = {
+    t.CrossEntropy: (),
+    t.Focal: ("gamma",),
+    t.MeanAbsoluteError: (),
+    t.GeneralizedCrossEntropy: ("q",),
+    t.AsymmetricGeneralizedCrossEntropy: ("a", "q"),
+    t.AsymmetricUnhinged: ("a", "q"),
+    t.AsymmetricExponential: ("a",),
+    t.NormalizedCrossEntropy: (),
+    t.ReverseCrossEntropy: (),
+    t.NormalizedFocal: (),
+    t.NormalizedNegativeCrossEntropy: (),
+    t.NormalizedNegativeFocal: (),
+}
+_SUMS = ("log", "flip", "focal", "others", "focal_flip")
+
+
+class _Term(ctypes.Structure):
+    _fields_ = (
+        ("kind", ctypes.c_int32),
+        ("sum", ctypes.c_int32),
+        ("weight", ctypes.c_float),
+        ("a", ctypes.c_float),
+        ("b", ctypes.c_float),
+    )
+
+
+class _Sum(ctypes.Structure):
+    _fields_ = (
+        ("kind", ctypes.c_int32),
+        ("log_min", ctypes.c_float),
+        ("gamma", ctypes.c_float),
+        ("top", ctypes.c_float),
+    )
+
+
+class _Loss(ctypes.Structure):
+    _fields_ = (
+        ("num_samples", ctypes.c_int64),
+        ("num_classes", ctypes.c_int64),
+        ("num_pixels", ctypes.c_int64),
+        ("sample_stride", ctypes.c_int64),
+        ("class_stride", ctypes.c_int64),
+        ("ignore_index", ctypes.c_int64),
+        ("binary", ctypes.c_int32),
+        ("num_terms", ctypes.c_int32),
+        ("num_sums", ctypes.c_int32),
+        ("terms", ctypes.POINTER(_Term)),
+        ("sums", ctypes.POINTER(_Sum)),
+        ("gce_log_min", ctypes.c_float),
+        ("rce_scale", ctypes.c_float),
+        ("saves_gradient", ctypes.c_int32),
+        ("mass_min", ctypes.c_float),
+    )
+
+
+@lru_cache(maxsize=1)
+def library() -> ctypes.CDLL | None:
+    """The compiled functions, or None where they were not built."""
+    found = importlib.util.find_spec("anl_seg.kernels._softmax_cpu")
+    if found is None or found.origin is None:
+        return None
+    try:
+        return ctypes.CDLL(found.origin)
+    except OSError:  # built for another system
+        return None
+
+
+def serves(logits: Tensor, terms: Sequence[t.Term]) -> bool:
+    """Whether the compiled functions take these logits (N, C, P) and terms."""
+    return (
+        logits.dtype != torch.float64
+        and logits.stride(2) == 1
+        and len(t.class_sums(terms)) <= MAX_SUMS
+        and library() is not None
+    )
+
+
+@lru_cache(maxsize=256)
+def _in_c(terms: tuple[t.Term, ...]) -> tuple[Any, Any, int]:
+    kinds = t.class_sums(terms)
+    order = list(_TERMS)
+    in_c = (_Term * len(terms))()
+    for there, term in zip(in_c, terms):
+        parameters = [getattr(term, name) for name in _TERMS[type(term)]]
+        a, b, *_ = (*parameters, 0.0, 0.0)
+        has_sum = term.class_sum is not None
+        index = kinds.index(term.class_sum) if has_sum else -1
+        there.kind, there.sum = order.index(type(term)), index
+        there.weight, there.a, there.b = term.weight, a, b
+    sums = (_Sum * max(len(kinds), 1))()
+    for there, kind in zip(sums, kinds):
+        there.kind, there.gamma = _SUMS.index(kind.kind), kind.gamma
+        there.log_min = max(kind.log_min, -3e38)
+        there.top = kind.top if kind.kind == "focal_flip" else 0.0
+    return in_c, sums, len(kinds)
+
+
+def _describe(
+    logits: Tensor, ignore_index: int, terms: tuple[t.Term, ...], mass_min: float | None
+) -> _Loss:
+    in_c, sums, num_sums = _in_c(terms)
+    n, channels, p = logits.shape
+    binary = channels == 1
+    return _Loss(
+        n,
+        channels + binary,
+        p,
+        logits.stride(0),
+        logits.stride(1),
+        ignore_index,
+        binary,
+        len(terms),
+        num_sums,
+        in_c,
+        sums,
+        math.log(GCE_CLAMP),
+        -LOG_ZERO,
+        channels + binary == 2 and mass_min is None,
+        mass_min or 0.0,
+    )
+
+
+def _tasks(logits: Tensor) -> int:
+    """Into how many ranges the pixels are parted; of the logits' shape alone, as sums depend on it."""
+    return max(1, min(64, logits.numel() // TASK_VALUES))
+
+
+def _call(function: Any, described: _Loss, *arguments: Tensor | None, tasks: int) -> int:
+    """Call a function of softmax_cpu.c; it returns whether a label is out of range.
+
+    Raises:
+        MemoryError: there is no memory for a chunk.
+    """
+    status = function(
+        ctypes.byref(described),
+        *(ctypes.c_void_p(None if a is None else a.data_ptr()) for a in arguments),
+        ctypes.c_int64(tasks),
+        ctypes.c_int32(torch.get_num_threads()),
+    )
+    if status & 2:
+        raise MemoryError("no memory for a chunk of logits.")
+    return status & 1
+
+
+class _Compiled(torch.autograd.Function):
+    """Loss (N, P) of logits (N, C, P) and labels (N, P), and the mass (C,) or None."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        logits: Tensor,
+        target: Tensor,
+        ignore_index: int,
+        terms: tuple[t.Term, ...],
+        mass_min: float | None,
+    ) -> tuple[Tensor, Tensor | None]:
+        values = logits.float()
+        target = target.contiguous()
+        described = _describe(values, ignore_index, terms, mass_min)
+        loss = torch.empty(target.shape)
+        saved = None
+        if ctx.needs_input_grad[0]:
+            saved = torch.empty(1 if described.saves_gradient else 2, *target.shape)
+        classes, tasks = described.num_classes, _tasks(values)
+        masses = None
+        if mass_min is not None:
+            masses = torch.zeros(tasks, classes, dtype=torch.float64)
+        if _call(
+            library().anl_seg_forward, described, values, target, loss, saved, masses, tasks=tasks
+        ):
+            check_labels(target, classes, ignore_index)
+        if saved is not None:
+            ctx.save_for_backward(logits, target, saved)
+            ctx.settings = ignore_index, terms, mass_min
+        return loss, None if masses is None else masses.sum(0).float()
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, grad_loss: Tensor, grad_mass: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        logits, target, saved = ctx.saved_tensors
+        ignore_index, terms, mass_min = ctx.settings
+        values = logits.float()
+        described = _describe(values, ignore_index, terms, mass_min)
+        grad = torch.empty(logits.shape)
+        grad_loss = grad_loss.contiguous()
+        grad_mass = None if mass_min is None else grad_mass.float().contiguous()
+
+        _call(
+            library().anl_seg_backward,
+            described,
+            values,
+            target,
+            saved,
+            grad_loss,
+            grad_mass,
+            grad,
+            tasks=_tasks(values),
+        )
+        return grad.to(logits.dtype), None, None, None, None
+
+
+def fused_pixel_loss(
+    logits: Tensor,
+    target: Tensor,
+    ignore_index: int,
+    terms: tuple[t.Term, ...],
+    mass_min: float | None,
+) -> tuple[Tensor, Tensor | None]:
+    """Loss (N, P) of logits (N, C, P) and labels (N, P) int64, and the mass (C,) or None."""
+    return _Compiled.apply(logits, target, ignore_index, terms, mass_min)
