@@ -5,6 +5,7 @@ Standard library only, as executors run this on machines and in processes that l
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -129,10 +130,8 @@ def _pump(stream: Any, log: Any, tail: deque[str]) -> None:
 
 
 def _signal_group(pid: int, number: int) -> None:
-    try:
+    with contextlib.suppress(OSError):
         os.killpg(pid, number)
-    except OSError:
-        pass
 
 
 def _watch(process: subprocess.Popen, stop: threading.Event | None) -> bool:
@@ -182,6 +181,8 @@ def _train(job: dict[str, Any], folder: Path, lock: int, stop: threading.Event |
         stopped = _watch(process, stop)
         _end_leftovers(folder)
         reader.join(5.0)
+        if not reader.is_alive():
+            process.stdout.close()
     if stopped:
         reason = "stopped with the runner"
     elif process.returncode == 0:

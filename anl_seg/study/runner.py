@@ -18,10 +18,10 @@ from rich.console import Console
 from anl_seg._atomic import replace_atomically
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study.executors import Executor
-from anl_seg.study.remote import TOKEN_FILE
 from anl_seg.study.grid import StudyRun
 from anl_seg.study.progress_table import StudyProgress, Timings, time_text
 from anl_seg.study.reasons import is_divergence
+from anl_seg.study.remote import TOKEN_FILE
 from anl_seg.study.state import RUN_FILE, read_state, write_state
 
 RUNNER_LOCK = "runner.lock"
