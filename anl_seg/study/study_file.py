@@ -76,7 +76,7 @@ def _read(path: Path) -> dict[str, Any]:
     if path.suffix != ".py":
         raise ValueError(f"a study file is a Python config (.py); got {str(path)!r}.")
     try:
-        content = Config.fromfile(str(path))._cfg_dict
+        content = Config.fromfile(str(path), lazy_import=False)._cfg_dict
     except Exception as error:  # whatever the file's own code raises
         raise ValueError(
             f"{path} cannot be read as a study file: {type(error).__name__}: {error}"
