@@ -104,8 +104,9 @@ def _label(spec: Any, none: str) -> str:
         return none
     if isinstance(spec, Mapping):
         rest = ",".join(f"{k}={v}" for k, v in spec.items() if k != "type")
-        return f"{spec.get('type')}:{rest}" if rest else str(spec.get("type"))
-    return str(spec)
+        spec = f"{spec.get('type')}:{rest}" if rest else str(spec.get("type"))
+    # The strength is told beside the label.
+    return str(spec).partition(":")[0] if STRENGTH.search(str(spec)) else str(spec)
 
 
 def _labelled(axis: str, value: Any, none: str) -> dict[str, Any]:
