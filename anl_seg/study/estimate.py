@@ -31,9 +31,9 @@ class Timing:
     """Seconds of the parts of a run.
 
     Attributes:
-        start: until the first iteration has ended: imports, data, model.
+        start: until the first iteration has ended (imports, data, model), and of the end.
         iteration: of one iteration of training.
-        validation: of one validation with its measurements, and of ending.
+        validation: of one validation with the measurements at it.
     """
 
     start: float
@@ -94,23 +94,28 @@ def time_run(run: StudyRun, work_dir: Path, *, threads: int) -> Timing | None:
     started = time.monotonic()
     thread = threading.Thread(target=lambda: outcome.update(run_attempt(job)), daemon=True)
     thread.start()
-    first = last = None
+    first = trained = logged = None
+    lines = 0
     while thread.is_alive():
         time.sleep(_POLL_SECONDS)
-        steps = [line["iter"] for line in log_lines(folder) if "iter" in line]
+        steps = [line.get("iter", 0) for line in log_lines(folder)]
         now = time.monotonic()
         first = now if steps and first is None else first
-        last = now if count in steps and last is None else last
+        trained = now if count in steps and trained is None else trained
+        logged = now if len(steps) > lines else logged
+        lines = len(steps)
     ended = time.monotonic()
     if outcome.get("reason"):
         raise ValueError(
             f"timing {run.name} failed: {outcome['reason']}; see {folder / 'output.log'}."
         )
     times = [line["time"] for line in log_lines(folder) if "loss" in line][1:] or [0.0]
+    # What is logged after the last iteration are the validation and the measurements at it.
+    first, trained, logged = first or ended, trained or ended, logged or ended
     timing = Timing(
-        start=(first or ended) - started,
+        start=first - started + ended - logged,
         iteration=statistics.median(times),
-        validation=ended - (last or ended),
+        validation=logged - trained,
     )
     shutil.rmtree(folder, ignore_errors=True)
     write_json_atomically(path, {**known, key: vars(timing)})
