@@ -25,7 +25,11 @@ OPENMMLAB = [
     # `mmseg::` configs of mmengine 0.10 need pkg_resources.
     "setuptools<81",
 ]
-TEST = ["pytest>=8", "hypothesis>=6"]
+#: Reports of studies.
+STUDY = ["pandas>=2", "jinja2>=3"]
+#: Studies on many machines.
+RAY = ['ray>=2.9; python_version < "3.14"']
+TEST = ["pytest>=8", "hypothesis>=6", *STUDY, *RAY]
 # The fused losses on a GPU; CUDA builds of torch bring their own.
 
 setup(
@@ -50,6 +54,8 @@ setup(
         "onedl": ONEDL,
         "openmmlab": OPENMMLAB,
         "triton": ["triton>=3"],
+        "study": STUDY,
+        "ray": RAY,
         "test": TEST,
         "dev": [*TEST, "ruff>=0.6", "pre-commit>=3"],
     },

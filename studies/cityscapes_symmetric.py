@@ -1,6 +1,7 @@
-# Symmetric noise on Cityscapes, DeepLabV3+ and SegFormer, 80k iterations. Each run distributed over four GPUs:
-#   tools/noise_study.py run studies/cityscapes_symmetric.py --launcher pytorch --nproc-per-run 4 --gpus-per-run 4
-# Needs data/cityscapes (docs/datasets.md).
+# Symmetric noise on Cityscapes, DeepLabV3+ and SegFormer, 80k iterations, 96 runs. Needs data/cityscapes.
+# With each run distributed over four GPUs:
+#   python tools/noise_study.py run studies/cityscapes_symmetric.py \
+#       --launcher pytorch --nproc-per-run 4 --gpus-per-run 4
 axes = dict(
     model={
         "DeepLabV3+": "mmseg::deeplabv3plus/deeplabv3plus_r50-d8_4xb2-80k_cityscapes-512x1024.py",

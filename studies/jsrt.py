@@ -1,5 +1,5 @@
-# Six losses under three noises at two strengths, and clean, three seeds, on chest radiographs at 48 x 48: 126 runs.
-# Needs JSRT_ROOT (docs/datasets.md).
+# Six losses under three noises at two strengths, and clean, three seeds, on chest radiographs at 48 x 48:
+# 126 runs. Needs JSRT_ROOT (docs/datasets.md).
 base = "configs/jsrt/unet-small_570_ce_jsrt-48x48.py"
 axes = dict(
     loss={

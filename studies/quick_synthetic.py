@@ -1,4 +1,5 @@
-# Four losses under two noises at two strengths, and clean, two seeds, on the embedded data at 32 x 32: 40 runs.
+# Four losses under two noises at two strengths, and clean, two seeds, on the embedded data at 32 x 32:
+# 40 runs, some minutes on two cores with --jobs 2.
 base = "configs/quickstart/unet-small_480_ce_synthetic-64x64.py"
 axes = dict(
     loss={
