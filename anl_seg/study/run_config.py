@@ -114,7 +114,8 @@ def run_config(
     """A copy of ``base`` with everything applied that one point of a grid asks for.
 
     Options come first, then budget, loss, noise and what measures. The seed is that of training and of
-    the noise. Every ``val_interval`` a checkpoint is written, and :class:`StopOnDivergenceHook` is added.
+    the noise. Every ``val_interval`` a checkpoint is written, and the hooks are added that end a run which
+    diverges and let a resumed one draw the same random numbers.
 
     Args:
         base: a loaded config with clean masks (unless no noise is applied and it brings its own).
@@ -142,8 +143,9 @@ def run_config(
     _add_evaluators(cfg, metrics.get("evaluators", []))
     for hook in metrics.get("hooks", []):
         add_hook(cfg, copy.deepcopy(hook))
-    if not any(type_name(h) == "StopOnDivergenceHook" for h in cfg.get("custom_hooks") or []):
-        add_hook(cfg, {"type": "anl_seg.StopOnDivergenceHook"})
+    for name in ("StopOnDivergenceHook", "RandomStateHook"):
+        if not any(type_name(hook) == name for hook in cfg.get("custom_hooks") or []):
+            add_hook(cfg, {"type": f"anl_seg.{name}"})
     cfg.randomness = {**(cfg.get("randomness") or {}), "seed": seed}
     return cfg
 
