@@ -1,6 +1,6 @@
 # The alpha / beta protocol of Gonzalez-Jimenez et al. (MICCAI 2023) on ISIC 2017: a share alpha of the
-# training images has its lesion grown, shrunk or moved by beta of its area. 125 iterations of 16 images are an
-# epoch, so the figure of the paper, the mean over the last ten epochs, is last_k = 10. 231 runs. Needs
+# training images has its lesion grown, shrunk or moved by beta of its area. 125 iterations of 16 images are
+# an epoch, so the figure of the paper, the mean over the last ten epochs, is last_k = 10. 231 runs. Needs
 # data/isic2017 (docs/datasets.md).
 base = "configs/isic2017/unet-s5-d16_12k_ce_isic2017-256x256.py"
 axes = dict(
