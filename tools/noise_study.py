@@ -29,6 +29,7 @@ from anl_seg.study.runner import only_runner, run_study
 from anl_seg.study.state import check_work_dir, read_state, told_status
 from anl_seg.study.study_file import Study, load_study
 
+TRAIN = Path(__file__).resolve().with_name("train.py")
 COMMANDS = {
     "plan": "list the runs and what they will cost, after timing one",
     "run": "run what is not finished",
@@ -139,7 +140,7 @@ def show_cost(
             continue
         run = next(run for run in waiting if run.axes["model"] == model)
         console.print(f"timing a few iterations of {run.name}", markup=False)
-        timing = time_run(run, work_dir, threads=executor.threads)
+        timing = time_run(run, work_dir, threads=executor.threads, train_script=TRAIN)
         if timing is None:
             console.print(f"{model} trains by epochs: its cost is known once a run has finished.")
             continue
@@ -210,6 +211,8 @@ def run(args: argparse.Namespace, study: Study, work_dir: Path, console: Console
         timings=timings,
         launcher=args.launcher,
         nproc_per_run=args.nproc_per_run,
+        train_script=TRAIN,
+        main_metric=study.metrics["main"],
     )
     console.print(f"{len(outcome.finished)} of {len(runs)} runs finished.")
     for failed, reason in outcome.failed.items():

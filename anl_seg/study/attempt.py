@@ -6,6 +6,7 @@ Standard library only, as executors run this on machines and in processes that l
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -92,8 +93,17 @@ def _write_input(folder: Path, config: str) -> Path:
     return path
 
 
+def _train_script(job: dict[str, Any]) -> str:
+    """The one that the runner names, or where this machine has none there, the one beside this package."""
+    found = [p for p in (job.get("train_script"), _ROOT / "tools" / "train.py") if p]
+    for path in found:
+        if Path(path).is_file():
+            return str(path)
+    raise FileNotFoundError(errno.ENOENT, "no training script", ", ".join(map(str, found)))
+
+
 def _command(job: dict[str, Any], config: Path, checkpoint: Path | None) -> list[str]:
-    train = [job.get("train_script") or str(_ROOT / "tools" / "train.py"), str(config)]
+    train = [_train_script(job), str(config)]
     train.append(f"--work-dir={job['folder']}")
     if checkpoint is not None:
         train.append(f"--resume={checkpoint}")
@@ -224,7 +234,7 @@ def run_attempt(job: dict[str, Any], stop: threading.Event | None = None) -> dic
             finally:
                 os.close(lock)
     except OSError as error:
-        outcome["reason"] = f"{os.strerror(error.errno).lower() if error.errno else error}"
+        outcome["reason"] = (error.strerror or str(error)).lower()
         if error.filename:
             outcome["reason"] += f": {error.filename}"
     ended = time.time()

@@ -58,7 +58,9 @@ def _short_config(text: str, iterations: int) -> Config:
     return cfg
 
 
-def time_run(run: StudyRun, work_dir: Path, *, threads: int) -> Timing | None:
+def time_run(
+    run: StudyRun, work_dir: Path, *, threads: int, train_script: Path | None = None
+) -> Timing | None:
     """Train a run for a few iterations, validate and measure once, and time the parts.
 
     The result is kept in ``timing.json`` of the work dir and not measured again.
@@ -67,6 +69,7 @@ def time_run(run: StudyRun, work_dir: Path, *, threads: int) -> Timing | None:
         run: one with its configuration.
         work_dir: of the study.
         threads: CPU threads.
+        train_script: None = ``tools/train.py`` beside this package.
 
     Returns:
         None for a config that trains by epochs.
@@ -89,6 +92,7 @@ def time_run(run: StudyRun, work_dir: Path, *, threads: int) -> Timing | None:
         config=config_text(_short_config(run.config, count)),
         last=count,
         threads=threads,
+        train_script=None if train_script is None else str(train_script),
     )
     outcome: dict = {}
     started = time.monotonic()

@@ -16,7 +16,9 @@ from typing import Any
 from rich.console import Console
 
 from anl_seg._atomic import replace_atomically
+from anl_seg._suggest import unknown_name
 from anl_seg.engine._atomic import write_json_atomically
+from anl_seg.study.checkpoints import log_lines
 from anl_seg.study.executors import Executor
 from anl_seg.study.grid import StudyRun
 from anl_seg.study.progress_table import StudyProgress, Timings, time_text
@@ -90,9 +92,10 @@ class StudyRunner:
         console: Console,
         timings: Timings,
         job: Mapping[str, Any],
+        main_metric: str | None,
     ) -> None:
         self.executor, self.retries, self.console = executor, retries, console
-        self.work_dir, self.job = work_dir, dict(job)
+        self.work_dir, self.job, self.main_metric = work_dir, dict(job), main_metric
         self.outcome = StudyOutcome()
         self.tracked = {run.digest: _Tracked(run, read_state(run.folder)) for run in runs}
         self.waiting: deque[_Tracked] = deque()
@@ -160,6 +163,7 @@ class StudyRunner:
             self.outcome.finished.append(run)
             self.progress.finished += 1
             self._learn(self.progress.timings, tracked)
+            self._check_metric(run)
             left = time_text(self.progress.left([t.run for t in self.waiting], self._at_a_time()))
             told = f"{time_text(outcome['seconds'])}; {self.progress.counts(len(self.waiting))}"
             self.progress.event("finished", run, f"{told}; about {left} left")
@@ -181,6 +185,19 @@ class StudyRunner:
         self.outcome.failed[run] = reason
         self.progress.failed += 1
         self.progress.event("FAILED", run, reason)
+
+    def _check_metric(self, run: StudyRun) -> None:
+        """The first run that has ended well shows whether the study's metric is measured at all."""
+        if self.main_metric is None:
+            return
+        lines = [x for x in log_lines(run.folder) if "loss" not in x and "time" in x]
+        measured = {name for line in lines for name in line} - {"step", "time", "data_time"}
+        if self.main_metric not in measured:
+            raise ValueError(
+                f"metrics.main: {unknown_name('metric', self.main_metric, measured)} "
+                f"(as validation measured in {run.folder})"
+            )
+        self.main_metric = None
 
     def _at_a_time(self) -> int:
         return min(self.executor.capacity(), len(self.waiting) + len(self.active)) or 1
@@ -214,6 +231,7 @@ def run_study(
     launcher: str = "none",
     nproc_per_run: int = 1,
     train_script: str | Path | None = None,
+    main_metric: str | None = None,
 ) -> StudyOutcome:
     """Run what is not finished of a study.
 
@@ -232,9 +250,11 @@ def run_study(
         launcher: that of mmengine for each run: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
         nproc_per_run: processes of a run with ``launcher='pytorch'``.
         train_script: None = ``tools/train.py`` beside this package.
+        main_metric: what every validation must measure; None = not looked at.
 
     Raises:
-        ValueError: another runner works in this folder, or a state file cannot be read.
+        ValueError: the first run that ended well has not measured ``main_metric``; another runner works
+            in this folder, or a state file cannot be read.
     """
     work_dir = Path(work_dir).absolute()
     token = uuid.uuid4().hex
@@ -251,4 +271,5 @@ def run_study(
             console=console or Console(),
             timings=timings or Timings(),
             job=job,
+            main_metric=main_metric,
         ).run()

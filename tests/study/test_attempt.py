@@ -246,3 +246,14 @@ def test_watching_a_training_loads_neither_torch_nor_mmseg():
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_a_machine_without_the_training_script_says_so(tmp_path, monkeypatch):
+    from anl_seg.study import attempt
+
+    run = fake_run(tmp_path, "run")
+    monkeypatch.setattr(attempt, "_ROOT", tmp_path / "elsewhere")
+    outcome = run_attempt({**job(run), "train_script": str(tmp_path / "train.py")})
+    assert outcome["reason"] == (
+        f"no training script: {tmp_path / 'train.py'}, {tmp_path / 'elsewhere/tools/train.py'}"
+    )

@@ -235,3 +235,18 @@ def test_time_texts():
         "3 min 20 s",
         "2 h 05 min",
     ]
+
+
+def test_a_metric_that_is_not_measured_ends_the_study_early(tmp_path):
+    runs = [fake_run(tmp_path, f"run{i}", i) for i in range(6)]
+    told = r"metrics\.main: unknown metric 'mIuO'\. Did you mean mIoU\? Known: mIoU\."
+    with pytest.raises(ValueError, match=told):
+        run_study(
+            runs,
+            LocalExecutor(1, gpus=[]),
+            tmp_path,
+            console=Console(file=io.StringIO()),
+            train_script=FAKE_TRAIN,
+            main_metric="mIuO",
+        )
+    assert sum(run.folder.exists() for run in runs) < 3
