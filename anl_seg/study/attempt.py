@@ -20,7 +20,11 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from anl_seg.study.checkpoints import name_last_checkpoint, resumable_checkpoint
+from anl_seg.study.checkpoints import (
+    name_last_checkpoint,
+    remove_broken,
+    resumable_checkpoint,
+)
 from anl_seg.study.reasons import failure_reason
 
 LOCK_FILE = "run.lock"
@@ -199,6 +203,7 @@ def _train(job: dict[str, Any], folder: Path, lock: int, stop: threading.Event |
         reason = None
     else:
         reason = failure_reason(process.returncode, list(tail), folder)
+        remove_broken(folder)
     return {"returncode": process.returncode, "stopped": stopped, "reason": reason}
 
 

@@ -65,6 +65,14 @@ def resumable_checkpoint(folder: Path, last: int) -> Path | None:
     return max(found)[1] if found else None
 
 
+def remove_broken(folder: Path) -> None:
+    """Remove checkpoints that were not written to their end: on a full disk they take the room that the
+    state of the run needs."""
+    for path in folder.glob("*.pth"):
+        if not _is_whole(path):
+            path.unlink(missing_ok=True)
+
+
 def name_last_checkpoint(folder: Path, checkpoint: Path | None) -> None:
     """Write mmengine's ``last_checkpoint`` as a whole, or remove it where there is none."""
     path = folder / "last_checkpoint"

@@ -102,6 +102,14 @@ def test_a_run_on_a_full_disk_says_so(tmp_path):
     assert outcome["returncode"] == 1
 
 
+def test_broken_checkpoints_make_room_after_a_failure(tmp_path):
+    run = fake_run(tmp_path, "run", fail="crash", fail_at=5)
+    run.folder.mkdir(parents=True)
+    (run.folder / "iter_6.pth").write_bytes(b"PK\x03\x04 half")
+    run_attempt(job(run))
+    assert sorted(p.name for p in run.folder.glob("*.pth")) == ["iter_4.pth"]
+
+
 def test_a_folder_that_cannot_be_made_is_a_reason(tmp_path):
     run = fake_run(tmp_path, "run")
     (tmp_path / "runs").write_text("a file")
