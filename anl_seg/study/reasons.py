@@ -18,6 +18,8 @@ _CANNOT_WRITE = re.compile(
     r"PytorchStreamWriter failed writing|file write failed|unexpected pos \d+"
 )
 _OUT_OF_MEMORY = re.compile(r"(?:CUDA )?out of memory|std::bad_alloc|Cannot allocate memory")
+#: The last line of a traceback; ``torch.distributed.run`` puts the rank before it, and its own after it.
+_ERROR = re.compile(r"(?:\[rank\d+\]:\s*)?((?:\w+\.)*(?!ChildFailed)\w+(?:Error|Exception)\b.*)")
 #: A file system with less left than a checkpoint or a log needs.
 _FULL = 4 << 20
 
@@ -59,8 +61,10 @@ def failure_reason(returncode: int, tail: Sequence[str], folder: Path) -> str:
         return "out of memory"
     if _is_full(folder):
         return NO_SPACE  # what it wanted to say of it was lost for the same reason
-    last = next((line.strip() for line in reversed(tail) if line.strip()), "it printed nothing")
-    return f"exit {returncode}: {last[:300]}"
+    errors = [match.group(1) for line in tail if (match := _ERROR.match(line.strip()))]
+    lines = [line.strip() for line in tail if line.strip()]
+    told = (errors or lines or ["it printed nothing"])[-1]
+    return f"exit {returncode}: {told[:300]}"
 
 
 def is_divergence(reason: str | None) -> bool:

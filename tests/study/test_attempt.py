@@ -52,6 +52,17 @@ def job(run, **extra):
         ),
         (2, ["Traceback", "KeyError: 'x'", ""], "exit 2: KeyError: 'x'"),
         (2, [], "exit 2: it printed nothing"),
+        (
+            1,
+            [
+                "[rank1]: Traceback (most recent call last):",
+                "[rank1]: mmengine.SomeError: no such thing",
+                "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: ",
+                "  error_file: <N/A>",
+                "======",
+            ],
+            "exit 1: mmengine.SomeError: no such thing",
+        ),
     ],
 )
 def test_reasons(tmp_path, returncode, tail, reason):
@@ -265,3 +276,12 @@ def test_a_machine_without_the_training_script_says_so(tmp_path, monkeypatch):
     assert outcome["reason"] == (
         f"no training script: {tmp_path / 'train.py'}, {tmp_path / 'elsewhere/tools/train.py'}"
     )
+
+
+def test_a_distributed_run_is_started_by_torch(tmp_path):
+    """Two processes of the fake training, which write the same lines."""
+    run = fake_run(tmp_path, "run")
+    outcome = run_attempt(job(run, launcher="pytorch", nproc_per_run=2))
+    assert outcome["reason"] is None, (run.folder / "output.log").read_text()
+    assert (run.folder / "output.log").read_text().count("from iteration 0") == 2
+    assert table(run) == expected_table(run)
