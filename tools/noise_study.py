@@ -180,7 +180,8 @@ def plan(args: argparse.Namespace, study: Study, work_dir: Path, console: Consol
         check_work_dir(work_dir)
         with only_runner(work_dir):
             write_plan(study, runs, work_dir)
-            show_grid(runs, console)
+        show_grid(runs, console)
+        with only_runner(work_dir):
             show_cost(runs, work_dir, executor, console, not args.no_timing)
     finally:
         executor.stop()

@@ -38,9 +38,9 @@ _ROOT = Path(__file__).parents[2]
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process, on this machine or another with the same file system, trains there."""
+    """Whether a process, on this machine or another with the same file system, holds a lock."""
     try:
-        with open(path, "ab") as file:
+        with open(path, "rb+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -24,9 +24,8 @@ from anl_seg.study.grid import StudyRun
 from anl_seg.study.progress_table import StudyProgress, Timings, time_text
 from anl_seg.study.reasons import is_divergence
 from anl_seg.study.remote import TOKEN_FILE
-from anl_seg.study.state import RUN_FILE, read_state, write_state
+from anl_seg.study.state import RUN_FILE, RUNNER_LOCK, read_state, write_state
 
-RUNNER_LOCK = "runner.lock"
 #: A run is given to another node so often; losing its node says nothing about the run.
 MOST_LOSSES = 10
 _POLL_SECONDS = 1.0

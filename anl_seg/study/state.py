@@ -12,7 +12,8 @@ from anl_seg.study.attempt import LOCK_FILE, is_locked
 PLAN_FILE = "study.json"
 RUN_FILE = "run.json"
 STATE_FILE = "state.json"
-STATUSES = ("running", "finished", "failed")
+#: In the work dir, held by the runner.
+RUNNER_LOCK = "runner.lock"
 
 
 def _read_json(path: Path) -> Any:
@@ -59,12 +60,17 @@ def write_state(folder: str | Path, state: dict) -> None:
 def told_status(folder: str | Path) -> str:
     """``planned``, ``running``, ``interrupted`` (nothing runs, the next ``run`` goes on), ``finished``
     or ``failed``."""
-    status = read_state(folder)["status"]
+    folder, state = Path(folder), read_state(folder)
+    status = state["status"]
     if status is None:
         return "planned"
-    if status == "running" and not is_locked(Path(folder) / LOCK_FILE):
-        return "interrupted"
-    return status
+    if status != "running" or is_locked(folder / LOCK_FILE):
+        return status
+    # A node of a cluster may hold a lock that is not seen here; then the runner that waits for it is.
+    under_way = state["attempts"] and "ended" not in state["attempts"][-1]
+    if under_way and is_locked(folder.parents[1] / RUNNER_LOCK):
+        return status
+    return "interrupted"
 
 
 def check_work_dir(work_dir: str | Path) -> Path:

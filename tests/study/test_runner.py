@@ -250,3 +250,14 @@ def test_a_metric_that_is_not_measured_ends_the_study_early(tmp_path):
             main_metric="mIuO",
         )
     assert sum(run.folder.exists() for run in runs) < 3
+
+
+def test_what_is_told_while_a_runner_waits_for_a_node(tmp_path):
+    run = fake_run(tmp_path, "run")
+    run.folder.mkdir(parents=True)
+    for attempt, told in ((dict(started=None), "running"), (dict(ended=1.0), "interrupted")):
+        content = {"status": "running", "attempts": [attempt], "reason": None}
+        (run.folder / "state.json").write_text(json.dumps(content))
+        with only_runner(tmp_path):
+            assert told_status(run.folder) == told
+        assert told_status(run.folder) == "interrupted"
