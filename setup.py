@@ -26,7 +26,11 @@ OPENMMLAB = [
     # `mmseg::` configs of mmengine 0.10 need pkg_resources.
     "setuptools<81",
 ]
-TEST = ["pytest>=8", "hypothesis>=6"]
+#: Reports of studies.
+STUDY = ["pandas>=2", "jinja2>=3", "matplotlib>=3.7"]
+#: Studies on many machines.
+RAY = ['ray>=2.9; python_version < "3.14"']
+TEST = ["pytest>=8", "hypothesis>=6", *STUDY, *RAY]
 # The fused losses on a CPU: plain C that needs no Python header. Without a compiler the package installs
 # all the same, and torch operations take its place.
 OPENMP = ["-fopenmp"] if sys.platform == "linux" else []  # there it is the runtime that torch loads
@@ -48,7 +52,10 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["anl_seg", "anl_seg.*"]),
-    package_data={"anl_seg.kernels": ["softmax_cpu.c"]},
+    package_data={
+        "anl_seg.kernels": ["softmax_cpu.c"],
+        "anl_seg.study": ["templates/*.j2"],
+    },
     ext_modules=[SOFTMAX_CPU],
     python_requires=">=3.9",
     install_requires=[
@@ -65,6 +72,8 @@ setup(
         "openmmlab": OPENMMLAB,
         # The fused losses on a GPU; CUDA builds of torch bring their own.
         "triton": ["triton>=3"],
+        "study": STUDY,
+        "ray": RAY,
         "test": TEST,
         "dev": [*TEST, "ruff>=0.6", "pre-commit>=3"],
     },

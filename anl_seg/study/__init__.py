@@ -1,22 +1,40 @@
-"""Comparing runs: plan, launch, collect, report. The first, small form of the study tools."""
+"""Studies: grids of trainings from one file, run, resumed and reported; and the comparison of a few runs.
 
-from anl_seg.study.collect import RunResult, collect_run
-from anl_seg.study.launch import launch_runs
-from anl_seg.study.picture import draw_predictions
-from anl_seg.study.plan import Experiment, Run, experiments_of, plan_runs, slug
-from anl_seg.study.report import comparison_records, comparison_table, value_cell
+Names are loaded on first use, so that processes which only watch a training load neither torch nor mmseg.
+"""
 
-__all__ = [
-    "Experiment",
-    "Run",
-    "RunResult",
-    "collect_run",
-    "comparison_records",
-    "comparison_table",
-    "draw_predictions",
-    "experiments_of",
-    "launch_runs",
-    "plan_runs",
-    "slug",
-    "value_cell",
-]
+from __future__ import annotations
+
+from importlib import import_module
+
+#: Public names and the modules that hold them.
+_LAZY = {
+    "Experiment": "plan",
+    "Run": "plan",
+    "RunResult": "collect",
+    "Study": "study_file",
+    "StudyOutcome": "runner",
+    "StudyRun": "grid",
+    "collect_run": "collect",
+    "comparison_records": "report",
+    "comparison_table": "report",
+    "draw_predictions": "picture",
+    "experiments_of": "plan",
+    "launch_runs": "launch",
+    "load_study": "study_file",
+    "plan_runs": "plan",
+    "plan_study": "grid",
+    "read_plan": "state",
+    "run_study": "runner",
+    "slug": "plan",
+    "value_cell": "report",
+    "write_plan": "grid",
+}
+
+__all__ = sorted(_LAZY)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'anl_seg.study' has no attribute {name!r}")
+    return getattr(import_module(f"anl_seg.study.{_LAZY[name]}"), name)

@@ -7,6 +7,8 @@ from anl_seg.engine.hooks.fused_upsample_hook import FusedUpsampleHook
 from anl_seg.engine.hooks.loss_schedule_hook import LossScheduleHook
 from anl_seg.engine.hooks.memorization_hook import MemorizationHook
 from anl_seg.engine.hooks.noise_statistics_hook import NoiseStatisticsHook
+from anl_seg.engine.hooks.random_state_hook import RandomStateHook
+from anl_seg.engine.hooks.stop_on_divergence_hook import StopOnDivergenceHook
 
 __all__ = [
     "AdaptiveLossHook",
@@ -14,4 +16,6 @@ __all__ = [
     "LossScheduleHook",
     "MemorizationHook",
     "NoiseStatisticsHook",
+    "RandomStateHook",
+    "StopOnDivergenceHook",
 ]

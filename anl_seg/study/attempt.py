@@ -1,0 +1,254 @@
+"""One attempt at a training: in its folder, alone there, watched to its end.
+
+Standard library only, as executors run this on machines and in processes that load nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from anl_seg.study.checkpoints import (
+    name_last_checkpoint,
+    remove_broken,
+    resumable_checkpoint,
+)
+from anl_seg.study.reasons import failure_reason
+
+LOCK_FILE = "run.lock"
+LOG_FILE = "output.log"
+#: In the environment of every process of a run: its folder.
+MARK = "ANL_SEG_RUN_FOLDER"
+_TAIL_LINES = 200
+_POLL_SECONDS = 0.1
+_TERM_SECONDS = 10.0
+_ROOT = Path(__file__).parents[2]
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process, on this machine or another with the same file system, holds a lock."""
+    try:
+        with open(path, "rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _acquire(path: Path, seconds: float) -> int | None:
+    """A descriptor that holds the lock, or None if another process keeps it so long."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        except BlockingIOError:
+            if time.monotonic() > end:
+                os.close(descriptor)
+                return None
+            time.sleep(_POLL_SECONDS)
+
+
+def leftovers(folder: Path) -> list[int]:
+    """Processes on this machine that belong to the run in ``folder`` (Linux; elsewhere none is seen)."""
+    mark = f"{MARK}={folder}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+        except OSError:
+            continue  # gone, or another user's
+    return found
+
+
+def _end_leftovers(folder: Path) -> None:
+    """Kill what an earlier runner left behind, and workers that outlived their training."""
+    for pid in leftovers(folder):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except OSError:
+            continue
+
+
+def _write_input(folder: Path, config: str) -> Path:
+    """The config of the run. In a folder of its own, as mmengine writes one of the same name."""
+    path = folder / "input" / "config.py"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file() or path.read_text(encoding="utf-8") != config:
+        temporary = path.with_name(".config.py.tmp")
+        temporary.write_text(config, encoding="utf-8")
+        os.replace(temporary, path)
+    return path
+
+
+def _train_script(job: dict[str, Any]) -> str:
+    """The one that the runner names, or where this machine has none there, the one beside this package."""
+    found = [p for p in (job.get("train_script"), _ROOT / "tools" / "train.py") if p]
+    for path in found:
+        if Path(path).is_file():
+            return str(path)
+    raise FileNotFoundError(errno.ENOENT, "no training script", ", ".join(map(str, found)))
+
+
+def _command(job: dict[str, Any], config: Path, checkpoint: Path | None) -> list[str]:
+    train = [_train_script(job), str(config)]
+    train.append(f"--work-dir={job['folder']}")
+    if checkpoint is not None:
+        train.append(f"--resume={checkpoint}")
+    launcher = job.get("launcher", "none")
+    if launcher == "pytorch":
+        processes = job.get("nproc_per_run", 1)
+        start = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+        return [sys.executable, *start, *train, "--launcher=pytorch"]
+    return [sys.executable, *train, *([] if launcher == "none" else [f"--launcher={launcher}"])]
+
+
+def _environment(job: dict[str, Any]) -> dict[str, str]:
+    threads = str(job["threads"])
+    path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+    return {
+        **os.environ,
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "PYTHONPATH": path,
+        **job.get("environment", {}),
+        MARK: str(job["folder"]),
+    }
+
+
+def _pump(stream: Any, log: Any, tail: deque[str]) -> None:
+    """Copy what the training prints to its log; a full disk does not stop it."""
+    for line in stream:
+        tail.append(line.decode(errors="replace").rstrip("\n"))
+        try:
+            log.write(line)
+            log.flush()
+        except (OSError, ValueError):
+            continue
+
+
+def _signal_group(pid: int, number: int) -> None:
+    with contextlib.suppress(OSError):
+        os.killpg(pid, number)
+
+
+def _watch(process: subprocess.Popen, stop: threading.Event | None) -> bool:
+    """Wait for the process; True if it was ended because ``stop`` was set."""
+    while process.poll() is None:
+        if stop is not None and stop.is_set():
+            _signal_group(process.pid, signal.SIGTERM)
+            try:
+                process.wait(_TERM_SECONDS)
+            except subprocess.TimeoutExpired:
+                _signal_group(process.pid, signal.SIGKILL)
+                process.wait()
+            return True
+        time.sleep(_POLL_SECONDS)
+    return False
+
+
+def _device(folder: Path, started: float) -> str | None:
+    """The device that this attempt's training wrote down, if it came so far."""
+    path = folder / "environment.json"
+    try:
+        if path.stat().st_mtime < started:
+            return None
+        return json.loads(path.read_text(encoding="utf-8"))["device"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _train(job: dict[str, Any], folder: Path, lock: int, stop: threading.Event | None) -> dict:
+    checkpoint = resumable_checkpoint(folder, job["last"])
+    name_last_checkpoint(folder, checkpoint)
+    command = _command(job, _write_input(folder, job["config"]), checkpoint)
+    child = [sys.executable, "-S", "-E", str(Path(__file__).with_name("_child.py"))]
+    tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    with open(folder / LOG_FILE, "ab", buffering=0) as log:
+        process = subprocess.Popen(
+            [*child, str(os.getpid()), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=_environment(job),
+            start_new_session=True,  # Ctrl-C at the terminal is for the runner
+            pass_fds=[lock],
+        )
+        reader = threading.Thread(target=_pump, args=(process.stdout, log, tail), daemon=True)
+        reader.start()
+        stopped = _watch(process, stop)
+        _end_leftovers(folder)
+        reader.join(5.0)
+        if not reader.is_alive():
+            process.stdout.close()
+    if stopped:
+        reason = "stopped with the runner"
+    elif process.returncode == 0:
+        reason = None
+    else:
+        reason = failure_reason(process.returncode, list(tail), folder)
+        remove_broken(folder)
+    return {"returncode": process.returncode, "stopped": stopped, "reason": reason}
+
+
+def run_attempt(job: dict[str, Any], stop: threading.Event | None = None) -> dict[str, Any]:
+    """Train in a folder, from its last usable checkpoint on, and say how it ended.
+
+    What an earlier runner left running there is killed first; nothing is started while the folder's lock
+    is held by another machine. The training and its workers hold the lock, and die with this process.
+
+    Args:
+        job: ``folder`` (absolute), ``config`` (text), ``last`` (iteration or epoch at which training
+            ends), ``threads``; optional ``launcher``, ``nproc_per_run``, ``environment``,
+            ``train_script``, ``lock_seconds``.
+        stop: ends the training when set.
+
+    Returns:
+        ``started``, ``ended`` (seconds since the epoch), ``seconds``, ``returncode``, ``reason`` (None if
+        it ended well), ``stopped``, ``host``, ``device``, ``threads``.
+    """
+    folder, started = Path(job["folder"]), time.time()
+    outcome: dict[str, Any] = {"returncode": None, "stopped": False}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _end_leftovers(folder)
+        lock = _acquire(folder / LOCK_FILE, job.get("lock_seconds", 60.0))
+        if lock is None:
+            outcome["reason"] = (
+                "another machine holds the lock of the folder and still trains there"
+            )
+        else:
+            try:
+                outcome.update(_train(job, folder, lock, stop))
+            finally:
+                os.close(lock)
+    except OSError as error:
+        outcome["reason"] = (error.strerror or str(error)).lower()
+        if error.filename:
+            outcome["reason"] += f": {error.filename}"
+    ended = time.time()
+    return {
+        "started": started,
+        "ended": ended,
+        "seconds": ended - started,
+        **outcome,
+        "host": socket.gethostname(),
+        "device": _device(folder, started),
+        "threads": job["threads"],
+    }

@@ -1,0 +1,187 @@
+"""The complete config of one run of a study, as text that says the same on every machine."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import hashlib
+import inspect
+from collections.abc import Mapping
+from pprint import pformat
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from anl_seg._suggest import unknown_name
+from anl_seg.config import (
+    inject_noise,
+    measure_memorization,
+    noisy_pipelines,
+    record_noise,
+    replace_losses,
+)
+from anl_seg.config._walk import add_hook, as_list, type_name
+from anl_seg.study.study_file import plain
+
+#: Settings that a config may have at its top beside those of mmengine's Runner.
+_TOP_LEVEL = (
+    "cache_samples",
+    "compile",
+    "find_unused_parameters",
+    "model_wrapper_cfg",
+    "runner_type",
+)
+#: Where a run is, and how it goes on: no part of what it computes.
+_NOT_CONTENT = ("work_dir", "resume", "load_from", "launcher", "log_level")
+#: With fewer, a kill between removing an old checkpoint and writing the next would leave none.
+_KEPT_CHECKPOINTS = 2
+
+
+def _check_options(cfg: Config, options: Mapping[str, Any]) -> None:
+    """A misspelled option would be a new key that nothing reads."""
+    known = {*cfg.keys(), *inspect.signature(Runner.__init__).parameters, *_TOP_LEVEL} - {"self"}
+    for name in options:
+        first, *rest = name.split(".")
+        if first not in known:
+            raise KeyError(unknown_name("setting", first, known))
+        owner: Any = cfg.get(first)
+        for at, key in enumerate(rest[:-1]):
+            if isinstance(owner, (list, tuple)) and key.isdigit() and int(key) < len(owner):
+                owner = owner[int(key)]
+            elif isinstance(owner, Mapping) and key in owner:
+                owner = owner[key]
+            else:
+                where = ".".join([first, *rest[:at]])
+                has = owner.keys() if isinstance(owner, Mapping) else []
+                raise KeyError(f"{name}: {unknown_name(f'key of {where}', key, has)}")
+
+
+def _apply_budget(cfg: Config, budget: Mapping[str, int]) -> None:
+    train = cfg.get("train_cfg") or {}
+    key = "max_epochs" if "max_epochs" in train or train.get("by_epoch") else "max_iters"
+    other = "max_iters" if key == "max_epochs" else "max_epochs"
+    if key not in train:
+        raise ValueError("the config has neither train_cfg.max_iters nor train_cfg.max_epochs.")
+    if other in budget:
+        raise ValueError(
+            f"budget has {other}, but the config trains by {key.removeprefix('max_')}: give {key}."
+        )
+    if not (cfg.get("val_dataloader") and cfg.get("val_evaluator")):
+        raise ValueError("a study compares by validation, and the config has none.")
+    before = train[key]
+    for name, value in budget.items():
+        train[name] = value
+    if key in budget:
+        for scheduler in as_list(cfg.get("param_scheduler")):
+            # One that ended with training does so again.
+            if isinstance(scheduler, Mapping) and scheduler.get("end") == before:
+                scheduler["end"] = budget[key]
+    total = train[key]
+    interval = train["val_interval"] = min(train.get("val_interval", 1), total)
+    hooks = cfg.setdefault("default_hooks", {})
+    checkpoint = hooks.get("checkpoint") or {}
+    # A run goes on from a checkpoint only if the validation at it is complete.
+    hooks["checkpoint"] = {
+        "type": "CheckpointHook",
+        **checkpoint,
+        "interval": interval,
+        "by_epoch": key == "max_epochs",
+        "max_keep_ckpts": _KEPT_CHECKPOINTS,
+        "save_last": True,
+    }
+    logger = hooks.get("logger") or {"type": "LoggerHook"}
+    if key == "max_iters":
+        logger["interval"] = min(logger.get("interval", 10), interval)
+    hooks["logger"] = logger
+
+
+def _add_evaluators(cfg: Config, evaluators: list[dict]) -> None:
+    if evaluators:
+        cfg.val_evaluator = [*as_list(cfg.val_evaluator), *copy.deepcopy(evaluators)]
+
+
+def run_config(
+    base: Config,
+    *,
+    loss: Mapping | None,
+    noise: Mapping | None,
+    seed: int,
+    options: Mapping[str, Any],
+    budget: Mapping[str, int],
+    metrics: Mapping[str, Any],
+) -> Config:
+    """A copy of ``base`` with everything applied that one point of a grid asks for.
+
+    Options come first, then budget, loss, noise and what measures. The seed is that of training and of
+    the noise. Every ``val_interval`` a checkpoint is written, and the hooks are added that end a run which
+    diverges and let a resumed one draw the same random numbers.
+
+    Args:
+        base: a loaded config with clean masks (unless no noise is applied and it brings its own).
+        loss: loss config, or None for the base's own losses.
+        noise: noise config, or None for the masks as they are.
+        seed: an integer >= 0.
+        options: settings by dotted names.
+        budget: ``max_iters`` or ``max_epochs``, ``val_interval``.
+        metrics: see :class:`anl_seg.study.study_file.Study`.
+
+    Raises:
+        KeyError, TypeError, ValueError: an unknown loss, noise or option, or a wrong value of one.
+    """
+    cfg = copy.deepcopy(base)
+    _check_options(cfg, options)
+    cfg.merge_from_dict(dict(options))
+    _apply_budget(cfg, budget)
+    if loss is not None:
+        replace_losses(cfg, loss)
+    if noise is not None:
+        inject_noise(cfg, noise, seed=seed, keep_clean=True)
+        interval = metrics.get("memorization_interval")
+        measure_memorization(cfg, interval=interval)
+    record_noise(cfg)
+    _add_evaluators(cfg, metrics.get("evaluators", []))
+    for hook in metrics.get("hooks", []):
+        add_hook(cfg, copy.deepcopy(hook))
+    for name in ("StopOnDivergenceHook", "RandomStateHook"):
+        if not any(type_name(hook) == name for hook in cfg.get("custom_hooks") or []):
+            add_hook(cfg, {"type": f"anl_seg.{name}"})
+    cfg.randomness = {**(cfg.get("randomness") or {}), "seed": seed}
+    return cfg
+
+
+def is_noisy(base: Config) -> bool:
+    """Whether a config corrupts its training masks by itself."""
+    return noisy_pipelines(base.get("train_dataloader")) > 0
+
+
+def config_text(cfg: Config) -> str:
+    """The config as Python source that evaluates to the same values, without paths of this machine.
+
+    (mmengine's own ``dump`` formats with yapf, which takes a second per config.)
+
+    Raises:
+        ValueError: a value that cannot be written as a Python literal.
+    """
+    content = plain(cfg.to_dict())
+    lines = []
+    for name, value in content.items():
+        if name in _NOT_CONTENT:
+            continue
+        text = pformat(value, width=100, sort_dicts=False)
+        try:
+            same = ast.literal_eval(text) == value
+        except (ValueError, SyntaxError):
+            same = False
+        if not same:
+            raise ValueError(f"the setting {name} cannot be written to a file: {value!r}.")
+        lines.append(f"{name} = {text}\n")
+    return "".join(lines)
+
+
+def config_digest(text: str) -> str:
+    """Digest of a config's text, whatever the order of its keys: 16 hexadecimal digits."""
+    tree = ast.parse(text)
+    values = {node.targets[0].id: ast.literal_eval(node.value) for node in tree.body}
+    canonical = pformat(values, width=100, sort_dicts=True)
+    return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,47 @@
+"""The ready studies: each is planned in full, so every loss, noise and option in it is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from anl_seg.study.grid import plan_study
+from anl_seg.study.study_file import load_study
+
+STUDIES = Path(__file__).parents[2] / "studies"
+#: Name -> losses, settings of the noise (clean included), seeds, models.
+GRIDS = {
+    "quick_synthetic": (4, 5, 2, 1),
+    "jsrt": (6, 7, 3, 1),
+    "isic2017_alpha_beta": (11, 7, 3, 1),
+    "cityscapes_symmetric": (4, 4, 3, 2),
+}
+
+
+def test_every_study_file_is_planned_here():
+    scripts = {"jsrt_losses"}
+    assert {path.stem for path in STUDIES.glob("*.py")} - scripts == set(GRIDS)
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_a_ready_study_can_be_planned(name, tmp_path):
+    losses, settings, seeds, models = GRIDS[name]
+    runs = plan_study(load_study(STUDIES / f"{name}.py"), tmp_path)
+    assert len({run.axes["loss"] for run in runs}) == losses
+    assert len({(r.axes["noise"], str(r.axes["strength"])) for r in runs}) == settings
+    assert len(runs) == losses * settings * seeds * models
+    assert sum("CorruptMask" in run.config for run in runs) == (
+        losses * (settings - 1) * seeds * models
+    )
+
+
+def test_the_published_protocol_is_that_of_the_paper(tmp_path):
+    runs = plan_study(load_study(STUDIES / "isic2017_alpha_beta.py"), tmp_path)
+    grid = {tuple(r.axes["strength"].values()) for r in runs if r.axes["strength"]}
+    assert grid == {(a, b) for a in (0.3, 0.5, 0.7) for b in (0.5, 0.7)}
+    cfg: dict = {}
+    exec(runs[0].config, cfg)
+    # A validation per epoch of 2000 images in batches of 16, of which the last ten count.
+    assert cfg["train_cfg"]["val_interval"] * cfg["train_dataloader"]["batch_size"] == 2000
+    assert load_study(STUDIES / "isic2017_alpha_beta.py").metrics["last_k"] == 10
