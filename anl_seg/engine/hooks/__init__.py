@@ -7,6 +7,7 @@ from anl_seg.engine.hooks.fused_upsample_hook import FusedUpsampleHook
 from anl_seg.engine.hooks.loss_schedule_hook import LossScheduleHook
 from anl_seg.engine.hooks.memorization_hook import MemorizationHook
 from anl_seg.engine.hooks.noise_statistics_hook import NoiseStatisticsHook
+from anl_seg.engine.hooks.resource_hook import ResourceHook
 
 __all__ = [
     "AdaptiveLossHook",
@@ -14,4 +15,5 @@ __all__ = [
     "LossScheduleHook",
     "MemorizationHook",
     "NoiseStatisticsHook",
+    "ResourceHook",
 ]
