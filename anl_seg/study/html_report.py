@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,14 @@ class _Picture:
     uri: str
 
 
-def _picture(plot: Plot, folder: Path) -> _Picture:
+def _picture(plot: Plot, folder: Path, taken: set[str]) -> _Picture:
+    """Write a plot under a name that no other one has."""
+    name, number = plot.name, 1
+    while name in taken:
+        number += 1
+        name = f"{plot.name}-{number}"
+    taken.add(name)
+    plot = replace(plot, name=name)
     png = base64.b64encode(save_plot(plot, folder)).decode("ascii")
     return _Picture(plot.name, plot.title, plot.caption, f"data:image/png;base64,{png}")
 
@@ -68,14 +75,14 @@ def _plots(
 
 
 def _panels(
-    work_dir: Path, records: Sequence[RunRecord], folder: Path
+    work_dir: Path, records: Sequence[RunRecord], folder: Path, taken: set[str]
 ) -> tuple[list[_Picture], list[str]]:
     """The pictures, and sentences on those that are not there."""
     chosen = choose_runs(records)
     pictures, notes = [], []
     for runs in chosen[:_MOST_PANELS]:
         try:
-            pictures.append(_picture(draw_panel(work_dir, runs), folder))
+            pictures.append(_picture(draw_panel(work_dir, runs), folder, taken))
         # A moved data set or another version's checkpoint must not cost the tables.
         except Exception as error:
             notes.append(
@@ -152,8 +159,9 @@ def write_report(work_dir: str | Path) -> Path:
     """Write the report of a study from what lies in its folders, whatever of it is missing.
 
     ``report/`` in the work dir gets ``index.html`` (needs nothing beside it and no network), ``runs.csv``,
-    ``runs.json``, ``summary.csv``, ``summary.json``, ``summary.md``, ``summary.tex`` and ``plots/*.png`` and ``*.pdf``. Each
-    file is replaced as a whole, the page last. The same folders give the same files.
+    ``runs.json``, ``summary.csv``, ``summary.json``, ``summary.md``, ``summary.tex`` and
+    ``plots/*.png`` and ``*.pdf``. Each file is replaced as a whole, the page last. The same folders give
+    the same files.
 
     Args:
         work_dir: of a planned study; runs may be going on.
@@ -176,8 +184,9 @@ def write_report(work_dir: str | Path) -> Path:
     folder = work_dir / "report"
     plot_folder = folder / "plots"
     plot_folder.mkdir(parents=True, exist_ok=True)
-    content["plots"] = [_picture(plot, plot_folder) for plot in _plots(plan, records, frame)]
-    content["panels"], content["panel_notes"] = _panels(work_dir, records, plot_folder)
+    names: set[str] = set()
+    content["plots"] = [_picture(plot, plot_folder, names) for plot in _plots(plan, records, frame)]
+    content["panels"], content["panel_notes"] = _panels(work_dir, records, plot_folder, names)
     _write_tables(folder, content, frame, summary)
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -187,7 +196,5 @@ def write_report(work_dir: str | Path) -> Path:
     )
     page = environment.get_template("report.html.j2").render(content)
     _write_text(folder / "index.html", page)
-    _remove_old_plots(
-        plot_folder, {picture.name for key in ("plots", "panels") for picture in content[key]}
-    )
+    _remove_old_plots(plot_folder, names)
     return folder / "index.html"

@@ -77,7 +77,7 @@ def style_of(losses: Sequence[str]) -> dict[str, dict]:
 
 def slug(text: str) -> str:
     """A text as part of a file name."""
-    kept = "".join(c if c.isalnum() or c in ".-" else "-" for c in text)
+    kept = "".join(c if c.isascii() and c.isalnum() or c in ".-" else "-" for c in text)
     return "-".join(part for part in kept.split("-") if part)[:60] or "x"
 
 
@@ -152,9 +152,10 @@ def _points(
         style = {key: styles[loss][key] for key in ("color", "marker")}
         ax.plot(x, means, linestyle="", markersize=5, label=loss, **style)
         bars = ~np.isnan(widths)
-        ax.errorbar(
-            x[bars], means[bars], widths[bars], fmt="none", ecolor=style["color"], elinewidth=1
-        )
+        if bars.any():
+            ax.errorbar(
+                x[bars], means[bars], widths[bars], fmt="none", ecolor=style["color"], elinewidth=1
+            )
     ax.set_xticks(range(len(names)), [name.replace(", ", ",\n") for name in names], fontsize=8)
     ax.set_xlim(-0.6, len(names) - 0.4)
 
@@ -324,7 +325,7 @@ def curve_plots(
 
 
 def memorization_parts_plots(records: Sequence[RunRecord]) -> list[Plot]:
-    """After training, the share of wrongly labelled pixels memorised by distance to the boundary and by class.
+    """After training, the share of wrongly labelled pixels memorised, by boundary distance and by class.
 
     A figure per setting; columns are the two splits.
     """

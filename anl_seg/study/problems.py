@@ -127,8 +127,8 @@ def find_problems(
     problems += [
         *_about(
             finished,
-            f"Fewer validations than the {last_k} that last_k is the mean of, so that it is the mean of those "
-            "there are: {n}.",
+            f"Fewer validations than the {last_k} that last_k is the mean of, so that it is the mean of "
+            "those there are: {n}.",
             lambda r: 0 < len(r.validations) < last_k,
             lambda r: f"{len(r.validations)} validations",
         ),

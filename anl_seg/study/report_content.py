@@ -18,10 +18,11 @@ from anl_seg.study.significance import ALPHA, paired_tests, rank_frame
 from anl_seg.study.table_text import Grid, grid
 from anl_seg.study.tables import KINDS, lower_is_better, main_column
 
+_WRONG = "Percent of the wrongly labelled training pixels that the trained model predicts as "
 _SHARE_NOTES = {
-    "memorized": "Percent of the wrongly labelled training pixels that the trained model predicts as their wrong label.",
-    "corrected": "Percent of the wrongly labelled training pixels that it predicts as their true class.",
-    "other": "Percent of the wrongly labelled training pixels that it predicts as neither.",
+    "memorized": f"{_WRONG}their wrong label.",
+    "corrected": f"{_WRONG}their true class.",
+    "other": f"{_WRONG}neither.",
 }
 _TITLES = {
     "memorized": "Memorised",

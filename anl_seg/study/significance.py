@@ -68,8 +68,8 @@ def rank_frame(frame: pd.DataFrame, value: str, *, lower: bool = False) -> pd.Da
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down correction of several p-values (Holm 1979).
 
-    The i-th smallest of m is multiplied by m - i + 1; a corrected value is never below that of a smaller p, and
-    at most 1. NaN stays, and does not count in m.
+    The i-th smallest of m is multiplied by m - i + 1; a corrected value is never below that of a
+    smaller p, and at most 1. NaN stays, and does not count in m.
     """
     known = [i for i, p in enumerate(p_values) if not math.isnan(p)]
     corrected = [math.nan] * len(p_values)
@@ -95,10 +95,11 @@ def paired_tests(
 ) -> pd.DataFrame:
     """Wilcoxon's signed-rank test of every loss against one, over pairs of the same setting and seed.
 
-    Two-sided, Holm-corrected over the losses. Equal pairs are left out, as Wilcoxon does. With n pairs no p can
-    lie below 2^(1 - n): where the correction (the other losses' p as they are) brings even that above ``alpha``
-    the pairs are too few to conclude anything, whatever the values. The test takes pairs as independent,
-    which seeds and settings that share data are not: it says what is consistent within this study.
+    Two-sided, Holm-corrected over the losses. Equal pairs are left out, as Wilcoxon does. With n pairs
+    no p can lie below 2^(1 - n): where the correction (the other losses' p as they are) brings even that
+    above ``alpha`` the pairs are too few to conclude anything, whatever the values. The test takes pairs
+    as independent, which seeds and settings that share data are not: it says what is consistent within this
+    study.
 
     Args:
         frame: of :func:`anl_seg.study.tables.runs_frame`.
@@ -109,8 +110,9 @@ def paired_tests(
 
     Returns:
         A row per other loss: ``loss``, ``reference``, ``pairs``, ``wins``, ``losses``, ``ties``, ``mean
-        difference`` (loss minus reference), ``p``, ``p corrected``, ``smallest p`` (that so many pairs could
-        give after correction), ``verdict``: ``better``, ``worse``, ``no difference shown``, ``too few pairs``.
+        difference`` (loss minus reference), ``p``, ``p corrected``, ``smallest p`` (that so many pairs
+        could give after correction), ``verdict``: ``better``, ``worse``, ``no difference shown`` or ``too
+        few pairs``.
 
     Raises:
         ValueError: no such loss.

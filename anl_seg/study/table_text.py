@@ -22,7 +22,7 @@ class Cell:
         finished: number of finished runs.
         planned: number of planned runs.
         runs: digests of the finished runs.
-        best: whether no other loss has a better mean in this setting.
+        best: whether no other loss has a better mean in this setting, and at least one a worse.
     """
 
     mean: float
@@ -68,7 +68,7 @@ def grid(summary: pd.DataFrame, value: str, *, lower: bool | None = False) -> Gr
         means.setdefault(text, []).append(mean)
     pick = min if lower else max
     known = {s: [m for m in found if not math.isnan(m)] for s, found in means.items()}
-    best = {s: pick(found) for s, found in known.items() if len(found) > 1}
+    best = {s: pick(found) for s, found in known.items() if len(set(found)) > 1}
     cells: list[list[Cell | None]] = [[None] * len(settings) for _ in losses]
     for text, (_, row) in zip(texts, summary.iterrows()):
         mean = row[f"{value} mean"]

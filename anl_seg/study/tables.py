@@ -27,13 +27,14 @@ def lower_is_better(metric: str, metrics: Mapping[str, Any] | None = None) -> bo
     name = metric.split(" ", 1)[-1]
     if name in (metrics or {}).get("lower_is_better", ()):
         return True
-    last = name.rsplit("/", 1)[-1]
-    return last == "ECE" or "error" in last.lower() or "loss" in last.lower()
+    # Of IoU.glossary only IoU tells what it is.
+    kind = name.rsplit("/", 1)[-1].split(".", 1)[0]
+    return kind == "ECE" or "error" in kind.lower() or "loss" in kind.lower()
 
 
 def main_column(plan: Mapping[str, Any]) -> str:
-    """The column that losses are compared by: the main metric's mean over the last k validations, or, where
-    k is 1, its final value (which is the same)."""
+    """The column that losses are compared by: the main metric's mean over the last k validations, or,
+    where k is 1, its final value (which is the same)."""
     kind = "last_k" if plan["metrics"].get("last_k", 1) > 1 else "final"
     return f"{kind} {plan['metrics']['main']}"
 
@@ -98,10 +99,8 @@ def _row(record: RunRecord, metrics: Mapping[str, Any], names: Sequence[str]) ->
         share = last.get(key)
         row[name] = math.nan if share is None else 100 * share
     row["noise_share"] = math.nan if record.noise_share is None else 100 * record.noise_share
-    seconds = [attempt.get("seconds") for attempt in record.attempts]
-    row["seconds"] = record.resources.get(
-        "seconds", _mean([]) if not seconds else math.fsum(s for s in seconds if s)
-    )
+    seconds = [attempt["seconds"] for attempt in record.attempts if attempt.get("seconds")]
+    row["seconds"] = record.resources.get("seconds", math.fsum(seconds) if seconds else math.nan)
     row["peak_rss_mb"] = _megabytes(record.resources.get("peak_rss_bytes"))
     row["peak_cuda_mb"] = _megabytes(record.resources.get("peak_cuda_bytes"))
     last_attempt = record.attempts[-1] if record.attempts else {}
@@ -123,15 +122,19 @@ def frame_of(plan: Mapping[str, Any], records: Sequence[RunRecord]) -> pd.DataFr
 def runs_frame(work_dir: str | Path) -> pd.DataFrame:
     """One row per planned run, in the order of the plan.
 
-    Columns: ``digest``; ``folder`` (relative to the work dir); ``model``, ``options``, ``noise``,
-    ``strength`` (a number, a text, or None), ``loss``, ``seed``; ``status``, ``reason`` (of a failure),
-    ``attempts``; ``validations`` (how many) and ``step`` (of the last one); for each metric M of the study
-    ``final M``, ``best M`` (over all validations) and ``last_k M`` (mean of the last k); ``memorized``,
-    ``corrected``, ``other`` (percent of the wrongly labelled training pixels, at the end) and ``right_correct``
-    (of the rightly labelled ones); ``noise_share`` (percent of training pixels that the noise changed);
-    ``seconds`` (of training; of all attempts where ``ResourceHook`` did not run), ``peak_rss_mb``,
-    ``peak_cuda_mb`` (megabytes of 10^6 bytes), ``device``, ``host``, ``commit``. NaN is what is not known; metrics
-    and shares of runs that have not finished are not.
+    NaN is what is not known; metrics and shares of runs that have not finished are not. Columns:
+
+    - ``digest``; ``folder``, relative to the work dir;
+    - ``model``, ``options``, ``noise``, ``strength`` (a number, a text, or None), ``loss``, ``seed``;
+    - ``status``, ``reason`` (of a failure), ``attempts``;
+    - ``validations`` (how many) and ``step`` (of the last one);
+    - for each metric M of the study ``final M``, ``best M`` (of all validations) and ``last_k M`` (mean
+      of the last k);
+    - ``memorized``, ``corrected``, ``other``: percent of the wrongly labelled training pixels, at the
+      end; ``right_correct``: percent of the rightly labelled ones;
+    - ``noise_share``: percent of the training pixels that the noise changed;
+    - ``seconds``: of training; of all attempts where ``ResourceHook`` did not run;
+    - ``peak_rss_mb``, ``peak_cuda_mb``: in megabytes of 10^6 bytes; ``device``, ``host``, ``commit``.
 
     Raises:
         FileNotFoundError, ValueError: see :func:`anl_seg.study.run_record.read_study`.
@@ -157,9 +160,9 @@ def groups(frame: pd.DataFrame, keys: Sequence[str]) -> list[tuple[tuple, pd.Dat
 def summary_frame(frame: pd.DataFrame, values: Sequence[str] | None = None) -> pd.DataFrame:
     """One row per model, options, noise, strength and loss, over the seeds of finished runs.
 
-    Columns: these five; ``planned`` and ``finished`` (numbers of runs), ``runs`` (digests of the finished
-    ones, with spaces between); for each value V ``V mean``, ``V std`` (sample standard deviation, n - 1; NaN of one
-    value) and ``V n`` (how many finished runs have the value).
+    Columns: these five; ``planned`` and ``finished`` (numbers of runs), ``runs`` (digests of the
+    finished ones, with spaces between); for each value V ``V mean``, ``V std`` (sample standard deviation,
+    n - 1; NaN of one value) and ``V n`` (how many finished runs have the value).
 
     Args:
         frame: of :func:`runs_frame`.
