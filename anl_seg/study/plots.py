@@ -77,7 +77,7 @@ def style_of(losses: Sequence[str]) -> dict[str, dict]:
 
 def slug(text: str) -> str:
     """A text as part of a file name."""
-    kept = "".join(c if c.isascii() and c.isalnum() or c in ".-" else "-" for c in text)
+    kept = "".join(c if (c.isascii() and c.isalnum()) or c in ".-" else "-" for c in text)
     return "-".join(part for part in kept.split("-") if part)[:60] or "x"
 
 
