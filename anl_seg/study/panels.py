@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from anl_seg.engine import allow_mmengine_checkpoints
-from anl_seg.study.picture import _measured_samples, _predict
+from anl_seg.study.picture import measured_dataset, predict
 from anl_seg.study.plots import Plot, slug
 from anl_seg.study.run_record import RunRecord
 
@@ -92,26 +92,27 @@ def _mask(sample: dict, key: str) -> np.ndarray:
 
 
 def _samples_with_noise(cfg: Config, count: int) -> tuple[list[dict], np.ndarray]:
-    """The first training images with wrong pixels, packed, and the palette."""
-    found: list[dict] = []
-    clean: list[dict] = []
-    index = 0
-    palette = None
-    while len(found) < count and index < _SEARCHED:
-        try:
-            (sample,), palette = _measured_samples(cfg, [index])
-        except IndexError:
-            break
+    """The first training images with wrong pixels, packed, and the colours of the classes (256, 3)."""
+    dataset = measured_dataset(cfg)
+    changed: list[dict] = []
+    unchanged: list[dict] = []
+    for index in range(min(len(dataset), _SEARCHED)):
+        sample = dataset[index]
         wrong = (_mask(sample, "gt_sem_seg") != _mask(sample, "gt_sem_seg_clean")).any()
-        (found if wrong else clean).append(sample)
-        index += 1
-    return (found + clean)[:count], palette
+        (changed if wrong else unchanged).append(sample)
+        if len(changed) == count:
+            break
+    palette = np.array(dataset.metainfo["palette"], dtype=np.uint8)
+    colours = np.full((256, 3), 255, dtype=np.uint8)
+    colours[: len(palette)] = palette[:256]
+    return (changed + unchanged)[:count], colours
 
 
 def draw_panel(work_dir: str | Path, runs: Sequence[RunRecord], *, samples: int = 3) -> Plot:
     """Image, clean and noisy mask, and per run its prediction and below it where it memorised.
 
-    Two rows per training image: the first ones whose masks the noise changed.
+    Two rows per training image: the first ones whose masks the noise changed; others if there are
+    not so many.
 
     Args:
         work_dir: of the study.
@@ -121,12 +122,10 @@ def draw_panel(work_dir: str | Path, runs: Sequence[RunRecord], *, samples: int 
     allow_mmengine_checkpoints()
     configs = [_config(Path(work_dir) / run.folder) for run in runs]
     init_default_scope("mmseg")
-    packed, palette = _samples_with_noise(configs[0], samples)
+    packed, colours = _samples_with_noise(configs[0], samples)
     predictions = [
-        _predict(cfg, Path(work_dir) / run.checkpoint, packed) for cfg, run in zip(configs, runs)
+        predict(cfg, Path(work_dir) / run.checkpoint, packed) for cfg, run in zip(configs, runs)
     ]
-    colours = np.full((256, 3), 255, dtype=np.uint8)
-    colours[: len(palette)] = palette[:256]
     columns = 3 + len(runs)
     figure = Figure(figsize=(1.9 * columns, 3.7 * len(packed) + 0.7), layout="constrained")
     axes = figure.subplots(2 * len(packed), columns, squeeze=False)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from scipy.stats import t as student
 
 from anl_seg._atomic import replace_atomically
@@ -307,11 +308,14 @@ def curve_plots(
                     _line(ax, list(points), list(points.values()), styles[loss], loss)
             if longest > 1:
                 axes[-1].set_xlabel("iteration", fontsize=9)
+                for ax in axes:
+                    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         for row, label in enumerate(rows):
             panels[0][row].set_ylabel(label, fontsize=9)
             _same_range([axes[row] for axes in panels])
         _legend(figure, [ax for axes in panels for ax in axes])
-        where = [model] * varying["model"] + [options] * varying["options"] + [str(noise)]
+        where = [model] if varying["model"] else []
+        where += [*([options] if varying["options"] else []), str(noise)]
         plots.append(
             Plot(
                 f"{name}_{slug('-'.join(where))}",

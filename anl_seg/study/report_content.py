@@ -69,6 +69,17 @@ def number(value: Any, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
 
+def _metric_title(column: str, last_k: int) -> str:
+    """``last_k mIoU`` in words."""
+    kind, metric = column.split(" ", 1)
+    kinds = {
+        "final": "last validation",
+        "best": "best validation",
+        "last_k": f"mean of the last {last_k} validations",
+    }
+    return f"{metric}, {kinds[kind]}"
+
+
 def result_tables(plan: Mapping[str, Any], summary: pd.DataFrame) -> list[Result]:
     """The tables of the report, the one that losses are compared by first; those without any value are left
     out."""
@@ -92,10 +103,9 @@ def result_tables(plan: Mapping[str, Any], summary: pd.DataFrame) -> list[Result
         if column == "memorized":
             lower = True
         table = grid(summary, column, lower=lower)
+        title = _TITLES.get(column) or _metric_title(column, metrics.get("last_k", 1))
         digits = 2 if is_metric or column in notes else 0
-        results.append(
-            Result(column, _TITLES.get(column, column), notes.get(column, ""), table, digits)
-        )
+        results.append(Result(column, title, notes.get(column, ""), table, digits))
     return results
 
 
@@ -264,6 +274,7 @@ def page_content(
         "finished": sum(record.status == "finished" for record in records),
         "failed": sum(record.status == "failed" for record in records),
         "axes": axes_of(records),
+        "seeds": frame["seed"].nunique(),
         "metrics": metric_names(plan),
         "column": column,
         "lower": lower,

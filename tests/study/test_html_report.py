@@ -90,7 +90,7 @@ def test_files(complete):
     rows = json.loads((folder / "runs.json").read_text())
     assert len(rows) == 27
     assert rows[0]["final mDice.fg"] is None
-    assert "## last_k mDice.fg" in (folder / "summary.md").read_text()
+    assert "## mDice.fg, mean of the last 2 validations" in (folder / "summary.md").read_text()
     assert r"\begin{tabular}{lccc}" in (folder / "summary.tex").read_text()
 
 
@@ -291,6 +291,7 @@ def test_one_loss_one_strength_one_seed(tmp_path):
     page = make_page(tmp_path)
     assert "Nothing: all 1 runs finished" in page.section("missing")
     assert "±" not in page.section("results")
+    assert "There is one seed" in page.section("about")
     assert "fewer than two losses" in page.section("ranks")
     assert page.all("img")
 

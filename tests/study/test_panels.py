@@ -51,7 +51,9 @@ def train(folder, loss):
     record_resources(record_noise(cfg))
     cfg.work_dir = str(folder)
     cfg.experiment_name = f"panels_{folder.name}"
-    cfg.visualizer.name = cfg.experiment_name  # one per process and name, with the folder of the first
+    cfg.visualizer.name = (
+        cfg.experiment_name
+    )  # one per process and name, with the folder of the first
     Runner.from_cfg(cfg).train()
     write_environment(folder)
     return cfg
