@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import ndimage
 
 from anl_seg.noise.distance import squared_distance
 
@@ -30,13 +31,10 @@ def bin_range(index: int, edges: Sequence[float]) -> tuple[float, float | None]:
     return (1.0, *edges)[index], (*edges, None)[index]
 
 
-def _window(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
-    """The rows and columns that hold all True pixels and ``margin`` more on each side."""
-    spans = []
-    for axis in (1, 0):
-        found = np.flatnonzero(mask.any(axis=axis))
-        spans.append(slice(max(found[0] - margin, 0), found[-1] + margin + 1))
-    return spans[0], spans[1]
+def _widened(window: tuple[slice, slice], margin: int) -> tuple[slice, slice]:
+    """Rows and columns with ``margin`` more on each side, as far as there are any."""
+    rows, columns = (slice(max(s.start - margin, 0), s.stop + margin) for s in window)
+    return rows, columns
 
 
 def boundary_distance_bins(
@@ -49,7 +47,7 @@ def boundary_distance_bins(
     distance is infinite.
 
     Args:
-        mask: (H, W) integers, class or ``ignore_index``.
+        mask: (H, W) integers, class (>= 0) or ``ignore_index``.
         edges: finite upper ends e1 < e2 < ... above 1. Bins: [1, e1), [e1, e2), ..., [last, infinity).
         ignore_index: label of pixels without a class.
 
@@ -60,14 +58,18 @@ def boundary_distance_bins(
     squares = np.square(edges)
     bins = np.zeros(mask.shape, dtype=np.int64)
     valid = mask != ignore_index
-    for label in np.unique(mask[valid]):
-        own = mask == label
+    # From 1, as 0 is none to find_objects.
+    labels = np.where(valid, mask.astype(np.int32) + 1, 0)
+    for label, own_window in enumerate(ndimage.find_objects(labels), start=1):
+        if own_window is None:
+            continue
         # Whatever lies further out than the last edge ends in the last bin anyway.
-        window = _window(own, int(np.ceil(edges[-1])))
-        others = valid[window] & ~own[window]
+        window = _widened(own_window, int(np.ceil(edges[-1])))
+        own = labels[window] == label
+        others = valid[window] & ~own
         if others.any():
-            found = np.searchsorted(squares, squared_distance(others), side="right")
+            distances = squared_distance(others)[own]
+            bins[window][own] = np.searchsorted(squares, distances, side="right")
         else:
-            found = np.full(others.shape, len(edges))
-        bins[window][own[window]] = found[own[window]]
+            bins[window][own] = len(edges)
     return bins

@@ -10,7 +10,7 @@ import torch
 from mmseg.registry import METRICS
 
 from anl_seg.evaluation import BoundaryFScoreMetric, boundary_f_scores
-from anl_seg.evaluation.boundary_f_score import class_boundary
+from anl_seg.evaluation.boundary_f_score import boundary_pixels
 
 CLASSES = ("background", "car/truck", "tree", "never")
 
@@ -148,7 +148,7 @@ def test_missed_class_scores_zero_and_no_outline_says_nothing():
 
 def test_no_boundary_at_ignored_pixels_or_the_edge_of_the_image():
     label = np.array([[1, 1, 255, 0, 0]])
-    assert not class_boundary(label, 1).any()
+    assert not boundary_pixels(label).any()
     # What is predicted under ignored pixels plays no part.
     assert np.isnan(boundary_f_scores(np.array([[1, 1, 2, 0, 0]]), label, 3, 1)).all()
 
