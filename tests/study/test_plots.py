@@ -147,6 +147,17 @@ def test_learning_and_memorisation_curves(tmp_path):
     assert y == pytest.approx(expected)
 
 
+def test_a_curve_ends_where_a_seed_does(tmp_path):
+    """A mean over other runs would jump."""
+    runs = make_study(tmp_path, noises=(("symmetric", 0.2),))
+    scalars = next((tmp_path / runs[0]["folder"]).glob("*/vis_data/scalars.json"))
+    scalars.write_text("".join(scalars.read_text().splitlines(keepends=True)[:4]))
+    (plot,) = curve_plots(load(tmp_path)[0], {"m": metric_series("mDice.fg")}, "a", "A")
+    lines = lines_of(drawn_axes(plot)[0])
+    assert lines["CE"][0] == [10, 20]
+    assert lines["GCE"][0] == [10, 20, 30]
+
+
 def test_measured_only_after_training_is_drawn_side_by_side(tmp_path):
     runs = make_study(tmp_path, noises=(("symmetric", 0.2),))
     for run in runs:
