@@ -22,8 +22,11 @@ from anl_seg.study.tables import groups
 #: Okabe and Ito's colours, which colour-blind readers tell apart, without yellow; then others.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00", "#56b4e9", "#7f3c8d")
 _DASHES = ("-", "--", ":", "-.")
-_MARKERS = "osD^vPX*"
+#: One fewer than colours, so that pairs of both repeat late.
+_MARKERS = "osD^vP*"
 _COLUMNS = 3
+#: With more categories on an axis their names are slanted.
+_UPRIGHT = 5
 #: Level of bands and error bars.
 LEVEL = 0.95
 
@@ -158,6 +161,9 @@ def _points(
                 x[bars], means[bars], widths[bars], fmt="none", ecolor=style["color"], elinewidth=1
             )
     ax.set_xticks(range(len(names)), [name.replace(", ", ",\n") for name in names], fontsize=8)
+    if len(names) > _UPRIGHT:
+        for label in ax.get_xticklabels():
+            label.set(rotation=45, ha="right", rotation_mode="anchor")
     ax.set_xlim(-0.6, len(names) - 0.4)
 
 

@@ -258,6 +258,7 @@ def test_styles_and_names():
     losses = [f"loss {i}" for i in range(20)]
     styles = style_of(losses)
     assert len({(s["color"], s["linestyle"]) for s in styles.values()}) == 20
+    assert len({(s["color"], s["marker"]) for s in styles.values()}) == 20
     assert slug("ANL (5, 5) / \u03b1=0.3") == "ANL-5-5-0.3"
     assert slug("//") == "x"
     assert range_text({"low": 1.0, "high": 2.5}) == "1 to 2.5"
