@@ -68,7 +68,9 @@ def _plots(
     return [
         *strength_plots(frame, column, column),
         *strength_plots(frame, "memorized", "memorised, % of wrong pixels"),
-        *curve_plots(records, {main: metric_series(main)}, "learning", "Learning curves"),
+        *curve_plots(
+            records, {main: metric_series(main)}, "learning", "Learning curves", records[0].unit
+        ),
         *curve_plots(records, shares, "memorization", "Memorisation curves"),
         *memorization_parts_plots(records),
     ]

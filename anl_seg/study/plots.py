@@ -272,7 +272,11 @@ def _curves(
 
 
 def curve_plots(
-    records: Sequence[RunRecord], rows: Mapping[str, Series], name: str, title: str
+    records: Sequence[RunRecord],
+    rows: Mapping[str, Series],
+    name: str,
+    title: str,
+    unit: str = "iteration",
 ) -> list[Plot]:
     """Curves over training: a panel per strength, a line per loss, a figure per model, options and noise.
 
@@ -283,6 +287,7 @@ def curve_plots(
         rows: label of the axis -> what is drawn, one row of panels each.
         name: begins the names of the files.
         title: begins the titles.
+        unit: what the steps count.
     """
     styles = style_of(list(dict.fromkeys(record.axes["loss"] for record in records)))
     varying = {
@@ -313,7 +318,7 @@ def curve_plots(
                 for loss, points in by_loss.items():
                     _line(ax, list(points), list(points.values()), styles[loss], loss)
             if longest > 1:
-                axes[-1].set_xlabel("iteration", fontsize=9)
+                axes[-1].set_xlabel(unit, fontsize=9)
                 for ax in axes:
                     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         for row, label in enumerate(rows):

@@ -50,6 +50,7 @@ class RunRecord:
         environment: of ``environment.json``; empty if there is none.
         config: text of the full configuration; empty if not recorded.
         checkpoint: the last one, relative to the work dir; None if there is none.
+        unit: what validations are counted in, ``iteration`` or ``epoch``.
         problems: sentences on files that are there and cannot be read.
     """
 
@@ -67,6 +68,7 @@ class RunRecord:
     environment: dict
     config: str
     checkpoint: str | None
+    unit: str = "iteration"
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -171,6 +173,8 @@ def read_run(work_dir: str | Path, run: Mapping[str, Any], metrics: list[str]) -
         environment=folder.json("environment.json", dict),
         config=folder.json("run.json", dict).get("config", ""),
         checkpoint=checkpoint and checkpoint.relative_to(work_dir).as_posix(),
+        # mmengine logs the metrics of a training by epochs under the number of the epoch.
+        unit="epoch" if run.get("max_epochs") and not run.get("max_iters") else "iteration",
         problems=folder.problems,
     )
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from anl_seg.study.html_report import _plots
 from anl_seg.study.plots import (
     curve_plots,
     half_width,
@@ -156,6 +157,18 @@ def test_a_curve_ends_where_a_seed_does(tmp_path):
     lines = lines_of(drawn_axes(plot)[0])
     assert lines["CE"][0] == [10, 20]
     assert lines["GCE"][0] == [10, 20, 30]
+
+
+def test_runs_by_epoch(tmp_path):
+    make_study(tmp_path, noises=(("symmetric", 0.2),), seeds=(0,))
+    plan = json.loads((tmp_path / "study.json").read_text())
+    for run in plan["runs"]:
+        run.update(max_iters=None, max_epochs=30)
+    (tmp_path / "study.json").write_text(json.dumps(plan))
+    records, frame = load(tmp_path)
+    learning, *others = [plot for plot in _plots(plan, records, frame) if "curves" in plot.title]
+    assert drawn_axes(learning)[0].get_xlabel() == "epoch"
+    assert drawn_axes(others[0])[-1].get_xlabel() == "iteration"  # as MemorizationHook records
 
 
 def test_measured_only_after_training_is_drawn_side_by_side(tmp_path):
