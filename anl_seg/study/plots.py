@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -61,10 +62,28 @@ def half_width(values: Sequence[float], level: float = LEVEL) -> float:
     return float(student.ppf((1 + level) / 2, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
 
 
-def mean_and_band(values: Iterable[float]) -> tuple[float, float]:
-    """Mean and half width of the values that are not NaN; NaN where there are none."""
+class Point(NamedTuple):
+    """Values of several seeds; NaN where there are none.
+
+    Attributes:
+        mean: of the values.
+        half: half width of the confidence interval of the mean; NaN of one value.
+        low: smallest value.
+        high: largest value.
+    """
+
+    mean: float
+    half: float
+    low: float
+    high: float
+
+
+def point_of(values: Iterable[float]) -> Point:
+    """The values that are not NaN as a point."""
     known = [float(value) for value in values if not math.isnan(value)]
-    return (sum(known) / len(known) if known else math.nan), half_width(known)
+    if not known:
+        return Point(math.nan, math.nan, math.nan, math.nan)
+    return Point(sum(known) / len(known), half_width(known), min(known), max(known))
 
 
 def style_of(losses: Sequence[str]) -> dict[str, dict]:
@@ -122,18 +141,22 @@ def _legend(figure: Figure, axes: Iterable[Axes]) -> None:
         )
 
 
-def _same_range(axes: Sequence[Axes]) -> None:
-    """Give axes that show the same quantity one range, so that they compare by eye."""
-    shown = [ax for ax in axes if ax.has_data()]
-    if shown:
-        lows, highs = zip(*(ax.get_ylim() for ax in shown))
-        for ax in shown:
-            ax.set_ylim(min(lows), max(highs))
+def _same_range(axes: Sequence[Axes], points: Iterable[Point]) -> None:
+    """Give axes that show the same quantity one range: that of the values, so that they compare by eye.
+
+    The interval of two seeds can be twenty times as wide as their values lie apart, and is cut off.
+    """
+    known = [point for point in points if not math.isnan(point.mean)]
+    if known:
+        low, high = min(point.low for point in known), max(point.high for point in known)
+        margin = 0.1 * (high - low) or max(0.01 * abs(high), 0.01)
+        for ax in axes:
+            ax.set_ylim(low - margin, high + margin)
 
 
-def _line(ax: Axes, x: Sequence, points: Sequence[tuple], style: Mapping, label: str) -> None:
+def _line(ax: Axes, x: Sequence, points: Sequence[Point], style: Mapping, label: str) -> None:
     """Means as a line, with a band where there are several values."""
-    means, widths = (np.array(column, dtype=float) for column in zip(*points))
+    means, widths = (np.array(column, dtype=float) for column in list(zip(*points))[:2])
     size = 4 if len(x) < 30 else 0
     ax.plot(x, means, label=label, linewidth=1.4, markersize=size, **style)
     if not np.isnan(widths).all():
@@ -143,13 +166,17 @@ def _line(ax: Axes, x: Sequence, points: Sequence[tuple], style: Mapping, label:
 
 
 def _points(
-    ax: Axes, names: Sequence[str], rows: Mapping[str, Mapping[str, tuple]], styles: Mapping
+    ax: Axes, names: Sequence[str], rows: Mapping[str, Mapping[str, Point]], styles: Mapping
 ) -> None:
     """Means with error bars over categories, losses side by side. ``rows``: loss -> category -> point."""
     step = 0.7 / max(len(rows), 1)
     for i, (loss, values) in enumerate(rows.items()):
         offset = (i - (len(rows) - 1) / 2) * step
-        known = [(names.index(name) + offset, *values[name]) for name in names if name in values]
+        known = [
+            (names.index(name) + offset, values[name].mean, values[name].half)
+            for name in names
+            if name in values
+        ]
         if not known:
             continue
         x, means, widths = (np.array(column, dtype=float) for column in zip(*known))
@@ -198,15 +225,14 @@ def strength_plots(frame: pd.DataFrame, value: str, label: str) -> list[Plot]:
         noises = groups(part, ["noise"])
         where = _where(frame, model, options)
         figure, panels = _panels([str(noise) for (noise,), _ in noises])
+        drawn: list[Point] = []
         for ((_,), rows), (ax,) in zip(noises, panels):
             strengths = list(dict.fromkeys(rows["strength"]))
             by_loss = {
-                loss: {
-                    s: mean_and_band(g[value].astype(float))
-                    for (s,), g in groups(own, ["strength"])
-                }
+                loss: {s: point_of(g[value].astype(float)) for (s,), g in groups(own, ["strength"])}
                 for (loss,), own in groups(rows, ["loss"])
             }
+            drawn += [point for points in by_loss.values() for point in points.values()]
             if len(strengths) > 1 and all(map(_is_number, strengths)):
                 for loss, points in by_loss.items():
                     x = sorted(points)
@@ -220,14 +246,15 @@ def strength_plots(frame: pd.DataFrame, value: str, label: str) -> list[Plot]:
                 }
                 _points(ax, names, named, styles)
         panels[0][0].set_ylabel(label, fontsize=9)
-        _same_range([ax for (ax,) in panels])
+        _same_range([ax for (ax,) in panels], drawn)
         _legend(figure, [ax for (ax,) in panels])
         plots.append(
             Plot(
                 f"strength_{slug(value)}" + (f"_{slug(where)}" if where else ""),
                 f"{label} against the strength of the noise" + (f": {where}" if where else ""),
                 f"Mean over seeds; bands and bars: {100 * LEVEL:g} % confidence interval of the mean by "
-                "Student's t (none where there is one seed). Only finished runs.",
+                "Student's t, cut off at the range of the values (none where there is one seed). Only "
+                "finished runs.",
                 figure,
             )
         )
@@ -254,9 +281,7 @@ def memorization_series(key: str) -> Series:
     }
 
 
-def _curves(
-    records: Sequence[RunRecord], series: Series
-) -> dict[str, dict[int, tuple[float, float]]]:
+def _curves(records: Sequence[RunRecord], series: Series) -> dict[str, dict[int, Point]]:
     """loss -> step -> mean and half width over seeds. Steps that not every run of the loss has are left out:
     a mean over other runs would jump."""
     by_loss: dict[str, list[Mapping[int, float]]] = {}
@@ -267,7 +292,7 @@ def _curves(
     found = {}
     for loss, runs in by_loss.items():
         steps = sorted(set.intersection(*(set(run) for run in runs)))
-        found[loss] = {step: mean_and_band(run[step] for run in runs) for step in steps}
+        found[loss] = {step: point_of(run[step] for run in runs) for step in steps}
     return {loss: points for loss, points in found.items() if points}
 
 
@@ -323,7 +348,10 @@ def curve_plots(
                     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         for row, label in enumerate(rows):
             panels[0][row].set_ylabel(label, fontsize=9)
-            _same_range([axes[row] for axes in panels])
+            points = [
+                p for found in curves.values() for ps in found[row].values() for p in ps.values()
+            ]
+            _same_range([axes[row] for axes in panels], points)
         _legend(figure, [ax for axes in panels for ax in axes])
         where = [model] if varying["model"] else []
         where += [*([options] if varying["options"] else []), str(noise)]
@@ -332,7 +360,7 @@ def curve_plots(
                 f"{name}_{slug('-'.join(where))}",
                 f"{title}: {' | '.join(where)}",
                 f"Mean over the seeds of finished runs; bands: {100 * LEVEL:g} % confidence interval of the "
-                "mean by Student's t (none where there is one seed).",
+                "mean by Student's t, cut off at the range of the values (none where there is one seed).",
                 figure,
             )
         )
@@ -376,7 +404,7 @@ def memorization_parts_plots(records: Sequence[RunRecord]) -> list[Plot]:
                 order = [name_of(p) for m in members for p in m.memorization[-1].get(key) or []]
                 names.sort(key=order.index)
                 points = {
-                    loss: {name: mean_and_band(found) for name, found in own.items()}
+                    loss: {name: point_of(found) for name, found in own.items()}
                     for loss, own in values.items()
                 }
                 drawn[title] = (names, points)
@@ -386,7 +414,8 @@ def memorization_parts_plots(records: Sequence[RunRecord]) -> list[Plot]:
         for (ax,), (names, points) in zip(panels, drawn.values()):
             _points(ax, names, points, styles)
         panels[0][0].set_ylabel("memorised, % of wrong pixels", fontsize=9)
-        _same_range([ax for (ax,) in panels])
+        shown = [p for _, rows in drawn.values() for own in rows.values() for p in own.values()]
+        _same_range([ax for (ax,) in panels], shown)
         _legend(figure, [ax for (ax,) in panels])
         plots.append(
             Plot(

@@ -14,12 +14,12 @@ from anl_seg.study.html_report import _plots
 from anl_seg.study.plots import (
     curve_plots,
     half_width,
-    mean_and_band,
     memorization_parts_plots,
     memorization_series,
     metric_series,
     pdf_bytes,
     png_bytes,
+    point_of,
     range_text,
     save_plot,
     slug,
@@ -55,9 +55,19 @@ def test_confidence_interval_by_hand():
     expected = 4.302653 * statistics.stdev(values) / math.sqrt(3)
     assert half_width(values) == pytest.approx(expected, rel=1e-6)
     assert math.isnan(half_width([1.0]))
-    mean, width = mean_and_band([1.0, math.nan, 3.0])
-    assert (mean, width) == (2.0, half_width([1.0, 3.0]))
-    assert all(math.isnan(v) for v in mean_and_band([]))
+    assert point_of([1.0, math.nan, 3.0]) == (2.0, half_width([1.0, 3.0]), 1.0, 3.0)
+    assert all(math.isnan(v) for v in point_of([]))
+
+
+def test_wide_intervals_do_not_hide_the_curves(tmp_path):
+    """Of two seeds the interval is 13 standard errors wide on either side."""
+    make_study(tmp_path, noises=(("symmetric", 0.2), ("symmetric", 0.4)), seeds=(0, 1))
+    _, frame = load(tmp_path)
+    (plot,) = strength_plots(frame, "final mDice.fg", "mDice.fg")
+    (ax,) = drawn_axes(plot)
+    values = frame["final mDice.fg"]
+    margin = 0.1 * (values.max() - values.min())
+    assert ax.get_ylim() == pytest.approx((values.min() - margin, values.max() + margin))
 
 
 def test_strength_curves_are_the_means_over_seeds(tmp_path):
