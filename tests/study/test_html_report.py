@@ -296,6 +296,23 @@ def test_one_loss_one_strength_one_seed(tmp_path):
     assert page.all("img")
 
 
+def test_clean_runs_only(tmp_path):
+    make_study(tmp_path, noises=(("clean", None),))
+    page = make_page(tmp_path)
+    assert "Nothing: all 9 runs finished" in page.section("missing")
+    assert "Memorised" not in page.section("results")
+    assert "None: they need a finished run with noise" in page.section("panels")
+
+
+def test_a_status_of_the_runner_that_is_not_known_here(tmp_path, no_plots):
+    runs = make_study(tmp_path, noises=(("symmetric", 0.2),), seeds=(0,))
+    state = tmp_path / runs[0]["folder"] / "state.json"
+    attempts = [{"started": None}]
+    state.write_text(json.dumps({"status": "interrupted", "attempts": attempts, "reason": None}))
+    text = make_page(tmp_path).section("missing")
+    assert "interrupted, last validation at 30" in text
+
+
 def test_too_few_pairs_are_said(tmp_path, no_plots):
     make_study(tmp_path, noises=(("symmetric", 0.2),))
     assert "too few pairs (at best p = 0.500)" in make_page(tmp_path).section("ranks")
