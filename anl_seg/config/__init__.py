@@ -11,6 +11,7 @@ from anl_seg.config.inject_noise import (
 from anl_seg.config.measure_memorization import measure_memorization
 from anl_seg.config.measured_dataloader import measured_dataloader
 from anl_seg.config.mmseg_config import load_config, mmseg_config
+from anl_seg.config.record_resources import record_resources
 from anl_seg.config.replace_losses import replace_losses
 from anl_seg.config.spec import parse_spec
 
@@ -26,5 +27,6 @@ __all__ = [
     "noisy_pipelines",
     "parse_spec",
     "record_noise",
+    "record_resources",
     "replace_losses",
 ]

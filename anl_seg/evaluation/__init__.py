@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from anl_seg.evaluation.boundary_distance import boundary_distance_bins
+from anl_seg.evaluation.boundary_f_score import boundary_f_scores
+from anl_seg.evaluation.boundary_f_score_metric import BoundaryFScoreMetric
+from anl_seg.evaluation.calibration_error_metric import CalibrationErrorMetric
 from anl_seg.evaluation.estimate_transition_matrix import EstimateTransitionMatrix
-from anl_seg.evaluation.memorization import memorization_counts
+from anl_seg.evaluation.memorization import (
+    memorization_counts,
+    memorization_shares,
+    memorization_table,
+)
 from anl_seg.evaluation.per_class_iou_metric import PerClassIoUMetric
+from anl_seg.evaluation.probabilities import class_probabilities
 
-__all__ = ["EstimateTransitionMatrix", "PerClassIoUMetric", "memorization_counts"]
+__all__ = [
+    "BoundaryFScoreMetric",
+    "CalibrationErrorMetric",
+    "EstimateTransitionMatrix",
+    "PerClassIoUMetric",
+    "boundary_distance_bins",
+    "boundary_f_scores",
+    "class_probabilities",
+    "memorization_counts",
+    "memorization_shares",
+    "memorization_table",
+]

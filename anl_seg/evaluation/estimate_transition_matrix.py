@@ -12,6 +12,7 @@ from mmengine.evaluator import BaseMetric
 
 from anl_seg._suggest import unknown_name
 from anl_seg.engine._atomic import write_json_atomically
+from anl_seg.evaluation.probabilities import class_probabilities
 from anl_seg.noise._checks import check_rate
 from anl_seg.noise.estimate_transition_matrix import (
     DEFAULT_QUANTILE,
@@ -39,27 +40,6 @@ def check_output_file(path: str | Path) -> Path:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {str(path.parent)!r} to write {path.name!r} into")
     return path
-
-
-def _probabilities(logits: torch.Tensor, num_classes: int) -> np.ndarray:
-    """(C, H, W) probabilities of an image from what mmseg calls its logits."""
-    logits = logits.detach()
-    if not logits.is_floating_point():
-        raise ValueError(f"seg_logits must be floats, got {logits.dtype}")
-    logits = logits.float()
-    if len(logits) == 1 and num_classes == 2:
-        # mmseg has already taken the sigmoid of a binary head's only channel.
-        if not ((logits >= 0) & (logits <= 1)).all():
-            raise ValueError(
-                "seg_logits of one channel must be the probability of class 1, as mmseg's segmentors "
-                f"return it; got values from {logits.min():g} to {logits.max():g}"
-            )
-        return torch.cat([1 - logits, logits]).cpu().numpy()
-    if len(logits) != num_classes:
-        raise ValueError(f"the model predicts {len(logits)} classes, the dataset has {num_classes}")
-    # Test-time augmentation returns means of probabilities; at no logits do all pixels sum to 1.
-    done = (logits >= 0).all() and (logits.sum(dim=0) - 1).abs().max() < 1e-3
-    return (logits if done else logits.softmax(dim=0)).cpu().numpy()
 
 
 @METRICS.register_module()
@@ -170,7 +150,8 @@ class EstimateTransitionMatrix(BaseMetric):
         probabilities = None
         if self.method != "clean":
             logits = sample["seg_logits"]["data"]
-            probabilities = _probabilities(logits, len(self.dataset_meta["classes"]))
+            classes = len(self.dataset_meta["classes"])
+            probabilities = class_probabilities(logits, classes).cpu().numpy()
             if noisy is not None and noisy.shape != probabilities.shape[1:]:
                 raise ValueError(
                     f"EstimateTransitionMatrix: the prediction of an image is {probabilities.shape[1:]}, "

@@ -7,16 +7,11 @@ from typing import Any
 import numpy as np
 from mmseg.evaluation import IoUMetric
 
+from anl_seg.evaluation.class_names import check_background, key_names, percent
 from anl_seg.registry import METRICS
 
 # Of what IoUMetric computes per class, what is also returned per class.
 _PER_CLASS = {"mIoU": "IoU", "mDice": "Dice"}
-
-
-def _percent(values: np.ndarray) -> float:
-    """Mean of the values that are not NaN, in percent with two digits; NaN if there are none."""
-    values = values[~np.isnan(values)]
-    return round(float(values.mean()) * 100, 2) if values.size else float("nan")
 
 
 @METRICS.register_module()
@@ -45,11 +40,7 @@ class PerClassIoUMetric(IoUMetric):
 
     def __init__(self, *args: Any, background: int | None = 0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if background is not None and (
-            isinstance(background, bool) or not isinstance(background, int) or background < 0
-        ):
-            raise ValueError(f"background must be a class index >= 0 or None, got {background!r}")
-        self.background = background
+        self.background = check_background(background)
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """The parent's metrics and the per-class ones.
@@ -64,20 +55,15 @@ class PerClassIoUMetric(IoUMetric):
         metrics = super().compute_metrics(results)
         if self.format_only:
             return metrics
-        names = [str(name).replace("/", "-") for name in self.dataset_meta["classes"]]
-        if len(set(names)) < len(names):
-            raise ValueError(f"class names must differ after '/' has become '-', got {names}")
-        if self.background is not None and self.background >= len(names):
-            raise ValueError(
-                f"background={self.background} is no class of this dataset, which has {len(names)}"
-            )
+        names = key_names(self.dataset_meta["classes"])
+        check_background(self.background, len(names))
         areas = [sum(area) for area in zip(*results)]
         # `metrics` of IoUMetric: str or list of str.
         values = self.total_area_to_metrics(*areas, self.metrics, self.nan_to_num, self.beta)
         asked = [self.metrics] if isinstance(self.metrics, str) else self.metrics
         for key in (_PER_CLASS[name] for name in asked if name in _PER_CLASS):
             for index, name in enumerate(names):
-                metrics[f"{key}.{name}"] = _percent(values[key][index : index + 1])
+                metrics[f"{key}.{name}"] = percent(values[key][index : index + 1])
             if self.background is not None:
-                metrics[f"m{key}.fg"] = _percent(np.delete(values[key], self.background))
+                metrics[f"m{key}.fg"] = percent(np.delete(values[key], self.background))
         return metrics

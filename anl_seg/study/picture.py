@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 from mmseg.registry import DATASETS, MODELS
+from torch.utils.data import Dataset
 
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.study.plan import Run
@@ -20,15 +21,21 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 
-def _measured_samples(cfg: Config, indices: Sequence[int]) -> tuple[list[dict], np.ndarray]:
-    """Packed training samples, noisy and clean mask in them, as MemorizationHook measures them."""
+def measured_dataset(cfg: Config) -> Dataset:
+    """The training images, noisy and clean mask in each sample, as MemorizationHook measures them."""
     hook = next(h for h in cfg.custom_hooks if h["type"] == "anl_seg.MemorizationHook")
-    dataset = DATASETS.build(hook["dataloader"]["dataset"])
+    return DATASETS.build(hook["dataloader"]["dataset"])
+
+
+def _measured_samples(cfg: Config, indices: Sequence[int]) -> tuple[list[dict], np.ndarray]:
+    """Packed training samples, and the palette."""
+    dataset = measured_dataset(cfg)
     return [dataset[i] for i in indices], np.array(dataset.metainfo["palette"], dtype=np.uint8)
 
 
 @torch.no_grad()
-def _predict(cfg: Config, checkpoint: Path, samples: Sequence[dict]) -> list[np.ndarray]:
+def predict(cfg: Config, checkpoint: Path, samples: Sequence[dict]) -> list[np.ndarray]:
+    """(H, W) classes of each packed sample, by a model with the weights of a checkpoint."""
     model = MODELS.build(cfg.model)
     load_checkpoint(model, str(checkpoint), map_location="cpu", logger="silent")
     model.eval()
@@ -64,7 +71,7 @@ def draw_predictions(runs: Sequence[Run], path: str | Path, *, samples: int = 3)
         "noisy mask": [palette[p["data_samples"].gt_sem_seg.data[0].numpy()] for p in packed],
     }
     for run, cfg in zip(runs, configs):
-        predictions = _predict(cfg, _checkpoint(run), packed)
+        predictions = predict(cfg, _checkpoint(run), packed)
         columns[run.label] = [palette[p] for p in predictions]
     figure, axes = plt.subplots(
         samples, len(columns), figsize=(2 * len(columns), 2 * samples + 0.3), squeeze=False

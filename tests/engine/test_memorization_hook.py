@@ -107,6 +107,65 @@ def expected_record(step: int) -> dict:
     return {"step": step, **counts, **shares}
 
 
+def valid_pixels(step: int, edges=(2, 4, 8, 16)):
+    """(prediction, noisy, clean, bin of the distance) of each counted pixel, by looking at all pairs."""
+    for index in range(7):
+        image, noisy, clean = (mask[0] for mask in masks(index))
+        for y, x in np.ndindex(clean.shape):
+            if 255 in (noisy[y, x], clean[y, x]):
+                continue
+            distance = min(
+                (
+                    np.hypot(y - v, x - u)
+                    for v, u in np.ndindex(clean.shape)
+                    if clean[v, u] not in (255, clean[y, x])
+                ),
+                default=np.inf,
+            )
+            yield (
+                (image[y, x] + step) % 3,
+                noisy[y, x],
+                clean[y, x],
+                sum(distance >= e for e in edges),
+            )
+
+
+def part(name: dict, pixels: list) -> dict:
+    """Counts and shares of (prediction, noisy, clean) triples."""
+    wrong = [(p, n, c) for p, n, c in pixels if n != c]
+    right = [(p, n, c) for p, n, c in pixels if n == c]
+    counts = {
+        "wrong": len(wrong),
+        "memorized": sum(p == n for p, n, _ in wrong),
+        "corrected": sum(p == c for p, _, c in wrong),
+        "other": sum(p not in (n, c) for p, n, c in wrong),
+        "right": len(right),
+        "right_correct": sum(p == c for p, _, c in right),
+    }
+    shares = {
+        f"{key}_share": counts[key] / len(wrong) if wrong else None
+        for key in ("memorized", "corrected", "other")
+    }
+    shares["right_correct_share"] = counts["right_correct"] / len(right) if right else None
+    return {**name, **counts, **shares}
+
+
+def expected_by_distance(step: int) -> list:
+    pixels = list(valid_pixels(step))
+    ranges = [(1, 2), (2, 4), (4, 8), (8, 16), (16, None)]
+    return [
+        part({"low": low, "high": high}, [p[:3] for p in pixels if p[3] == i])
+        for i, (low, high) in enumerate(ranges)
+    ]
+
+
+def expected_by_class(step: int) -> list:
+    pixels = list(valid_pixels(step))
+    return [
+        part({"class": name}, [p[:3] for p in pixels if p[2] == k]) for k, name in enumerate("abc")
+    ]
+
+
 def loader(**dataset) -> dict:
     return {
         "batch_size": 2,
@@ -157,6 +216,8 @@ def assert_records(work_dir, steps: list) -> None:
     assert [record["step"] for record in records] == steps
     for record in records:
         assert record.pop("epoch") >= 0
+        assert record.pop("by_distance") == expected_by_distance(record["step"])
+        assert record.pop("by_class") == expected_by_class(record["step"])
         assert record == expected_record(record["step"])
 
 
@@ -265,6 +326,42 @@ def test_masks_of_another_size_than_the_prediction(tmp_path):
     runner = make_runner(tmp_path, 1, [hook(dataloader=loader(crop=5))])
     with pytest.raises(ValueError, match=r"\(1, 6, 7\), \(1, 6, 5\).*resize before"):
         runner.train()
+
+
+def test_parts_add_up_and_other_edges(tmp_path):
+    make_runner(tmp_path, 1, [hook(distance_edges=(1.5,))]).train()
+    (record,) = read_records(tmp_path)
+    pixels = list(valid_pixels(1, (1.5,)))
+    assert record["by_distance"] == [
+        part({"low": low, "high": high}, [p[:3] for p in pixels if p[3] == i])
+        for i, (low, high) in enumerate([(1, 1.5), (1.5, None)])
+    ]
+    for key in ("wrong", "memorized", "corrected", "other", "right", "right_correct"):
+        for parts in (record["by_distance"], record["by_class"]):
+            assert sum(entry[key] for entry in parts) == record[key] > 0
+
+
+def test_dataset_without_class_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(NoisyImages, "metainfo", {})
+    runner = make_runner(tmp_path, 1, [hook()])
+    runner._val_evaluator = None
+    runner._val_loop = runner._val_dataloader = None
+    runner.train()
+    (record,) = read_records(tmp_path)
+    assert record.pop("by_class") is None
+    assert record["by_distance"] == expected_by_distance(1)
+
+
+def test_clean_label_that_is_no_class(tmp_path, monkeypatch):
+    monkeypatch.setattr(NoisyImages, "metainfo", {"classes": ("a", "b")})
+    with pytest.raises(ValueError, match="labels from 0 to 2, but its dataset names 2 classes"):
+        make_runner(tmp_path, 1, [hook()]).train()
+
+
+@pytest.mark.parametrize("edges", [(), (1, 2), (4, 2), (2, float("inf"))])
+def test_bad_edges(edges):
+    with pytest.raises(ValueError, match="distance edges"):
+        MemorizationHook(loader(), distance_edges=edges)
 
 
 @pytest.mark.parametrize("interval", [0, -1, 1.0, True, "2"])

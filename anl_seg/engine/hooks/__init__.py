@@ -8,6 +8,7 @@ from anl_seg.engine.hooks.loss_schedule_hook import LossScheduleHook
 from anl_seg.engine.hooks.memorization_hook import MemorizationHook
 from anl_seg.engine.hooks.noise_statistics_hook import NoiseStatisticsHook
 from anl_seg.engine.hooks.random_state_hook import RandomStateHook
+from anl_seg.engine.hooks.resource_hook import ResourceHook
 from anl_seg.engine.hooks.stop_on_divergence_hook import StopOnDivergenceHook
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "MemorizationHook",
     "NoiseStatisticsHook",
     "RandomStateHook",
+    "ResourceHook",
     "StopOnDivergenceHook",
 ]

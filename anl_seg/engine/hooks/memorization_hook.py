@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,17 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.engine._random_state import random_state_kept
-from anl_seg.evaluation.memorization import MEMORIZATION_KEYS, memorization_counts
+from anl_seg.evaluation.boundary_distance import (
+    DISTANCE_EDGES,
+    bin_range,
+    boundary_distance_bins,
+    check_edges,
+)
+from anl_seg.evaluation.memorization import (
+    MEMORIZATION_KEYS,
+    memorization_shares,
+    memorization_table,
+)
 from anl_seg.registry import HOOKS
 
 FILE_NAME = "memorization.json"
@@ -64,6 +74,11 @@ class MemorizationHook(Hook):
       ``epoch``, the six counts of pixels, ``memorized_share``, ``corrected_share`` and
       ``other_share`` (of wrongly labelled pixels) and ``right_correct_share`` (of the rightly
       labelled ones). A share of no pixels is null in the file and left out of the scalars.
+      ``by_distance`` and ``by_class`` hold the same counts and shares for parts of the pixels, and
+      each list's counts add up to those of the record: by the distance to the nearest pixel of
+      another class in the clean mask (``low`` <= d < ``high``, in pixels, ``high`` null in the last
+      one; :func:`anl_seg.evaluation.boundary_distance_bins`) and by clean class (``class``, its
+      name). ``by_class`` is null if the dataset does not name its classes.
 
     On resume the list goes on: records of later iterations than the checkpoint's are dropped. The
     model's modes and the random state are left as found, and all ranks share the work. The
@@ -78,9 +93,12 @@ class MemorizationHook(Hook):
         interval (int, optional): Measure at every ``interval``-th validation, counted from the
             start of training and across resumes. None: only after training.
         ignore_index (int): Label of pixels that count nowhere. Default: 255.
+        distance_edges (Sequence[float]): Where the bins of ``by_distance`` end, in pixels; a last
+            bin takes the rest. Default: (2, 4, 8, 16).
 
     Raises:
-        ValueError: For a bad ``interval`` or ``dataloader``, and before training starts if its
+        ValueError: For a bad ``interval``, ``dataloader`` or ``distance_edges``, while measuring for
+            a clean label that is none of the dataset's classes, and before training starts if its
             first sample has no clean mask.
     """
 
@@ -88,7 +106,11 @@ class MemorizationHook(Hook):
     priority = "LOW"
 
     def __init__(
-        self, dataloader: dict, interval: int | None = None, ignore_index: int = 255
+        self,
+        dataloader: dict,
+        interval: int | None = None,
+        ignore_index: int = 255,
+        distance_edges: Sequence[float] = DISTANCE_EDGES,
     ) -> None:
         if interval is not None and (
             isinstance(interval, bool) or not isinstance(interval, int) or interval < 1
@@ -96,6 +118,8 @@ class MemorizationHook(Hook):
             raise ValueError(f"interval must be an integer >= 1 or None, got {interval!r}")
         self.interval = interval
         self.ignore_index = ignore_index
+        self.distance_edges = check_edges(distance_edges)
+        self._classes: Sequence[str] = ()
         self._config = _checked_dataloader(dataloader)
         self._records: list[dict] = []
         self._last_step: int | None = None
@@ -107,6 +131,8 @@ class MemorizationHook(Hook):
             self._loader = Runner.build_dataloader(self._config, seed=runner.seed)
             if "gt_sem_seg_clean" not in self._loader.dataset[0]["data_samples"]:
                 raise ValueError(_NO_CLEAN_MASK)
+        metainfo = getattr(self._loader.dataset, "metainfo", None) or {}
+        self._classes = [str(name) for name in metainfo.get("classes") or ()]
         self._last_step = None
         self._in_training = True
         if is_main_process():
@@ -145,14 +171,10 @@ class MemorizationHook(Hook):
         return kept
 
     def _record(self, runner: Runner) -> None:
-        counts = self._measure(runner)
+        by_distance, by_class = self._measure(runner)
+        counts = dict(zip(MEMORIZATION_KEYS, by_distance.sum(dim=0).tolist()))
         step = self._last_step = runner.iter
-        wrong, right = counts["wrong"], counts["right"]
-        shares = {
-            f"{key}_share": counts[key] / wrong if wrong else None
-            for key in ("memorized", "corrected", "other")
-        }
-        shares["right_correct_share"] = counts["right_correct"] / right if right else None
+        shares = memorization_shares(counts)
 
         told = ", ".join(
             f"{key[: -len('_share')].replace('_', ' ')} {100 * value:.2f} %"
@@ -160,21 +182,32 @@ class MemorizationHook(Hook):
             if value is not None
         )
         runner.logger.info(
-            f"Memorization at iteration {step}: {wrong} wrongly and {right} rightly labelled "
-            f"pixels; {told or 'nothing to share out'}"
+            f"Memorization at iteration {step}: {counts['wrong']} wrongly and {counts['right']} "
+            f"rightly labelled pixels; {told or 'nothing to share out'}"
         )
         scalars = {key: value for key, value in shares.items() if value is not None}
         if scalars:
             runner.visualizer.add_scalars(scalars, step=step)
         if is_main_process():
-            record = {"step": step, "epoch": runner.epoch, **counts, **shares}
+            ranges = [bin_range(i, self.distance_edges) for i in range(len(by_distance))]
+            record = {
+                "step": step,
+                "epoch": runner.epoch,
+                **counts,
+                **shares,
+                "by_distance": _parts(
+                    [{"low": low, "high": high} for low, high in ranges], by_distance
+                ),
+                "by_class": _parts([{"class": name} for name in self._classes], by_class) or None,
+            }
             self._records = [old for old in self._records if old["step"] != step] + [record]
             write_json_atomically(Path(runner.work_dir) / FILE_NAME, self._records)
 
-    def _measure(self, runner: Runner) -> dict[str, int]:
-        """The counts over the whole set and all ranks."""
+    def _measure(self, runner: Runner) -> tuple[torch.Tensor, torch.Tensor]:
+        """The counts over the whole set and all ranks: (bins, 6) by distance, (classes, 6) by class."""
         model = runner.model
-        totals = torch.zeros(len(MEMORIZATION_KEYS), dtype=torch.int64)
+        bins, classes = len(self.distance_edges) + 1, len(self._classes)
+        totals = torch.zeros((bins + classes, len(MEMORIZATION_KEYS)), dtype=torch.int64)
         # Module by module: parts may be kept in eval mode while the rest trains.
         modes = [(module, module.training) for module in model.modules()]
         try:
@@ -182,24 +215,48 @@ class MemorizationHook(Hook):
             with torch.no_grad(), random_state_kept():
                 for batch in self._loader:
                     for sample in model.val_step(batch):
-                        totals += torch.tensor(self._counts_of(sample))
+                        totals += self._counts_of(sample)
         finally:
             for module, training in modes:
                 module.training = training
         all_reduce(totals, op="sum")
-        return dict(zip(MEMORIZATION_KEYS, totals.tolist()))
+        return totals[:bins], totals[bins:]
 
-    def _counts_of(self, sample: Any) -> list[int]:
+    def _counts_of(self, sample: Any) -> torch.Tensor:
         if "gt_sem_seg_clean" not in sample:
             raise ValueError(_NO_CLEAN_MASK)
-        pred = sample.pred_sem_seg.data
-        noisy = sample.gt_sem_seg.data.to(pred.device)
-        clean = sample.gt_sem_seg_clean.data.to(pred.device)
+        pred = sample.pred_sem_seg.data.cpu()
+        noisy = sample.gt_sem_seg.data.cpu()
+        clean = sample.gt_sem_seg_clean.data.cpu()
         if not pred.shape == noisy.shape == clean.shape:
             raise ValueError(
                 "MemorizationHook: prediction, noisy and clean mask of one image differ in shape: "
                 f"{tuple(pred.shape)}, {tuple(noisy.shape)}, {tuple(clean.shape)}. In its pipeline "
                 "resize before loading the annotations, and do not crop or pad"
             )
-        counts = memorization_counts(pred, noisy, clean, self.ignore_index)
-        return [counts[key] for key in MEMORIZATION_KEYS]
+        bins = torch.from_numpy(
+            boundary_distance_bins(clean[0].numpy(), self.distance_edges, self.ignore_index)
+        )[None]
+        groups = [(bins, len(self.distance_edges) + 1)]
+        if self._classes:
+            labels = clean[clean != self.ignore_index]
+            if labels.numel() and not 0 <= labels.min() <= labels.max() < len(self._classes):
+                raise ValueError(
+                    f"MemorizationHook: a clean mask holds labels from {labels.min()} to "
+                    f"{labels.max()}, but its dataset names {len(self._classes)} classes"
+                )
+            groups.append((clean, len(self._classes)))
+        tables = [
+            memorization_table(pred, noisy, clean, group, count, self.ignore_index)
+            for group, count in groups
+        ]
+        return torch.cat(tables)
+
+
+def _parts(names: Sequence[dict], table: torch.Tensor) -> list[dict]:
+    """One dict per row of a table of counts: what names it, its counts and its shares."""
+    parts = []
+    for name, row in zip(names, table.tolist()):
+        counts = dict(zip(MEMORIZATION_KEYS, row))
+        parts.append({**name, **counts, **memorization_shares(counts)})
+    return parts

@@ -1,0 +1,162 @@
+"""Pictures of training images: masks, what each loss predicts, and where it memorised the noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from anl_seg.engine import allow_mmengine_checkpoints
+from anl_seg.study.picture import measured_dataset, predict
+from anl_seg.study.plots import Plot, slug
+from anl_seg.study.run_record import RunRecord
+
+#: Outcome of a pixel -> colour (RGB) in the maps.
+OUTCOMES = {
+    "memorised": (213, 94, 0),
+    "corrected": (0, 114, 178),
+    "other": (240, 228, 66),
+    "right label, predicted": (235, 235, 235),
+    "right label, missed": (150, 150, 150),
+}
+#: Of so many images the first with wrong pixels are drawn: some noises leave most images alone.
+_SEARCHED = 40
+
+
+def outcome_map(
+    pred: np.ndarray, noisy: np.ndarray, clean: np.ndarray, ignore_index: int = 255
+) -> np.ndarray:
+    """Colours of ``OUTCOMES`` for each pixel; white where a mask is ignored.
+
+    Args:
+        pred, noisy, clean: (H, W) integers.
+        ignore_index: label of pixels without a class.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    valid = (noisy != ignore_index) & (clean != ignore_index)
+    wrong = valid & (noisy != clean)
+    right = valid & (noisy == clean)
+    picture = np.full((*pred.shape, 3), 255, dtype=np.uint8)
+    masks = (
+        wrong & (pred == noisy),
+        wrong & (pred == clean),
+        wrong & (pred != noisy) & (pred != clean),
+        right & (pred == clean),
+        right & (pred != clean),
+    )
+    for mask, colour in zip(masks, OUTCOMES.values()):
+        picture[mask] = colour
+    return picture
+
+
+def choose_runs(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
+    """For each model, options and noise the runs to draw, one per loss.
+
+    Of the finished runs with a checkpoint and a memorisation record: the last strength of the plan that
+    has any, and of its seeds the first for which most losses have one.
+    """
+    groups: dict[tuple, list[RunRecord]] = {}
+    for record in records:
+        if record.status == "finished" and record.checkpoint and record.memorization:
+            key = tuple(record.axes[axis] for axis in ("model", "options", "noise"))
+            groups.setdefault(key, []).append(record)
+    planned = list(dict.fromkeys(record.noise_text for record in records))
+    chosen = []
+    for members in groups.values():
+        setting = max((m.noise_text for m in members), key=planned.index)
+        last = [m for m in members if m.noise_text == setting]
+        seeds = [m.axes["seed"] for m in last]
+        seed = max(dict.fromkeys(seeds), key=seeds.count)
+        chosen.append([m for m in last if m.axes["seed"] == seed])
+    return chosen
+
+
+def _config(folder: Path) -> Config:
+    """The config that the run dumped, or that it was started with."""
+    found = [*sorted(folder.glob("*/vis_data/config.py"))[-1:], folder / "input" / "config.py"]
+    for path in found:
+        if path.is_file():
+            return Config.fromfile(path)
+    raise FileNotFoundError(f"no config in {folder}.")
+
+
+def _mask(sample: dict, key: str) -> np.ndarray:
+    return sample["data_samples"].get(key).data[0].numpy()
+
+
+def _samples_with_noise(cfg: Config, count: int) -> tuple[list[dict], np.ndarray]:
+    """The first training images with wrong pixels, packed, and the colours of the classes (256, 3)."""
+    dataset = measured_dataset(cfg)
+    changed: list[dict] = []
+    unchanged: list[dict] = []
+    for index in range(min(len(dataset), _SEARCHED)):
+        sample = dataset[index]
+        wrong = (_mask(sample, "gt_sem_seg") != _mask(sample, "gt_sem_seg_clean")).any()
+        (changed if wrong else unchanged).append(sample)
+        if len(changed) == count:
+            break
+    palette = np.array(dataset.metainfo["palette"], dtype=np.uint8)
+    colours = np.full((256, 3), 255, dtype=np.uint8)
+    colours[: len(palette)] = palette[:256]
+    return (changed + unchanged)[:count], colours
+
+
+def draw_panel(work_dir: str | Path, runs: Sequence[RunRecord], *, samples: int = 3) -> Plot:
+    """Image, clean and noisy mask, and per run its prediction and below it where it memorised.
+
+    Two rows per training image: the first ones whose masks the noise changed; others if there are
+    not so many.
+
+    Args:
+        work_dir: of the study.
+        runs: finished runs of one setting and seed.
+        samples: number of images.
+    """
+    allow_mmengine_checkpoints()
+    configs = [_config(Path(work_dir) / run.folder) for run in runs]
+    init_default_scope("mmseg")
+    packed, colours = _samples_with_noise(configs[0], samples)
+    predictions = [
+        predict(cfg, Path(work_dir) / run.checkpoint, packed) for cfg, run in zip(configs, runs)
+    ]
+    columns = 3 + len(runs)
+    figure = Figure(figsize=(1.9 * columns, 3.7 * len(packed) + 0.7), layout="constrained")
+    axes = figure.subplots(2 * len(packed), columns, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for row, sample in enumerate(packed):
+        clean, noisy = _mask(sample, "gt_sem_seg_clean"), _mask(sample, "gt_sem_seg")
+        upper, lower = axes[2 * row], axes[2 * row + 1]
+        image = sample["inputs"].numpy().transpose(1, 2, 0)[..., ::-1]
+        for ax, picture in zip(upper, (image, colours[clean], colours[noisy])):
+            ax.imshow(picture, interpolation="nearest")
+        for column, own in enumerate(predictions, start=3):
+            upper[column].imshow(colours[own[row].astype(int)], interpolation="nearest")
+            lower[column].imshow(outcome_map(own[row], noisy, clean), interpolation="nearest")
+    titles = ["image", "clean mask", "noisy mask", *(run.axes["loss"] for run in runs)]
+    for ax, title in zip(axes[0], titles):
+        ax.set_title(title, fontsize=9)
+    patches = [
+        Patch(facecolor=np.array(colour) / 255, edgecolor="#888888", label=name)
+        for name, colour in OUTCOMES.items()
+    ]
+    figure.legend(
+        handles=patches, loc="outside lower center", ncols=len(patches), fontsize=8, frameon=False
+    )
+    first = runs[0]
+    where = [first.axes["model"], first.axes["options"], first.noise_text]
+    return Plot(
+        f"panel_{slug('-'.join(where))}",
+        f"{first.noise_text}, seed {first.axes['seed']}",
+        "Training images. Above: predictions after training. Below: what became of each label. Runs: "
+        + ", ".join(f"{run.axes['loss']} {run.digest}" for run in runs)
+        + ".",
+        figure,
+    )

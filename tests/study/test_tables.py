@@ -1,0 +1,272 @@
+"""Tables of hand-made runs against loops over their files."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import statistics
+
+import pandas as pd
+import pytest
+
+from anl_seg.study.table_text import grid, latex_grid, markdown_grid, markdown_table
+from anl_seg.study.tables import (
+    lower_is_better,
+    main_column,
+    metric_values,
+    runs_frame,
+    setting_texts,
+    summary_frame,
+)
+from tests.study.hand_made_study import fail, make_study, memorization_record, metric, write_run
+
+
+def row_of(frame, digest):
+    (row,) = (row for _, row in frame.iterrows() if row["digest"] == digest)
+    return row
+
+
+def test_each_run_says_what_its_folder_says(tmp_path):
+    runs = make_study(tmp_path)
+    frame = runs_frame(tmp_path)
+    assert list(frame["digest"]) == [run["digest"] for run in runs]
+    for run, (_, row) in zip(runs, frame.iterrows()):
+        axes = run["axes"]
+        for axis, value in axes.items():
+            assert row[axis] == value
+        arguments = axes["loss"], axes["strength"], axes["seed"]
+        values = [metric(*arguments, step) for step in (10, 20, 30)]
+        assert row["final mDice.fg"] == values[2]
+        assert row["best mDice.fg"] == max(values)
+        assert row["last_k mDice.fg"] == pytest.approx((values[1] + values[2]) / 2)
+        assert row["best mIoU"] == pytest.approx(max(values) - 10)
+        assert (row["best ECE"], row["final ECE"]) == (6.0, 8.0)
+        assert (row["status"], row["reason"], row["attempts"]) == ("finished", "", 1)
+        assert (row["validations"], row["step"]) == (3, 30)
+        if axes["noise"] == "clean":
+            assert math.isnan(row["memorized"])
+            assert math.isnan(row["noise_share"])
+        else:
+            record = memorization_record(axes["loss"], axes["seed"], 30)
+            for name in ("memorized", "corrected", "other"):
+                assert row[name] == pytest.approx(record[name] / 10)
+            assert row["right_correct"] == 90
+            assert row["noise_share"] == pytest.approx((500 + axes["seed"]) / 20)
+        assert (row["seconds"], row["peak_rss_mb"]) == (10.25, 512)
+        assert math.isnan(row["peak_cuda_mb"])
+        assert (row["device"], row["host"], row["commit"]) == ("cpu", "here", "abc123")
+
+
+def test_runs_without_a_folder_that_failed_or_go_on(tmp_path):
+    runs = make_study(tmp_path, seeds=(0,))
+    fail(tmp_path, runs[0], "killed by signal 9", attempts=3)
+    for path in sorted((tmp_path / runs[1]["folder"]).rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    state = tmp_path / runs[3]["folder"] / "state.json"
+    state.write_text(json.dumps({"status": "running", "attempts": [], "reason": None}))
+    frame = runs_frame(tmp_path)
+    failed, missing, running = (row_of(frame, runs[i]["digest"]) for i in (0, 1, 3))
+    assert (failed["status"], failed["reason"]) == ("failed", "killed by signal 9")
+    assert (missing["status"], missing["validations"]) == ("planned", 0)
+    assert running["status"] == "running"
+    for row in (failed, missing, running):
+        for name in ("final mDice.fg", "best mIoU", "last_k ECE", "memorized"):
+            assert math.isnan(row[name])
+    assert failed["step"] == 30
+    assert missing["seconds"] != missing["seconds"]
+
+
+def test_seconds_of_all_attempts_where_no_hook_wrote_them(tmp_path):
+    (run,) = make_study(tmp_path, losses=("CE",), noises=(("symmetric", 0.2),), seeds=(0,))
+    (tmp_path / run["folder"] / "resources.json").unlink()
+    fail(tmp_path, run, "no space left on device")
+    (row,) = runs_frame(tmp_path).to_dict("records")
+    assert row["seconds"] == 6.0
+    assert row["device"] == "cpu"
+
+
+def test_files_that_are_no_json_are_no_end(tmp_path):
+    (run,) = make_study(tmp_path, losses=("CE",), noises=(("symmetric", 0.2),), seeds=(0,))
+    folder = tmp_path / run["folder"]
+    (folder / "memorization.json").write_text('[{"step": 1')
+    (folder / "resources.json").write_text("[]")
+    scalars = next(folder.glob("*/vis_data/scalars.json"))
+    scalars.write_text(scalars.read_text() + '{"mDice.fg": 99.0, "st')
+    (row,) = runs_frame(tmp_path).to_dict("records")
+    assert row["final mDice.fg"] == metric("CE", 0.2, 0, 30)
+    assert math.isnan(row["memorized"])
+    assert row["seconds"] == 12.5
+
+
+def test_what_a_resumed_run_logged_last_counts(tmp_path):
+    (run,) = make_study(tmp_path, losses=("CE",), noises=(("symmetric", 0.2),), seeds=(0,))
+    again = tmp_path / run["folder"] / "20260102_000000" / "vis_data" / "scalars.json"
+    again.parent.mkdir(parents=True)
+    again.write_text('{"mDice.fg": 12.0, "step": 30}\n')
+    (row,) = runs_frame(tmp_path).to_dict("records")
+    assert row["final mDice.fg"] == 12.0
+    assert row["validations"] == 3
+
+
+def test_values_over_validations():
+    values = {10: {"m": 3.0}, 30: {"m": 1.0}, 20: {"m": 2.0}}
+    assert metric_values(values, "m", 2) == {"final": 1.0, "best": 3.0, "last_k": 1.5}
+    assert metric_values(values, "m", 9, lower=True) == {"final": 1.0, "best": 1.0, "last_k": 2.0}
+    with_nan = {1: {"m": 3.0}, 2: {"m": math.nan}}
+    found = metric_values(with_nan, "m", 2)
+    assert math.isnan(found["final"])
+    assert (found["best"], found["last_k"]) == (3.0, 3.0)
+    for empty in ({}, {1: {"other": 1.0}}):
+        assert all(math.isnan(v) for v in metric_values(empty, "m", 2).values())
+
+
+def test_which_metrics_are_better_when_low():
+    assert lower_is_better("ECE")
+    assert lower_is_better("last_k calibration/ECE")
+    assert not lower_is_better("final mDice.fg")
+    assert not lower_is_better("IoU.glossary")
+    assert lower_is_better("mDice", {"lower_is_better": ["mDice"]})
+
+
+def test_column_to_compare_by():
+    assert main_column({"metrics": {"main": "mIoU", "last_k": 10}}) == "last_k mIoU"
+    assert main_column({"metrics": {"main": "mIoU"}}) == "final mIoU"
+
+
+def test_summary_equals_the_statistics_of_its_runs(tmp_path):
+    runs = make_study(tmp_path)
+    fail(tmp_path, runs[0], "exit 1")
+    frame = runs_frame(tmp_path)
+    summary = summary_frame(frame)
+    assert len(summary) == 9
+    for _, row in summary.iterrows():
+        group = [
+            run
+            for run in runs
+            if (run["axes"]["loss"], run["axes"]["noise"], run["axes"]["strength"])
+            == (row["loss"], row["noise"], row["strength"])
+        ]
+        assert row["planned"] == 3
+        finished = [run for run in group if run is not runs[0]]
+        assert row["finished"] == len(finished)
+        assert row["runs"].split() == [run["digest"] for run in finished]
+        values = [metric(row["loss"], row["strength"], run["axes"]["seed"], 30) for run in finished]
+        assert row["final mDice.fg mean"] == pytest.approx(statistics.fmean(values))
+        assert row["final mDice.fg std"] == pytest.approx(statistics.stdev(values))
+        assert row["final mDice.fg n"] == len(values)
+        assert row["memorized n"] == (0 if row["noise"] == "clean" else len(values))
+        assert math.isnan(row["memorized mean"]) == (row["noise"] == "clean")
+
+
+def test_one_seed_has_no_spread(tmp_path):
+    make_study(tmp_path, seeds=(4,))
+    summary = summary_frame(runs_frame(tmp_path))
+    assert (summary["final mDice.fg n"] == 1).all()
+    assert summary["final mDice.fg std"].isna().all()
+
+
+def test_summary_of_an_unknown_column(tmp_path):
+    make_study(tmp_path, seeds=(0,))
+    with pytest.raises(KeyError, match="no column 'final nothing'"):
+        summary_frame(runs_frame(tmp_path), ["final nothing"])
+
+
+def test_strengths_of_several_parts_and_varying_options(tmp_path):
+    strength = {"alpha": 0.3, "beta": 0.5}
+    runs = make_study(tmp_path, noises=(("alpha_beta", strength), ("clean", None)), seeds=(0,))
+    frame = runs_frame(tmp_path)
+    assert list(frame["strength"])[:2] == ["alpha 0.3, beta 0.5", None]
+    assert setting_texts(frame)[:2] == ["alpha_beta alpha 0.3, beta 0.5", "clean"]
+    assert len(summary_frame(frame)) == len(runs)
+    frame.loc[0, "options"] = "slow"
+    assert setting_texts(frame)[:2] == ["slow | alpha_beta alpha 0.3, beta 0.5", "default | clean"]
+
+
+def test_csv_and_json_keep_every_number(tmp_path):
+    make_study(tmp_path)
+    frame = runs_frame(tmp_path)
+    again = pd.read_csv(io.StringIO(frame.to_csv(index=False)), dtype={"digest": str})
+    assert list(again["digest"]) == list(frame["digest"])
+    for name in ("final mDice.fg", "last_k mDice.fg", "memorized", "seconds"):
+        assert again[name].tolist() == pytest.approx(frame[name].tolist(), nan_ok=True, abs=0)
+
+
+def test_nothing_planned(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no study.json in .*plan a study there first"):
+        runs_frame(tmp_path)
+    (tmp_path / "study.json").write_text("{")
+    with pytest.raises(ValueError, match=r"study.json cannot be read"):
+        runs_frame(tmp_path)
+
+
+# --- as texts ---
+
+
+def test_cells_say_what_is_missing_and_mark_the_best(tmp_path):
+    runs = make_study(tmp_path, noises=(("symmetric", 0.2), ("clean", None)))
+    for run in runs[:1] + runs[6:9]:
+        fail(tmp_path, run, "exit 1")
+    summary = summary_frame(runs_frame(tmp_path))
+    table = grid(summary, "final mDice.fg")
+    assert latex_grid(table, "c", "l").count(r"\textbf{") == 2
+    assert table.losses == ["CE", "GCE", "MAE"]
+    assert table.settings == ["symmetric 0.2", "clean"]
+    lines = markdown_grid(table).splitlines()
+    values = [metric("CE", 0.2, seed, 30) for seed in (1, 2)]
+    spread = statistics.stdev(values)
+    assert lines[0] == "| loss | symmetric 0.2 | clean |"
+    assert f"| CE | {statistics.fmean(values):.2f} ± {spread:.2f} (2 of 3) |" in lines[2]
+    assert lines[3].startswith("| GCE | no run | **")
+    assert lines[4].startswith("| MAE | **")
+    assert [cell.best for cells in table.cells for cell in cells] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert table.cells[0][0].runs == (runs[1]["digest"], runs[2]["digest"])
+    low = grid(summary, "final mDice.fg", lower=True)
+    assert [cells[1].best for cells in low.cells] == [True, False, False]
+    none = grid(summary, "memorized", lower=None)
+    assert not any(cell.best for cells in none.cells for cell in cells)
+    assert "| CE | 47.9" in markdown_grid(none) or "±" in markdown_grid(none)
+    assert none.cells[0][1].text() == "-"
+
+
+def test_latex_has_no_special_characters_left(tmp_path):
+    make_study(tmp_path, losses=("A_1 & 50%", "{b}~^\\"), seeds=(0, 1))
+    text = latex_grid(
+        grid(summary_frame(runs_frame(tmp_path)), "final mDice.fg"), "50 % of #1", "tab_1"
+    )
+    assert r"A\_1 \& 50\% & " in text
+    assert r"\{b\}\textasciitilde{}\textasciicircum{}\textbackslash{} & " in text
+    assert r"\caption{50 \% of \#1}" in text
+    body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
+    rows = [line for line in body.splitlines()[1:] if line]
+    assert len(rows) == 2
+    assert all(row.replace(r"\&", "").count("&") == 3 for row in rows)
+    assert r"$\pm$" in body
+    assert r"\textbf{" not in text  # equal means: none is the best
+    assert text.count("{") == text.count("}")
+
+
+def test_markdown_of_texts_with_bars():
+    assert markdown_table(["a"], [["x|y"], ["two\nlines"]]).splitlines()[2:] == [
+        r"| x\|y |",
+        "| two lines |",
+    ]
+
+
+def test_a_study_with_holes(tmp_path):
+    """A loss that one noise was never planned for has an empty cell."""
+    runs = make_study(tmp_path, seeds=(0,), noises=(("symmetric", 0.2), ("clean", None)))
+    plan = json.loads((tmp_path / "study.json").read_text())
+    plan["runs"] = [run for run in runs if run["digest"] != runs[1]["digest"]]
+    (tmp_path / "study.json").write_text(json.dumps(plan))
+    table = grid(summary_frame(runs_frame(tmp_path)), "final mDice.fg")
+    assert table.cells[0][1] is None
+    assert markdown_grid(table).splitlines()[2].endswith(" |  |")
+    write_run(tmp_path, runs[1])
