@@ -23,8 +23,9 @@ from rich.text import Text
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.study.estimate import expected_seconds, time_run
 from anl_seg.study.executors import Executor, LocalExecutor, RayExecutor
-from anl_seg.study.grid import StudyRun, plan_study, planned_runs, strength_text, write_plan
+from anl_seg.study.grid import StudyRun, plan_study, planned_runs, write_plan
 from anl_seg.study.progress_table import Timings, time_text
+from anl_seg.study.run_record import noise_text
 from anl_seg.study.runner import only_runner, run_study
 from anl_seg.study.state import check_work_dir, read_state, told_status
 from anl_seg.study.study_file import Study, load_study
@@ -123,7 +124,7 @@ def show_grid(runs: list[StudyRun], console: Console) -> None:
         table.add_column(name, no_wrap=True)
     for run in runs:
         axes = run.axes
-        noise = axes["noise"] + strength_text(axes["strength"])
+        noise = noise_text(axes)
         cells = [run.digest, told_status(run.folder), axes["model"], axes["loss"], noise]
         table.add_row(*map(Text, [*cells, str(axes["seed"]), axes["options"]]))
     console.print(table)

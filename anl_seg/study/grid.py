@@ -20,6 +20,7 @@ from anl_seg.config import load_config
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.engine.environment import commit
 from anl_seg.study.run_config import config_digest, config_text, is_noisy, run_config
+from anl_seg.study.run_record import noise_text
 from anl_seg.study.state import PLAN_FILE, read_plan
 from anl_seg.study.study_file import STRENGTH, Study
 
@@ -68,19 +69,10 @@ class StudyRun:
         }
 
 
-def strength_text(strength: Any) -> str:
-    """A strength behind the name of a noise; nothing where there is none."""
-    if strength is None:
-        return ""
-    if isinstance(strength, Mapping):
-        return " " + ", ".join(f"{key} {value}" for key, value in strength.items())
-    return f" {strength}"
-
-
 def _name(study: Study, axes: Mapping[str, Any]) -> str:
     """Loss, noise and seed, and of model and options what differs within the study."""
     parts = [axes["model"]] if len(study.models) > 1 else []
-    parts += [axes["loss"], axes["noise"] + strength_text(axes["strength"])]
+    parts += [axes["loss"], noise_text(axes)]
     parts += [f"seed {axes['seed']}"]
     parts += [axes["options"]] if len(study.options) > 1 else []
     return " | ".join(parts)
@@ -205,7 +197,7 @@ def _build_runs(
                 metrics=study.metrics,
             )
 
-        where = f"loss {loss!r}, noise {noise + strength_text(strength)!r}, options {options!r}"
+        where = f"loss {loss!r}, noise {noise_text({'noise': noise, 'strength': strength})!r}, options {options!r}"
         cfg = _told(where, build)
         text = config_text(cfg)
         axes = dict(

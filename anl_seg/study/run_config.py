@@ -19,6 +19,7 @@ from anl_seg.config import (
     measure_memorization,
     noisy_pipelines,
     record_noise,
+    record_resources,
     replace_losses,
 )
 from anl_seg.config._walk import add_hook, as_list, type_name
@@ -140,6 +141,7 @@ def run_config(
         interval = metrics.get("memorization_interval")
         measure_memorization(cfg, interval=interval)
     record_noise(cfg)
+    record_resources(cfg)
     _add_evaluators(cfg, metrics.get("evaluators", []))
     for hook in metrics.get("hooks", []):
         add_hook(cfg, copy.deepcopy(hook))

@@ -12,6 +12,7 @@ from anl_seg.engine.hooks.memorization_hook import FILE_NAME as MEMORIZATION_FIL
 from anl_seg.engine.hooks.noise_statistics_hook import FILE_NAME as NOISE_FILE
 from anl_seg.engine.hooks.resource_hook import FILE_NAME as RESOURCE_FILE
 from anl_seg.study.collect import _scalars
+from anl_seg.study.state import told_status
 
 #: Share of wrongly (or, the last, rightly) labelled pixels in a memorisation record -> name in tables.
 SHARES = {
@@ -31,6 +32,11 @@ def strength_text(strength: Any) -> str:
     return str(strength)
 
 
+def noise_text(axes: Mapping[str, Any]) -> str:
+    """Noise and strength of a run."""
+    return f"{axes['noise']} {strength_text(axes['strength'])}".strip()
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """One planned run and what was found of it.
@@ -40,7 +46,7 @@ class RunRecord:
         folder: relative to the work dir, with forward slashes.
         axes: ``model``, ``loss``, ``noise``, ``strength``, ``seed``, ``options``.
         command: what trains it.
-        status: ``planned``, ``running``, ``finished`` or ``failed``.
+        status: ``planned``, ``running``, ``interrupted``, ``finished`` or ``failed``.
         reason: why it failed, in a sentence; empty if it did not.
         attempts: as in ``state.json``.
         validations: step -> metrics of that validation.
@@ -74,7 +80,7 @@ class RunRecord:
     @property
     def noise_text(self) -> str:
         """Noise and strength, for example ``symmetric 0.4``."""
-        return f"{self.axes['noise']} {strength_text(self.axes['strength'])}".strip()
+        return noise_text(self.axes)
 
     @property
     def name(self) -> str:
@@ -150,6 +156,8 @@ def read_run(work_dir: str | Path, run: Mapping[str, Any], metrics: list[str]) -
     folder = _Folder(path, run["folder"])
     state = folder.json("state.json", dict)
     status = state.get("status") or "planned"
+    if status == "running":
+        status = told_status(path)
     logged = _metrics(path)
     checkpoint = _checkpoint(path)
     reason = state.get("reason") or ""

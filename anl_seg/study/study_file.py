@@ -17,7 +17,16 @@ from anl_seg.config import parse_spec
 AXES = ("model", "loss", "noise", "strength", "seed", "options")
 _KEYS = ("base", "axes", "budget", "metrics", "retries", "published")
 _BUDGET = ("max_iters", "max_epochs", "val_interval")
-_METRICS = ("main", "others", "last_k", "memorization_interval", "evaluators", "hooks")
+_METRICS = (
+    "main",
+    "others",
+    "last_k",
+    "memorization_interval",
+    "evaluators",
+    "hooks",
+    "baseline",
+    "lower_is_better",
+)
 #: ``{strength}``, or ``{strength[alpha]}`` where strengths are dicts.
 STRENGTH = re.compile(r"\{strength(?:\[(\w+)\])?\}")
 
@@ -39,7 +48,8 @@ class Study:
         budget: ``max_iters`` or ``max_epochs``, and ``val_interval``, as far as given.
         metrics: ``main``, ``others``, ``last_k``, ``memorization_interval`` (validations between two
             measurements on the training set; None = only after training), ``evaluators`` and ``hooks``
-            (configs added to those of the base).
+            (configs added to those of the base), and for the report ``baseline`` (a loss that the others
+            are tested against, or None) and ``lower_is_better`` (metrics).
         retries: how often a failed run is started again.
         published: figures of others for the report, as given.
     """
@@ -209,6 +219,9 @@ def _metrics(value: Any) -> dict[str, Any]:
     interval = metrics.get("memorization_interval", 1)
     if interval is not None:
         _positive("metrics.memorization_interval", interval)
+    baseline = metrics.get("baseline")
+    if baseline is not None and not isinstance(baseline, str):
+        raise ValueError(f"metrics.baseline must be the label of a loss; got {baseline!r}.")
     return {
         "main": metrics["main"],
         "others": list(metrics.get("others", [])),
@@ -216,6 +229,8 @@ def _metrics(value: Any) -> dict[str, Any]:
         "memorization_interval": interval,
         "evaluators": _listed("", metrics["evaluators"]) if metrics.get("evaluators") else [],
         "hooks": _listed("", metrics["hooks"]) if metrics.get("hooks") else [],
+        "baseline": baseline,
+        "lower_is_better": list(metrics.get("lower_is_better", [])),
     }
 
 
