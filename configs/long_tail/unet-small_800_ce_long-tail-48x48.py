@@ -1,0 +1,10 @@
+# 800 iterations of 8 images: 32 epochs.
+_base_ = [
+    "../_base_/models/unet_small.py",
+    "../_base_/datasets/long_tail_48x48.py",
+    "../_base_/schedules/adam_iters.py",
+    "../_base_/default_runtime.py",
+]
+model = dict(decode_head=dict(num_classes=43))
+train_cfg = dict(max_iters=800, val_interval=100)
+default_hooks = dict(checkpoint=dict(interval=100))
