@@ -50,6 +50,7 @@ setup(
         "onedl": ONEDL,
         "openmmlab": OPENMMLAB,
         "triton": ["triton>=3"],
+        "tune": ["optuna>=4"],
         "test": TEST,
         "dev": [*TEST, "ruff>=0.6", "pre-commit>=3"],
     },

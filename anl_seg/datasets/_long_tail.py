@@ -42,10 +42,7 @@ CLASSES = (
 )
 PALETTE = [
     [90, 90, 90],
-    *(
-        [min(255, c + 25 * (k % 3)) for c in reversed(_COLOURS[k % 14][1])]
-        for k in range(OBJECTS)
-    ),
+    *([min(255, c + 25 * (k % 3)) for c in reversed(_COLOURS[k % 14][1])] for k in range(OBJECTS)),
 ]
 #: Objects per scene, and their half axes in 1/1000 of the scene's side.
 PER_SCENE = 10

@@ -7,4 +7,9 @@ from anl_seg.evaluation.loss_diagnostics import loss_diagnostics
 from anl_seg.evaluation.memorization import memorization_counts
 from anl_seg.evaluation.per_class_iou_metric import PerClassIoUMetric
 
-__all__ = ["EstimateTransitionMatrix", "PerClassIoUMetric", "loss_diagnostics", "memorization_counts"]
+__all__ = [
+    "EstimateTransitionMatrix",
+    "PerClassIoUMetric",
+    "loss_diagnostics",
+    "memorization_counts",
+]
