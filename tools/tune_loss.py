@@ -1,4 +1,4 @@
-"""Search the parameters of a loss with Optuna: short trainings, judged by noisy or a few clean validation masks.
+"""Search the parameters of a loss with Optuna: short trainings, judged by noisy or a few clean masks.
 
 The trials lie in a database, so a search goes on where it was stopped, and several processes that are
 started with the same arguments share it. Example:

@@ -10,7 +10,7 @@ from anl_seg.functional._pixels import full_logits
 
 
 def flat_below(loss: nn.Module) -> float | None:
-    """The largest ``min_prob`` of a loss and its parts: below it NNCE and its like are flat. None: no such."""
+    """The largest ``min_prob`` of a loss and its parts: below it NNCE and its like are flat; or None."""
     found = [getattr(part, "min_prob", None) for part in loss.modules()]
     return max((value for value in found if isinstance(value, float)), default=None)
 

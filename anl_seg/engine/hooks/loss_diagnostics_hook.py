@@ -40,11 +40,11 @@ class LossDiagnosticsHook(Hook):
 
     The losses of anl_seg in the model are watched; at an iteration on the grid the logits and labels of
     their last call are put through :func:`anl_seg.evaluation.loss_diagnostics`, whose numbers, with
-    ``step`` and ``loss`` (its path in the model), are a line of ``loss_diagnostics.jsonl`` in the work dir. Pixels
-    are grouped by their clean label where the samples carry it (``by`` is ``clean``; ``--keep-clean``,
-    ``--measure-memorization``), otherwise by the label that the loss sees (``noisy``). Costs one more
-    call of each loss at these iterations and nothing at others. Rank 0 writes, of its own batch. On
-    resume, lines after the checkpoint's iteration are dropped.
+    ``step`` and ``loss`` (its path in the model), are a line of ``loss_diagnostics.jsonl`` in the work
+    dir. Pixels are grouped by their clean label where the samples carry it (``by`` is ``clean``;
+    ``--keep-clean``, ``--measure-memorization``), otherwise by the label that the loss sees (``noisy``).
+    Costs one more call of each loss at these iterations and nothing at others. Rank 0 writes, of its own
+    batch. On resume, lines after the checkpoint's iteration are dropped.
 
     A loss that is never called with its logits (``FusedUpsampleHook`` serves its head, OHEM) has no line.
 
