@@ -6,13 +6,18 @@ import torch
 from torch import Tensor, nn
 
 from anl_seg.functional._labels import valid_mask
-from anl_seg.functional._pixels import full_logits
+from anl_seg.functional._pixels import flip_point, full_logits
 
 
-def flat_below(loss: nn.Module) -> float | None:
+def flat_below(loss: nn.Module, num_classes: int) -> float | None:
     """The largest ``min_prob`` of a loss and its parts: below it NNCE and its like are flat; or None."""
-    found = [getattr(part, "min_prob", None) for part in loss.modules()]
-    return max((value for value in found if isinstance(value, float)), default=None)
+    found = []
+    for part in loss.modules():
+        min_prob = getattr(part, "min_prob", None)
+        if isinstance(min_prob, float):
+            relative = getattr(part, "relative_min_prob", None)
+            found.append(flip_point(min_prob, relative, num_classes))
+    return max(found, default=None)
 
 
 def loss_diagnostics(
@@ -71,7 +76,7 @@ def loss_diagnostics(
     def listed(values: Tensor) -> list[float | None]:
         return [v if k else None for v, k in zip(values.tolist(), known)]
 
-    threshold = flat_below(loss)
+    threshold = flat_below(loss, num_classes)
     flat = [None] * num_classes
     if threshold is not None:
         flat = listed(per_class((own < threshold).float()) / count)

@@ -72,9 +72,10 @@ def test_the_flat_share_is_of_pixels_below_min_prob():
     logits = torch.tensor([[[0.0, 0.0, -8.0, -1.0]], [[0.0, 2.0, 0.0, 0.0]]]).permute(1, 0, 2)
     labels = torch.zeros(1, 4, dtype=torch.long)
     loss = ANLCELoss(min_prob=1e-3)
-    assert flat_below(loss) == 1e-3
-    assert flat_below(CELoss()) is None
-    assert flat_below(NormalizedNegativeLoss(base={"type": "CELoss"}, min_prob=1e-2)) == 1e-2
+    assert flat_below(loss, C) == 1e-3
+    assert flat_below(CELoss(), C) is None
+    assert flat_below(NormalizedNegativeLoss(base={"type": "CELoss"}, min_prob=1e-2), C) == 1e-2
+    assert flat_below(ANLCELoss(relative_min_prob=0.4), C) == 0.1
     assert 1 / (1 + math.exp(8)) < 1e-3 < 1 / (1 + math.exp(2))
     assert loss_diagnostics(loss, logits, labels)["flat"] == [0.25, None]
 
