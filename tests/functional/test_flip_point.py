@@ -68,7 +68,7 @@ def test_a_lost_class_is_called_back_by_nce_alone(num_classes, min_prob):
 
 @pytest.mark.parametrize(("num_classes", "min_prob"), CASES)
 def test_symmetry_holds_at_any_flip_point(num_classes, min_prob):
-    """Sum over the labels C - 1, also where classes lie below the flip point: tolerance does not depend on it."""
+    """The sum over the labels is C - 1, also where classes lie below the flip point."""
     generator = torch.Generator().manual_seed(0)
     z = 4 * torch.randn(200, num_classes, generator=generator, dtype=torch.float64)
     assert (z.softmax(1) < min_prob).any() or min_prob == 1e-7
