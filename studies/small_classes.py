@@ -104,6 +104,15 @@ CASES = {
     "GCE 0.7": Case("rivals", one("GCELoss")),
     "SCE (0.1, 1)": Case("rivals", one("SCELoss")),
     **{
+        f"{name}, Adam 3e-3": Case("rivals", losses, adam(3e-3))
+        for name, losses in {
+            "CE": one("CELoss"),
+            "MAE": one("MAELoss"),
+            "GCE 0.7": one("GCELoss"),
+            "SCE (0.1, 1)": one("SCELoss"),
+        }.items()
+    },
+    **{
         f"ANL, min_prob {value:g}": Case("flip point", [anl(value)])
         for value in (PAPER, 1e-5, 1e-3, 1e-2, 0.03, OURS, 0.2)
     },
@@ -125,7 +134,8 @@ CASES = {
         }.items()
     },
     **{
-        f"{name}, EMA": Case("average of the weights", losses, hooks=EMA)
+        f"{name}, {rate}, EMA": Case("average of the weights", losses, optim, hooks=EMA)
+        for rate, optim in {"Adam 1e-3": None, "Adam 3e-3": adam(3e-3)}.items()
         for name, losses in {
             "CE": one("CELoss"),
             "MAE": one("MAELoss"),
