@@ -74,6 +74,7 @@ setup(
         "triton": ["triton>=3"],
         "study": STUDY,
         "ray": RAY,
+        "tune": ["optuna>=4"],
         "test": TEST,
         "dev": [*TEST, "ruff>=0.6", "pre-commit>=3"],
     },

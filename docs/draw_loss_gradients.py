@@ -68,6 +68,7 @@ PANELS = {
 NOT_DRAWN = {
     "active_negative_loss": "built from two losses",
     "active_passive_loss": "built from two losses",
+    "clip_logits": "not a loss",
     "entropy_regularization": "of the batch",
     "invert_transition_matrix": "not a loss",
     "multiclass_t_loss": "of the image",

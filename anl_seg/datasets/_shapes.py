@@ -126,11 +126,11 @@ def check_request(seed: object, split: object, index: object, size: object) -> t
     return int(size[0]), int(size[1])
 
 
-class _Draws:
-    """The random numbers of one sample."""
+class Draws:
+    """The random numbers of one sample of one generator of scenes, by its ``name``."""
 
-    def __init__(self, seed: int, split: str, index: int) -> None:
-        text = f"anl_seg.synthetic_shapes|{int(seed)}|{split}|{int(index)}".encode()
+    def __init__(self, name: str, seed: int, split: str, index: int) -> None:
+        text = f"anl_seg.{name}|{int(seed)}|{split}|{int(index)}".encode()
         digest = hashlib.blake2b(text, digest_size=16).digest()
         bits = np.random.PCG64(int.from_bytes(digest, "big"))
         self._state = np.random.RandomState(bits)
@@ -172,7 +172,7 @@ def draw_sample(
         ValueError: if one of the arguments is not allowed.
     """
     height, width = check_request(seed, split, index, size)
-    draws = _Draws(seed, split, index)
+    draws = Draws("synthetic_shapes", seed, split, index)
     mask = np.zeros((height, width), np.uint8)
     image, base = _background(draws, height, width)
 
@@ -190,7 +190,7 @@ def draw_sample(
     return _photograph(draws, image), mask
 
 
-def _background(draws: _Draws, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+def _background(draws: Draws, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """A cloudy surface with strokes that resemble parts of objects but belong to none.
 
     Returns:
@@ -214,20 +214,20 @@ def _background(draws: _Draws, height: int, width: int) -> tuple[np.ndarray, np.
     return image, base
 
 
-def _direction(draws: _Draws) -> tuple[int, int]:
+def _direction(draws: Draws) -> tuple[int, int]:
     """A direction (cos, sin), an integer vector of length 1024."""
     turn = draws.integer(0, _DIRECTIONS - 1)
     return int(_COS[turn]), int(_SIN[turn])
 
 
-def _paint(draws: _Draws, base: np.ndarray, tint: tuple[int, int, int]) -> np.ndarray:
+def _paint(draws: Draws, base: np.ndarray, tint: tuple[int, int, int]) -> np.ndarray:
     """A colour that differs from the background's roughly by a tint; float32 (3,)."""
     shift = np.array(tint) + draws.integer(-30, 30) + draws.integers(-26, 26, 3)
     return base + shift.astype(np.float32)
 
 
 def _draw_object(
-    draws: _Draws,
+    draws: Draws,
     image: np.ndarray,
     mask: np.ndarray,
     base: np.ndarray,
@@ -261,7 +261,7 @@ def _draw_object(
     image[top:bottom, left:right][inside] = values
 
 
-def _photograph(draws: _Draws, image: np.ndarray) -> np.ndarray:
+def _photograph(draws: Draws, image: np.ndarray) -> np.ndarray:
     """Light, shadow, contrast, blur and sensor noise: float32 (H, W, 3) -> uint8 (H, W, 3)."""
     height, width = image.shape[:2]
     across = np.linspace(-1, 1, width, dtype=np.float32)

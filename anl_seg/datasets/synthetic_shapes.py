@@ -42,6 +42,8 @@ class SyntheticShapesDataset(SplitDataset):
         ],
     }
     SPLITS: ClassVar[tuple[str, ...]] = SPLITS
+    #: Which generator draws the samples, and the start of their keys.
+    KIND: ClassVar[str] = "synthetic_shapes"
 
     def __init__(
         self,
@@ -54,7 +56,7 @@ class SyntheticShapesDataset(SplitDataset):
         if isinstance(length, bool) or not isinstance(length, int) or length < 1:
             raise ValueError(f"length must be an integer >= 1, got {length!r}.")
         if kwargs.pop("data_root", None):
-            raise ValueError("SyntheticShapesDataset reads no files: remove data_root.")
+            raise ValueError(f"{type(self).__name__} reads no files: remove data_root.")
         self.length = length
         self.size = check_request(seed, split, 0, size)
         self.seed = seed
@@ -64,7 +66,8 @@ class SyntheticShapesDataset(SplitDataset):
         """One dict per sample: what ``LoadSyntheticShapes`` needs, and its stable ``sample_key``."""
         samples = []
         for index in range(self.length):
-            key = f"synthetic_shapes/{self.split}/{self.seed}/{index}"
+            key = f"{self.KIND}/{self.split}/{self.seed}/{index}"
             info = self._data_info(key, img_path=f"{key}.png", seg_map_path=f"{key}.png")
-            samples.append({**info, "index": index, "seed": self.seed, "size": self.size})
+            drawn = {"kind": self.KIND, "index": index, "seed": self.seed, "size": self.size}
+            samples.append({**info, **drawn})
         return samples

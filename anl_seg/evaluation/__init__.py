@@ -7,6 +7,7 @@ from anl_seg.evaluation.boundary_f_score import boundary_f_scores
 from anl_seg.evaluation.boundary_f_score_metric import BoundaryFScoreMetric
 from anl_seg.evaluation.calibration_error_metric import CalibrationErrorMetric
 from anl_seg.evaluation.estimate_transition_matrix import EstimateTransitionMatrix
+from anl_seg.evaluation.loss_diagnostics import loss_diagnostics
 from anl_seg.evaluation.memorization import (
     memorization_counts,
     memorization_shares,
@@ -23,6 +24,7 @@ __all__ = [
     "boundary_distance_bins",
     "boundary_f_scores",
     "class_probabilities",
+    "loss_diagnostics",
     "memorization_counts",
     "memorization_shares",
     "memorization_table",

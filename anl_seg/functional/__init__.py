@@ -18,6 +18,7 @@ from anl_seg.functional.asymmetric_norm_loss import asymmetric_norm_loss
 from anl_seg.functional.asymmetric_unhinged_loss import asymmetric_unhinged_loss
 from anl_seg.functional.backward_correction import backward_correction, invert_transition_matrix
 from anl_seg.functional.bootstrap_loss import bootstrap_loss
+from anl_seg.functional.clip_logits import clip_logits
 from anl_seg.functional.cross_entropy import cross_entropy
 from anl_seg.functional.entropy_regularization import entropy_regularization
 from anl_seg.functional.focal_loss import focal_loss
@@ -54,6 +55,7 @@ __all__ = [
     "asymmetric_unhinged_loss",
     "backward_correction",
     "bootstrap_loss",
+    "clip_logits",
     "cross_entropy",
     "entropy_regularization",
     "focal_loss",

@@ -115,6 +115,20 @@ def check_min_prob(min_prob: float, num_classes: int | None = None) -> None:
         )
 
 
+def check_relative_min_prob(relative: float | None) -> None:
+    """Raise ValueError unless ``relative`` is None or in (0, 1): a flip point of ``relative`` / C."""
+    if relative is not None and not 0.0 < relative < 1.0:
+        raise ValueError(
+            "relative_min_prob, the flip point as a share of 1 / C, must lie in (0, 1) or be None; "
+            f"got {relative}."
+        )
+
+
+def flip_point(min_prob: float, relative: float | None, num_classes: int) -> float:
+    """``relative`` / C where it is given, else ``min_prob``."""
+    return min_prob if relative is None else relative / num_classes
+
+
 def check_gamma(gamma: float) -> None:
     """Raise ValueError unless gamma >= 0, the range of the focal exponent."""
     if not gamma >= 0.0:

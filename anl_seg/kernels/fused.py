@@ -100,9 +100,7 @@ def fused_pixel_loss(
     """
     check_shapes(logits, target)
     num_classes = max(logits.shape[1], 2)
-    for term in terms:
-        term.check(num_classes)
-    terms = tuple(terms)
+    terms = tuple(term.for_classes(num_classes) for term in terms)
     if logits.is_cuda:
         from anl_seg.kernels import cuda
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from anl_seg.functional import class_forms
-from anl_seg.functional._pixels import check_gamma, check_min_prob
+from anl_seg.functional._pixels import check_gamma, check_min_prob, check_relative_min_prob
 from anl_seg.functional.generalized_cross_entropy import PROB_CLAMP as GCE_CLAMP
 from anl_seg.functional.reverse_cross_entropy import LOG_ZERO
 from anl_seg.functional.reverse_cross_entropy import PROB_CLAMP as RCE_CLAMP
@@ -99,6 +99,11 @@ class Term:
 
     def check(self, num_classes: int) -> None:
         """Raise ValueError where a parameter does not fit the number of classes."""
+
+    def for_classes(self, num_classes: int) -> Term:
+        """The term for so many classes, checked; what the kernels compute."""
+        self.check(num_classes)
+        return self
 
     def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
         """v(l, S), without the weight.
@@ -271,10 +276,15 @@ class NormalizedNegativeCrossEntropy(Term):
     """1 - (A + log p_y) / sum_k (A + log p_k), A = -log min_prob."""
 
     min_prob: float = 1e-7
+    #: Where given, min_prob is this / C; resolved by ``for_classes``.
+    relative_min_prob: float | None = None
 
     @property
     def class_sum(self) -> ClassSum:
         return ClassSum("flip", math.log(self.min_prob))
+
+    def for_classes(self, num_classes: int) -> Term:
+        return _with_flip_point(self, num_classes)
 
     def check(self, num_classes: int) -> None:
         check_min_prob(self.min_prob, num_classes)
@@ -304,10 +314,15 @@ class NormalizedNegativeFocal(Term):
 
     gamma: float = 0.5
     min_prob: float = 1e-7
+    #: Where given, min_prob is this / C; resolved by ``for_classes``.
+    relative_min_prob: float | None = None
 
     @property
     def class_sum(self) -> ClassSum:
         return ClassSum("focal_flip", math.log(self.min_prob), self.gamma)
+
+    def for_classes(self, num_classes: int) -> Term:
+        return _with_flip_point(self, num_classes)
 
     def check(self, num_classes: int) -> None:
         check_gamma(self.gamma)
@@ -323,6 +338,16 @@ class NormalizedNegativeFocal(Term):
         factor = _factor(clamped, self.gamma)
         of_sum = (self.class_sum.top + factor * clamped).div_(total).div_(total)
         return factor.neg_().div_(total).mul_(at_least(log_p, log_min)), of_sum
+
+
+def _with_flip_point(term: Term, num_classes: int) -> Term:
+    """The term with a flip point that is no longer relative, checked."""
+    relative = term.relative_min_prob
+    check_relative_min_prob(relative)
+    if relative is not None:
+        term = replace(term, min_prob=relative / num_classes, relative_min_prob=None)
+    term.check(num_classes)
+    return term
 
 
 def scaled(terms: Sequence[Term] | None, weight: float) -> tuple[Term, ...] | None:

@@ -278,15 +278,14 @@ def upsampled_pixel_loss(
         raise ValueError("terms must have at least one term; got none.")
     if logits.shape[1] == 1:
         logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-    for term in terms:
-        term.check(logits.shape[1])
+    terms = tuple(term.for_classes(logits.shape[1]) for term in terms)
     if target.device.type != "cpu":  # on the CPU each block is checked while it is in the cache
         check_labels(target.long(), logits.shape[1], ignore_index)
     total, correct, mass = _Upsampled.apply(
         logits,
         target,
         pixel_weight,
-        tuple(terms),
+        terms,
         align_corners,
         ignore_index,
         mass_min,

@@ -13,6 +13,7 @@ from .base import MaskNoise
 from .bounding_box_noise import BoundingBoxNoise, bounding_box_noise
 from .build import NOISES, build_noise
 from .class_swap_noise import ClassSwapNoise, class_swap_noise
+from .clean_class_frequencies import clean_class_frequencies
 from .dilate_noise import DilateNoise, dilate_noise
 from .elastic_noise import ElasticNoise, elastic_noise
 from .erode_noise import ErodeNoise, erode_noise
@@ -66,6 +67,7 @@ __all__ = [
     "bounding_box_noise",
     "build_noise",
     "class_swap_noise",
+    "clean_class_frequencies",
     "dilate_noise",
     "elastic_noise",
     "erode_noise",

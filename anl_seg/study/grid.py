@@ -197,7 +197,8 @@ def _build_runs(
                 metrics=study.metrics,
             )
 
-        where = f"loss {loss!r}, noise {noise_text({'noise': noise, 'strength': strength})!r}, options {options!r}"
+        told = noise_text({"noise": noise, "strength": strength})
+        where = f"loss {loss!r}, noise {told!r}, options {options!r}"
         cfg = _told(where, build)
         text = config_text(cfg)
         axes = dict(

@@ -32,6 +32,7 @@ CLASSES = {
     "cityscapes": 19,
     "isic2017": 2,
     "jsrt": 4,
+    "long_tail": 43,
     "loveda": 7,
     "quickstart": 6,
     "voc12aug": 21,

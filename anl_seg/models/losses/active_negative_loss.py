@@ -16,6 +16,9 @@ from anl_seg.models.losses._build import build_part
 from anl_seg.models.losses.pixel_loss import PixelLoss, load_class_values
 from anl_seg.registry import MODELS
 
+#: Clamp of the probabilities in the entropy term, as in the authors' code.
+ENTROPY_CLAMP = 1e-7
+
 
 def _check_prior(prior: list[float]) -> list[float]:
     if not all(math.isfinite(p) and p > 0 for p in prior) or abs(sum(prior) - 1.0) > 1e-3:
@@ -43,8 +46,8 @@ class ActiveNegativeLoss(PixelLoss):
         class_prior: what the mean prediction is drawn to: None = uniform, or one positive number per
             class with sum 1, or a file as mmseg's ``class_weight``.
         sync_entropy: take the mean prediction over all ranks.
-        min_prob: clamp of the entropy term; see
-            :func:`anl_seg.functional.entropy_regularization`.
+        min_prob: flip point of the default negative loss, in (0, 1) and below 1 / C. The entropy term's clamp
+            is the same, but never above 1e-7.
         kwargs: arguments of :class:`PixelLoss`.
     """
 
@@ -75,7 +78,8 @@ class ActiveNegativeLoss(PixelLoss):
         self.beta = float(beta)
         self.entropy_weight = float(entropy_weight)
         self.sync_entropy = sync_entropy
-        self.min_prob = float(min_prob)
+        # A flip point in the reach of the prediction would cut rare classes out of the entropy term.
+        self.entropy_clamp = min(float(min_prob), ENTROPY_CLAMP)
         prior = load_class_values(class_prior)
         self.register_buffer(
             "class_prior",
@@ -104,7 +108,7 @@ class ActiveNegativeLoss(PixelLoss):
 
     def mass_min(self) -> float | None:
         """The clamp of the entropy term, where there is one."""
-        return self.min_prob if self.entropy_weight else None
+        return self.entropy_clamp if self.entropy_weight else None
 
     def batch_loss(
         self, logits: Tensor, target: Tensor, ignore_index: int, mass: Tensor | None = None
@@ -116,7 +120,7 @@ class ActiveNegativeLoss(PixelLoss):
             logits,
             target,
             class_prior=self.class_prior,
-            min_prob=self.min_prob,
+            min_prob=self.entropy_clamp,
             sync=self.sync_entropy,
             ignore_index=ignore_index,
             mass=mass,
@@ -130,7 +134,9 @@ class ANLCELoss(ActiveNegativeLoss):
     Args:
         alpha: weight of NCE.
         beta: weight of NNCE.
-        min_prob: the flip point of NNCE, in (0, 1) and below 1 / C; also the entropy term's clamp.
+        min_prob: the flip point of NNCE, in (0, 1) and below 1 / C. The paper's 1e-7 loses small classes:
+            see docs/choosing_parameters.md.
+        relative_min_prob: the flip point as a share of 1 / C, in (0, 1), in place of ``min_prob``.
         kwargs: ``entropy_weight``, ``class_prior`` and ``sync_entropy`` of
             :class:`ActiveNegativeLoss`, and arguments of :class:`PixelLoss`.
     """
@@ -138,11 +144,17 @@ class ANLCELoss(ActiveNegativeLoss):
     default_name = "loss_anl_ce"
 
     def __init__(
-        self, alpha: float = 5.0, beta: float = 5.0, min_prob: float = 1e-7, **kwargs: Any
+        self,
+        alpha: float = 5.0,
+        beta: float = 5.0,
+        min_prob: float = 1e-7,
+        relative_min_prob: float | None = None,
+        **kwargs: Any,
     ) -> None:
+        flip = {"min_prob": min_prob, "relative_min_prob": relative_min_prob}
         super().__init__(
             active={"type": "NCELoss"},
-            negative={"type": "NNCELoss", "min_prob": min_prob},
+            negative={"type": "NNCELoss", **flip},
             alpha=alpha,
             beta=beta,
             min_prob=min_prob,
@@ -158,7 +170,8 @@ class ANLFLLoss(ActiveNegativeLoss):
         alpha: weight of NFL.
         beta: weight of NNFL.
         gamma: focusing exponent of both, 0 or more.
-        min_prob: the flip point of NNFL, in (0, 1) and below 1 / C; also the entropy term's clamp.
+        min_prob: the flip point of NNFL, in (0, 1) and below 1 / C.
+        relative_min_prob: the flip point as a share of 1 / C, in (0, 1), in place of ``min_prob``.
         kwargs: ``entropy_weight``, ``class_prior`` and ``sync_entropy`` of
             :class:`ActiveNegativeLoss`, and arguments of :class:`PixelLoss`.
     """
@@ -171,11 +184,13 @@ class ANLFLLoss(ActiveNegativeLoss):
         beta: float = 5.0,
         gamma: float = 0.5,
         min_prob: float = 1e-7,
+        relative_min_prob: float | None = None,
         **kwargs: Any,
     ) -> None:
+        flip = {"min_prob": min_prob, "relative_min_prob": relative_min_prob}
         super().__init__(
             active={"type": "NFLLoss", "gamma": gamma},
-            negative={"type": "NNFLLoss", "gamma": gamma, "min_prob": min_prob},
+            negative={"type": "NNFLLoss", "gamma": gamma, **flip},
             alpha=alpha,
             beta=beta,
             min_prob=min_prob,

@@ -11,6 +11,7 @@ from mmseg.models.losses.utils import get_class_weight
 from torch import Tensor, nn
 
 from anl_seg.functional._labels import valid_mask
+from anl_seg.functional.clip_logits import check_logit_clip, clip_logits
 from anl_seg.kernels import fused_pixel_loss, use_fused
 from anl_seg.kernels.dispatch import check_choice
 from anl_seg.kernels.terms import Term
@@ -52,6 +53,8 @@ class PixelLoss(nn.Module):
             one-channel head, where softmax of [0, z] is the sigmoid; with more channels it is an
             error at the first call.
         avg_non_ignore: accepted because mmseg's base configs carry it; only True is what we do.
+        logit_clip: largest norm of a pixel's logits less their mean; larger ones are scaled down before the
+            loss sees them (:func:`anl_seg.functional.clip_logits`). None: left as they are.
         kernels: ``auto`` takes the fused form of the loss where there is one, ``reference`` the functional
             form, ``fused`` the fused form or an error. ``ANL_SEG_KERNELS`` in the environment overrides it.
     """
@@ -69,6 +72,7 @@ class PixelLoss(nn.Module):
         loss_name: str | None = None,
         use_sigmoid: bool = False,
         avg_non_ignore: bool = True,
+        logit_clip: float | None = None,
         kernels: str = "auto",
     ) -> None:
         super().__init__()
@@ -85,6 +89,8 @@ class PixelLoss(nn.Module):
                 "avg_non_ignore=False (a mean over all pixels, ignored ones included) is not "
                 "supported: anl_seg losses always average over the valid pixels."
             )
+        check_logit_clip(logit_clip)
+        self.logit_clip = logit_clip
         self.kernels = check_choice(kernels, "kernels")
         if self.kernels == "fused" and not self._has_kernel():
             raise ValueError(f"kernels='fused': {type(self).__name__} has no fused form.")
@@ -179,6 +185,7 @@ class PixelLoss(nn.Module):
                 "use_sigmoid=True needs a head with one output channel; "
                 f"the logits have {seg_logits.shape[1]}. Set use_sigmoid=False."
             )
+        seg_logits = self._clipped(seg_logits)
         mass_min = None if reduction == "none" else self.mass_min()
         loss, mass = self._per_pixel(seg_logits, seg_label, ignore_index, mass_min)
         pixel_weight = self._pixel_weight(seg_logits, seg_label, weight, ignore_index).to(
@@ -192,6 +199,10 @@ class PixelLoss(nn.Module):
             # `sum` is `mean` times the sum of weights, with the batch term too.
             reduced = reduced + extra * (pixel_weight.sum() if reduction == "sum" else 1.0)
         return self.loss_weight * reduced
+
+    def _clipped(self, logits: Tensor) -> Tensor:
+        """The logits as the loss sees them."""
+        return logits if self.logit_clip is None else clip_logits(logits, self.logit_clip)
 
     def _pixel_weight(
         self, logits: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int

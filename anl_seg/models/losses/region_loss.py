@@ -45,6 +45,7 @@ class RegionLoss(PixelLoss):
                 "use_sigmoid=True needs a head with one output channel; "
                 f"the logits have {seg_logits.shape[1]}. Set use_sigmoid=False."
             )
+        seg_logits = self._clipped(seg_logits)
         # Shapes of labels and weights are checked by the two calls, in this order.
         pixel_weight = None
         if seg_label.shape == (*seg_logits.shape[:1], *seg_logits.shape[2:]):
