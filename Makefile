@@ -9,25 +9,32 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 # The environment is made when there is none, and updated when what it depends on has changed.
-$(VENV)/.installed: setup.py constraints.txt
+PIP = $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+NEEDS := setup.py constraints.txt anl_seg/kernels/softmax_cpu.c
+$(VENV)/.installed: $(NEEDS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[onedl,test]' ruff
+	$(PIP) -e '.[onedl]'
 	touch $@
+
+$(VENV)/.tests-installed: $(NEEDS)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[onedl,test]' ruff
+	touch $(VENV)/.installed $@
 
 quickstart: $(VENV)/.installed ## train three losses under label noise on the embedded data, print a table
 	$(BIN)/python tools/quickstart.py
 
-test: $(VENV)/.installed ## run the tests
+test: $(VENV)/.tests-installed ## run the tests
 	$(BIN)/python -m pytest
 
-test-long: $(VENV)/.installed ## run the tests with at least 500 examples per property
+test-long: $(VENV)/.tests-installed ## run the tests with at least 500 examples per property
 	$(BIN)/python -m pytest --hypothesis-profile=long
 
-lint: $(VENV)/.installed ## check style and formatting
+lint: $(VENV)/.tests-installed ## check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: $(VENV)/.installed ## repair style and formatting
+format: $(VENV)/.tests-installed ## repair style and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

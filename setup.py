@@ -30,7 +30,11 @@ OPENMMLAB = [
 STUDY = ["pandas>=2", "jinja2>=3", "matplotlib>=3.7"]
 #: Studies on many machines.
 RAY = ['ray>=2.9; python_version < "3.14"']
-TEST = ["pytest>=8", "hypothesis>=6", *STUDY, *RAY]
+#: The search of tools/tune_loss.py.
+TUNE = ["optuna>=4"]
+#: The fused losses on a GPU; CUDA builds of torch bring their own. The tests use its interpreter.
+TRITON = ['triton>=3; sys_platform == "linux"']
+TEST = ["pytest>=8", "hypothesis>=6", *STUDY, *RAY, *TUNE, *TRITON]
 # The fused losses on a CPU: plain C that needs no Python header. Without a compiler the package installs
 # all the same, and torch operations take its place.
 OPENMP = ["-fopenmp"] if sys.platform == "linux" else []  # there it is the runtime that torch loads
@@ -70,11 +74,10 @@ setup(
     extras_require={
         "onedl": ONEDL,
         "openmmlab": OPENMMLAB,
-        # The fused losses on a GPU; CUDA builds of torch bring their own.
-        "triton": ["triton>=3"],
+        "triton": TRITON,
         "study": STUDY,
         "ray": RAY,
-        "tune": ["optuna>=4"],
+        "tune": TUNE,
         "test": TEST,
         "dev": [*TEST, "ruff>=0.6", "pre-commit>=3"],
     },
