@@ -48,7 +48,9 @@ def _load(checkpoint: str | None) -> tuple[int, int]:
 
 
 def _save(folder: Path, iteration: int, weight: int) -> None:
-    """In place and in two parts, as mmengine does."""
+    """In place and in two parts, by the first rank alone, as mmengine does."""
+    if int(os.environ.get("RANK", 0)) != 0:
+        return
     path = folder / f"iter_{iteration}.pth"
     for old in sorted(folder.glob("iter_*.pth"), key=lambda p: int(p.stem[5:]))[:-1]:
         old.unlink()

@@ -9,19 +9,13 @@ from rich.console import Console
 
 from anl_seg.study.executors import LocalExecutor
 from anl_seg.study.runner import run_study
-from tests.study.study_helpers import FAKE_TRAIN, fake_run
-
-RUNS = 4
-
-
-def runs(work_dir: Path) -> list:
-    return [fake_run(work_dir, f"run{s}", s, iterations=40, seconds=0.05) for s in range(RUNS)]
-
+# Run as a script, so from its own folder: a package named `tests` may be installed beside this one.
+from study_helpers import FAKE_TRAIN, runs_to_kill
 
 if __name__ == "__main__":
     work_dir = Path(sys.argv[1])
     outcome = run_study(
-        runs(work_dir),
+        runs_to_kill(work_dir),
         LocalExecutor(int(sys.argv[2]), gpus=[]),
         work_dir,
         retries=1000,

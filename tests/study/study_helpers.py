@@ -36,6 +36,11 @@ def fake_run(work_dir: Path, name: str, seed: int = 0, iterations: int = 6, **co
     )
 
 
+def runs_to_kill(work_dir: Path) -> list[StudyRun]:
+    """What kill_driver.py runs: four runs of some seconds each."""
+    return [fake_run(work_dir, f"run{s}", s, iterations=40, seconds=0.05) for s in range(4)]
+
+
 def expected_table(run: StudyRun) -> dict[int, int]:
     """Step -> metric, computed from the start."""
     weight, table = 0, {}

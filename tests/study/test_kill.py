@@ -15,10 +15,10 @@ import pytest
 
 from anl_seg.study.attempt import LOCK_FILE, is_locked, leftovers
 from anl_seg.study.state import told_status
-from tests.study import kill_driver
-from tests.study.study_helpers import expected_table, fake_run, table
+from tests.study.study_helpers import expected_table, fake_run, runs_to_kill, table
 
 ROOT = Path(__file__).parents[2]
+KILL_DRIVER = str(Path(__file__).with_name("kill_driver.py"))
 TOOL = str(ROOT / "tools" / "noise_study.py")
 #: Two runs of 60 iterations, some seconds each beside the seconds to start.
 STUDY = """
@@ -104,8 +104,8 @@ def killed_attempts(folders) -> int:
 def test_kills_change_no_table(tmp_path):
     work_dir = tmp_path / "work"
     work_dir.mkdir()
-    runs = kill_driver.runs(work_dir)
-    command = [kill_driver.__file__, str(work_dir), "2"]
+    runs = runs_to_kill(work_dir)
+    command = [KILL_DRIVER, str(work_dir), "2"]
     folders = [run.folder for run in runs]
     for folder in folders:
         folder.mkdir(parents=True)

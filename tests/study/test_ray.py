@@ -92,8 +92,8 @@ def test_a_cluster_of_its_own_and_a_failure(ray, tmp_path, monkeypatch):
 
 
 def test_no_cluster_at_an_address(ray):
-    with pytest.raises(ValueError, match=r"no Ray cluster at 'auto'"):
-        RayExecutor("auto")
+    with pytest.raises(ValueError, match=r"no Ray cluster at 'nowhere': Invalid address"):
+        RayExecutor("nowhere")
 
 
 def job(run, token):

@@ -56,7 +56,8 @@ class RayExecutor(Executor):
         self._own = not ray.is_initialized()
         if self._own:
             try:
-                ray.init(address=address, **settings)
+                # Without "local" Ray would join any cluster that this machine runs.
+                ray.init(address=address or "local", **settings)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise ValueError(f"no Ray cluster at {address!r}: {error}") from error
         self.jobs = jobs
