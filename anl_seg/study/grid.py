@@ -187,12 +187,14 @@ def _build_runs(
         def build(
             model=model, loss=loss, noise_cfg=noise_cfg, seed=seed, options=options
         ) -> Config:
+            recipe = study.recipes.get(loss, {})
             return run_config(
                 bases[model],
                 loss=study.losses[loss],
                 noise=noise_cfg,
                 seed=seed,
-                options=study.options[options],
+                options={**study.options[options], **recipe.get("options", {})},
+                hooks=recipe.get("hooks", []),
                 budget=study.budget,
                 metrics=study.metrics,
             )

@@ -6,7 +6,7 @@ import ast
 import copy
 import hashlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pprint import pformat
 from typing import Any
 
@@ -109,6 +109,7 @@ def run_config(
     noise: Mapping | None,
     seed: int,
     options: Mapping[str, Any],
+    hooks: Sequence[Mapping] = (),
     budget: Mapping[str, int],
     metrics: Mapping[str, Any],
 ) -> Config:
@@ -124,6 +125,7 @@ def run_config(
         noise: noise config, or None for the masks as they are.
         seed: an integer >= 0.
         options: settings by dotted names.
+        hooks: configs added to those of the base.
         budget: ``max_iters`` or ``max_epochs``, ``val_interval``.
         metrics: see :class:`anl_seg.study.study_file.Study`.
 
@@ -143,7 +145,7 @@ def run_config(
     record_noise(cfg)
     record_resources(cfg)
     _add_evaluators(cfg, metrics.get("evaluators", []))
-    for hook in metrics.get("hooks", []):
+    for hook in [*hooks, *metrics.get("hooks", [])]:
         add_hook(cfg, copy.deepcopy(hook))
     for name in ("StopOnDivergenceHook", "RandomStateHook"):
         if not any(type_name(hook) == name for hook in cfg.get("custom_hooks") or []):

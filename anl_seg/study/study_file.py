@@ -27,6 +27,7 @@ _METRICS = (
     "baseline",
     "lower_is_better",
 )
+_RECIPE = ("loss", "options", "hooks")
 #: ``{strength}``, or ``{strength[alpha]}`` where strengths are dicts.
 STRENGTH = re.compile(r"\{strength(?:\[(\w+)\])?\}")
 
@@ -41,6 +42,8 @@ class Study:
         text: the file as it was read.
         models: label -> path of a base config.
         losses: label -> loss config, or None for the base's own losses.
+        recipes: label of a loss -> ``options`` (settings by dotted names) and ``hooks`` that belong to
+            it; only of losses that have some.
         noises: label -> noise config with placeholders, or None for the masks as they are.
         strengths: numbers or dicts of numbers, in the file's order.
         seeds: of training and noise.
@@ -59,6 +62,7 @@ class Study:
     text: str
     models: dict[str, str]
     losses: dict[str, dict | None]
+    recipes: dict[str, dict[str, Any]]
     noises: dict[str, dict | None]
     strengths: list[Any]
     seeds: list[int]
@@ -124,7 +128,7 @@ def _labelled(axis: str, value: Any, none: str) -> dict[str, Any]:
     if isinstance(value, Mapping) and "type" not in value:
         entries = {str(label): entry for label, entry in value.items()}
     else:
-        many = list(value) if isinstance(value, (list, tuple)) else [value]
+        many = _as_list(value)
         labels = [_label(entry, none) for entry in many]
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
@@ -135,8 +139,12 @@ def _labelled(axis: str, value: Any, none: str) -> dict[str, Any]:
     return entries
 
 
+def _as_list(value: Any) -> list:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
 def _listed(axis: str, value: Any) -> list:
-    values = list(value) if isinstance(value, (list, tuple)) else [value]
+    values = _as_list(value)
     if not values:
         raise ValueError(f"empty grid: axes.{axis} has no entries.")
     return values
@@ -159,6 +167,23 @@ def _specs(axis: str, entries: dict[str, Any]) -> dict[str, dict | None]:
             )
         configs[label] = entry
     return configs
+
+
+def _split_recipes(entries: dict[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """The losses of the loss axis, and what else belongs to each of them."""
+    losses, recipes = {}, {}
+    for label, entry in entries.items():
+        losses[label] = entry
+        if isinstance(entry, Mapping) and "type" not in entry:
+            where = f"axes.loss[{label!r}]"
+            _known_keys(f"key of {where}", entry, _RECIPE)
+            losses[label] = entry.get("loss")
+            hooks = entry.get("hooks", [])
+            recipes[label] = {
+                "options": _mapping(f"{where}.options", entry.get("options", {})),
+                "hooks": [_mapping(f"{where}.hooks", hook) for hook in _as_list(hooks)],
+            }
+    return losses, recipes
 
 
 def _strengths(values: list) -> list:
@@ -274,12 +299,14 @@ def load_study(path: str | Path) -> Study:
         label: _mapping(f"axes.options[{label!r}]", entry)
         for label, entry in _labelled("options", axes.get("options", {"default": {}}), "").items()
     }
+    losses, recipes = _split_recipes(_labelled("loss", axes.get("loss", {"own": None}), "own"))
     return Study(
         name=path.stem,
         path=path,
         text=path.read_text(encoding="utf-8"),
         models=models,
-        losses=_specs("loss", _labelled("loss", axes.get("loss", {"own": None}), "own")),
+        losses=_specs("loss", losses),
+        recipes=recipes,
         noises=_specs("noise", _labelled("noise", axes.get("noise", {"own": None}), "clean")),
         strengths=_strengths(_listed("strength", axes["strength"])) if "strength" in axes else [],
         seeds=_seeds(_listed("seed", axes.get("seed", [0]))),

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from anl_seg.study.grid import plan_study, planned_runs, read_plan, write_plan
 from anl_seg.study.run_config import config_digest
@@ -44,6 +45,53 @@ def study(tmp_path):
 
 def planned(path, work_dir):
     return plan_study(load_study(path), work_dir)
+
+
+def test_what_belongs_to_one_loss(study, tmp_path):
+    losses = {
+        "CE": "CELoss",
+        "MAE, fast": dict(
+            loss="MAELoss",
+            options={"optim_wrapper.optimizer.lr": 0.5},
+            hooks=[dict(type="EMAHook", momentum=0.1)],
+        ),
+        "two": dict(
+            options={
+                "model.decode_head.loss_decode": [
+                    dict(type="anl_seg.CELoss"),
+                    dict(type="anl_seg.NoiseRobustDiceLoss"),
+                ],
+                "optim_wrapper": dict(_delete_=True, optimizer=dict(type="SGD", lr=0.1)),
+            }
+        ),
+    }
+    axes = dict(loss=losses, seed=0)
+    configs = {}
+    for run in planned(study(axes=axes), tmp_path / "work"):
+        configs[run.axes["loss"]] = Config.fromstring(run.config, ".py")
+    rates = [configs[label].optim_wrapper.optimizer.lr for label in losses]
+    assert rates == [1e-3, 0.5, 0.1]
+    assert configs["two"].optim_wrapper.to_dict() == dict(optimizer=dict(type="SGD", lr=0.1))
+    types = {label: [h.type for h in cfg.custom_hooks] for label, cfg in configs.items()}
+    assert ["EMAHook" in types[label] for label in losses] == [False, True, False]
+    assert [loss.type for loss in configs["two"].model.decode_head.loss_decode] == [
+        "anl_seg.CELoss",
+        "anl_seg.NoiseRobustDiceLoss",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (dict(loss="CELoss", option={}), r"option.*options"),
+        (dict(loss="CELoss", options=[1]), r"axes.loss\['a'\].options must be a dict; got \[1\]"),
+        (dict(loss="CELoss", hooks="EMAHook"), r"axes.loss\['a'\].hooks must be a dict"),
+        (dict(loss="CELoss", options={"optim_wrap.lr": 1}), "optim_wrapper"),
+    ],
+)
+def test_bad_recipes(study, tmp_path, entry, message):
+    with pytest.raises((KeyError, TypeError, ValueError), match=message):
+        planned(study(axes=dict(loss=dict(a=entry))), tmp_path / "work")
 
 
 def test_the_grid_is_every_combination(study, tmp_path):
