@@ -26,6 +26,7 @@ from anl_seg.functional.forward_correction import forward_correction
 from anl_seg.functional.generalized_cross_entropy import generalized_cross_entropy
 from anl_seg.functional.generalized_jensen_shannon import generalized_jensen_shannon
 from anl_seg.functional.label_smoothing_cross_entropy import label_smoothing_cross_entropy
+from anl_seg.functional.mass_balance import mass_balance
 from anl_seg.functional.mean_absolute_error import mean_absolute_error
 from anl_seg.functional.negative_learning import negative_learning
 from anl_seg.functional.noise_robust_dice import noise_robust_dice
@@ -64,6 +65,7 @@ __all__ = [
     "generalized_jensen_shannon",
     "invert_transition_matrix",
     "label_smoothing_cross_entropy",
+    "mass_balance",
     "mean_absolute_error",
     "multiclass_t_loss",
     "negative_learning",

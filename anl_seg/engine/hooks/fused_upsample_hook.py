@@ -41,6 +41,8 @@ def _loss_obstacle(loss: nn.Module) -> str | None:
         return f"the functional form of {name} is asked for (kernels or {VARIABLE})"
     if loss.logit_clip is not None:
         return f"{name} clips the resized logits (logit_clip)"
+    if loss.mass_balance:
+        return f"{name} weights its pixels by the resized logits (mass_balance)"
     if loss.reduction == "none":
         return f"{name} has reduction='none'"
     if loss._forward_hooks or loss._forward_pre_hooks or loss._backward_hooks:

@@ -37,15 +37,14 @@ def build_part(cfg: dict | PixelLoss, role: str) -> PixelLoss:
 
     Raises:
         ValueError: not a per-pixel loss of this package, or a part with a reduction, class weights,
-            clipped logits or a batch term of its own, which belong to the combined loss.
+            clipped logits, balanced pixels or a batch term of its own, which belong to the combined loss.
     """
     part = cfg if isinstance(cfg, PixelLoss) else build_loss(cfg, role)
     if part.reduction != "mean" or part.class_weight is not None:
         raise ValueError(
             f"{role}: reduction and class_weight belong to the combined loss, not to its parts."
         )
-    if part.logit_clip is not None:
-        raise ValueError(f"{role}: logit_clip belongs to the combined loss, not to its parts.")
-    if getattr(part, "entropy_weight", 0.0):
-        raise ValueError(f"{role}: entropy_weight belongs to the combined loss, not to its parts.")
+    for option in ("logit_clip", "mass_balance", "entropy_weight"):
+        if getattr(part, option, None):
+            raise ValueError(f"{role}: {option} belongs to the combined loss, not to its parts.")
     return part

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from anl_seg.functional._labels import valid_mask
 from anl_seg.functional.clip_logits import check_logit_clip, clip_logits
+from anl_seg.functional.mass_balance import check_mass_balance, mass_balance
 from anl_seg.kernels import fused_pixel_loss, use_fused
 from anl_seg.kernels.dispatch import check_choice
 from anl_seg.kernels.terms import Term
@@ -40,9 +41,10 @@ class PixelLoss(nn.Module):
     """Base of the losses: a subclass gives ``pixel_loss``; this class weights, reduces and names it.
 
     The mean is the sum over valid pixels of weight times loss, divided by the sum over valid pixels
-    of weight; a pixel's weight is ``class_weight[label]`` times the ``weight`` of the call. A pixel is
-    valid when its label is not ``ignore_index``. A batch without valid pixels gives 0, attached to the
-    graph. (mmseg's own losses divide by all pixels, ignored ones included.)
+    of weight; a pixel's weight is ``class_weight[label]`` times the ``weight`` of the call, times that
+    of ``mass_balance``. A pixel is valid when its label is not ``ignore_index``. A batch without valid
+    pixels gives 0, attached to the graph. (mmseg's own losses divide by all pixels, ignored ones
+    included.)
 
     Args:
         reduction: ``mean``, ``sum`` or ``none``.
@@ -55,6 +57,9 @@ class PixelLoss(nn.Module):
         avg_non_ignore: accepted because mmseg's base configs carry it; only True is what we do.
         logit_clip: largest norm of a pixel's logits less their mean; larger ones are scaled down before the
             loss sees them (:func:`anl_seg.functional.clip_logits`). None: left as they are.
+        mass_balance: exponent in [0, 1] of the weighting of pixels by the mass of the classes predicted
+            there (:func:`anl_seg.functional.mass_balance`): 1 gives every class the same share, 0 (no
+            weighting) is the default. It keeps small classes, and a symmetric loss symmetric.
         kernels: ``auto`` takes the fused form of the loss where there is one, ``reference`` the functional
             form, ``fused`` the fused form or an error. ``ANL_SEG_KERNELS`` in the environment overrides it.
     """
@@ -73,6 +78,7 @@ class PixelLoss(nn.Module):
         use_sigmoid: bool = False,
         avg_non_ignore: bool = True,
         logit_clip: float | None = None,
+        mass_balance: float = 0.0,
         kernels: str = "auto",
     ) -> None:
         super().__init__()
@@ -91,6 +97,8 @@ class PixelLoss(nn.Module):
             )
         check_logit_clip(logit_clip)
         self.logit_clip = logit_clip
+        check_mass_balance(mass_balance)
+        self.mass_balance = float(mass_balance)
         self.kernels = check_choice(kernels, "kernels")
         if self.kernels == "fused" and not self._has_kernel():
             raise ValueError(f"kernels='fused': {type(self).__name__} has no fused form.")
@@ -226,6 +234,8 @@ class PixelLoss(nn.Module):
                 )
             # `where`, so that a NaN weight at an ignored pixel stays there.
             result = torch.where(valid, result * weight, 0.0)
+        if self.mass_balance:
+            result = result * mass_balance(logits, target, self.mass_balance, ignore_index)
         return result
 
     def extra_repr(self) -> str:

@@ -1,0 +1,60 @@
+"""Weights of pixels by the mass of the classes that are predicted there."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from anl_seg.functional._labels import valid_mask
+from anl_seg.functional._pixels import check_shapes, full_logits
+
+#: A class predicted nowhere has this mass at least.
+_LEAST_MASS = 1e-6
+
+
+def check_mass_balance(exponent: float) -> None:
+    """Raise ValueError unless ``exponent`` is in [0, 1]."""
+    if not (math.isfinite(exponent) and 0.0 <= exponent <= 1.0):
+        raise ValueError(f"mass_balance must lie in [0, 1]; got {exponent}.")
+
+
+@torch.no_grad()
+def mass_balance(
+    logits: Tensor, target: Tensor, exponent: float = 1.0, ignore_index: int = 255
+) -> Tensor:
+    """sum_k p_k / m_k^exponent, m_k the mean of p_k over the valid pixels of the batch; mean 1.
+
+    At exponent 1 every class has the same share of all weights, however few pixels it is predicted
+    at: a pixel that looks a little more like a rare class than others do counts for more. The weight is
+    a function of the prediction and not of the label, so the expected gradient of a symmetric loss under
+    symmetric noise stays a multiple of that of clean masks, which weights by label
+    (``class_weight``) break. It is a constant in the gradient. Ours; the balancing by label of Cui et al.
+    (CVPR 2019) with predicted in place of counted mass.
+
+    Args:
+        logits: (N, C, *), any real; one channel z is a binary head, [0, z].
+        target: (N, *); only which pixels are ``ignore_index`` matters.
+        exponent: in [0, 1]; 0 weights all pixels alike.
+        ignore_index: label of pixels that do not count.
+
+    Returns:
+        (N, *), 0 or more, 0 at ignored pixels, mean 1 over the others; float32, or float64 for float64
+        logits.
+
+    Raises:
+        ValueError: ``exponent`` out of range, shapes that do not fit.
+    """
+    check_mass_balance(exponent)
+    check_shapes(logits, target)
+    logits = full_logits(logits)
+    valid = valid_mask(target, logits.shape[1], ignore_index)
+    # `where`, so that NaN at an ignored pixel stays there.
+    probs = torch.where(valid.unsqueeze(1), logits.softmax(dim=1), 0.0)
+    count = valid.sum().clamp(min=1)
+    others = [0, *range(2, probs.dim())]
+    mass = (probs.sum(dim=others) / count).clamp(min=_LEAST_MASS)
+    weight = torch.einsum("nc...,c->n...", probs, mass.pow(-exponent))
+    total = weight.sum()
+    return weight * (count / torch.where(total > 0, total, 1.0))
