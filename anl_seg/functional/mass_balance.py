@@ -14,6 +14,17 @@ from anl_seg.functional._pixels import check_shapes, full_logits
 _LEAST_MASS = 1e-6
 
 
+def class_factors(mass: Tensor, count: Tensor, exponent: float) -> Tensor:
+    """1 / m_k^exponent, from the sum of p_k over ``count`` pixels."""
+    return (mass / count).clamp(min=_LEAST_MASS).pow(-exponent)
+
+
+def with_mean_1(weight: Tensor, count: Tensor) -> Tensor:
+    """``weight``, 0 where it does not count, scaled so that its mean over ``count`` pixels is 1."""
+    total = weight.sum()
+    return weight * (count / torch.where(total > 0, total, 1.0))
+
+
 def check_mass_balance(exponent: float) -> None:
     """Raise ValueError unless ``exponent`` is in [0, 1]."""
     if not (math.isfinite(exponent) and 0.0 <= exponent <= 1.0):
@@ -53,8 +64,6 @@ def mass_balance(
     # `where`, so that NaN at an ignored pixel stays there.
     probs = torch.where(valid.unsqueeze(1), logits.softmax(dim=1), 0.0)
     count = valid.sum().clamp(min=1)
-    others = [0, *range(2, probs.dim())]
-    mass = (probs.sum(dim=others) / count).clamp(min=_LEAST_MASS)
-    weight = torch.einsum("nc...,c->n...", probs, mass.pow(-exponent))
-    total = weight.sum()
-    return weight * (count / torch.where(total > 0, total, 1.0))
+    mass = probs.sum(dim=[0, *range(2, probs.dim())])
+    weight = torch.einsum("nc...,c->n...", probs, class_factors(mass, count, exponent))
+    return with_mean_1(weight, count)

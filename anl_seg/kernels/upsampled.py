@@ -38,7 +38,7 @@ class UpsampledLoss(NamedTuple):
     mass: Tensor | None
 
 
-class _Blocks:
+class Blocks:
     """What the passes over the blocks share: resized logits, labels and weights, block by block."""
 
     def __init__(
@@ -92,7 +92,7 @@ class _LossPass:
 
     def __init__(
         self,
-        blocks: _Blocks,
+        blocks: Blocks,
         terms: Sequence[Term],
         pixel_weight: Tensor | None,
         mass_min: float | None,
@@ -160,7 +160,7 @@ class _LossPass:
 class _MassPass:
     """The gradient of each block from that of the mass, which is known in the backward pass only."""
 
-    def __init__(self, blocks: _Blocks, mass_min: float, grad_mass: Tensor) -> None:
+    def __init__(self, blocks: Blocks, mass_min: float, grad_mass: Tensor) -> None:
         self.blocks, self.mass_min = blocks, mass_min
         self.grad_mass = grad_mass.to(blocks.dtype)
 
@@ -187,7 +187,7 @@ class _Upsampled(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         scratches = 2 + sum(kind.kind != "log" for kind in class_sums(terms))
         with torch.autocast(logits.device.type, enabled=False):
-            blocks = _Blocks(logits, target, ignore_index, align_corners, scratches)
+            blocks = Blocks(logits, target, ignore_index, align_corners, scratches)
             loss = _LossPass(blocks, terms, pixel_weight, mass_min, need_grad)
             grad = blocks.run(loss)
         if need_grad:
@@ -212,14 +212,15 @@ class _Upsampled(torch.autograd.Function):
         if grad_mass is not None:
             logits, target = inputs
             with torch.autocast(logits.device.type, enabled=False):
-                blocks = _Blocks(logits, target, ignore_index, align_corners, 1)
+                blocks = Blocks(logits, target, ignore_index, align_corners, 1)
                 of_mass = blocks.run(_MassPass(blocks, mass_min, grad_mass))
             if of_mass is not None:
                 grad.add_(of_mass)
         return (grad.to(ctx.dtype), *[None] * 7)
 
 
-def _check(logits: Tensor, target: Tensor, pixel_weight: Tensor | None) -> None:
+def check_inputs(logits: Tensor, target: Tensor, pixel_weight: Tensor | None = None) -> None:
+    """Raise unless small logits, labels and weights fit; see :func:`upsampled_pixel_loss`."""
     if logits.dim() != 4 or 0 in logits.shape[1:]:
         raise ValueError(
             f"logits must have shape (N, C, h, w), none of C, h, w 0; got {tuple(logits.shape)}."
@@ -273,7 +274,7 @@ def upsampled_pixel_loss(
     Raises:
         ValueError: a label out of range, shapes that do not fit, or a parameter out of range.
     """
-    _check(logits, target, pixel_weight)
+    check_inputs(logits, target, pixel_weight)
     if not terms:
         raise ValueError("terms must have at least one term; got none.")
     if logits.shape[1] == 1:

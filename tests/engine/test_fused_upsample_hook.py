@@ -135,6 +135,7 @@ def assert_same_step(model, data, tol=1e-5):
         ),
         ([{**CE, "loss_name": "loss_x"}, {**ANL, "loss_name": "loss_x"}], {}),
         ([CE, {**ANL, "loss_weight": 0.2}], {}),
+        ({**ANL, "mass_balance": 1.0, "class_weight": WEIGHTS}, {}),
         (CE, {"ignore_index": 2}),
         ({**CE, "use_sigmoid": True}, {"num_classes": 2, "out_channels": 1, "threshold": 0.5}),
     ],

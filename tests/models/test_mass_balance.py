@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from anl_seg.engine.hooks.fused_upsample_hook import _loss_obstacle
 from anl_seg.functional import mass_balance
 from anl_seg.models.losses import ActiveNegativeLoss, ANLCELoss, MAELoss, NoiseRobustDiceLoss
 
@@ -51,11 +50,6 @@ def test_the_weights_are_constants_in_the_gradient():
     weight = mass_balance(logits, labels)
     (expected,) = torch.autograd.grad(MAELoss()(logits, labels, weight=weight), logits)
     torch.testing.assert_close(grad, expected)
-
-
-def test_the_head_is_not_served_by_the_fused_resizing():
-    assert "mass_balance" in _loss_obstacle(ANLCELoss(mass_balance=1.0))
-    assert _loss_obstacle(ANLCELoss(mass_balance=0.0)) is None
 
 
 def test_wrong_values_are_named():

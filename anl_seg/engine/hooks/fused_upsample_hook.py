@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from anl_seg.kernels.dispatch import VARIABLE
 from anl_seg.kernels.upsampled import UpsampledLoss, upsampled_pixel_loss
+from anl_seg.kernels.upsampled_mass_balance import upsampled_mass_balance
 from anl_seg.models.losses.pixel_loss import PixelLoss, speaks_for
 from anl_seg.registry import HOOKS
 
@@ -41,8 +42,6 @@ def _loss_obstacle(loss: nn.Module) -> str | None:
         return f"the functional form of {name} is asked for (kernels or {VARIABLE})"
     if loss.logit_clip is not None:
         return f"{name} clips the resized logits (logit_clip)"
-    if loss.mass_balance:
-        return f"{name} weights its pixels by the resized logits (mass_balance)"
     if loss.reduction == "none":
         return f"{name} has reduction='none'"
     if loss._forward_hooks or loss._forward_pre_hooks or loss._backward_hooks:
@@ -68,6 +67,14 @@ def _reduced(
     """What ``loss`` returns for the resized logits; see :meth:`PixelLoss.forward`."""
     dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
     weight = loss._pixel_weight(logits, target, None, head.ignore_index).to(dtype)
+    if loss.mass_balance:
+        weight = weight * upsampled_mass_balance(
+            logits,
+            target,
+            loss.mass_balance,
+            align_corners=head.align_corners,
+            ignore_index=head.ignore_index,
+        )
     result = upsampled_pixel_loss(
         logits,
         target,

@@ -196,9 +196,9 @@ class PixelLoss(nn.Module):
         seg_logits = self._clipped(seg_logits)
         mass_min = None if reduction == "none" else self.mass_min()
         loss, mass = self._per_pixel(seg_logits, seg_label, ignore_index, mass_min)
-        pixel_weight = self._pixel_weight(seg_logits, seg_label, weight, ignore_index).to(
-            loss.dtype
-        )
+        pixel_weight = self._pixel_weight(seg_logits, seg_label, weight, ignore_index)
+        pixel_weight = self._balanced(pixel_weight, seg_logits, seg_label, ignore_index)
+        pixel_weight = pixel_weight.to(loss.dtype)
         reduced = reduce_pixel_loss(loss, pixel_weight, reduction, avg_factor)
         extra = None
         if reduction != "none":
@@ -234,9 +234,15 @@ class PixelLoss(nn.Module):
                 )
             # `where`, so that a NaN weight at an ignored pixel stays there.
             result = torch.where(valid, result * weight, 0.0)
-        if self.mass_balance:
-            result = result * mass_balance(logits, target, self.mass_balance, ignore_index)
         return result
+
+    def _balanced(
+        self, weight: Tensor, logits: Tensor, target: Tensor, ignore_index: int
+    ) -> Tensor:
+        """``weight`` times that of ``mass_balance``."""
+        if not self.mass_balance:
+            return weight
+        return weight * mass_balance(logits, target, self.mass_balance, ignore_index)
 
     def extra_repr(self) -> str:
         """The parameters, for ``print(model)``."""

@@ -50,6 +50,7 @@ class RegionLoss(PixelLoss):
         pixel_weight = None
         if seg_label.shape == (*seg_logits.shape[:1], *seg_logits.shape[2:]):
             pixel_weight = self._pixel_weight(seg_logits, seg_label, weight, ignore_index)
+            pixel_weight = self._balanced(pixel_weight, seg_logits, seg_label, ignore_index)
         share = self.pixel_loss(seg_logits, seg_label, ignore_index, pixel_weight)
         reduced = reduce_pixel_loss(share, pixel_weight.to(share.dtype), reduction, avg_factor)
         return self.loss_weight * reduced
