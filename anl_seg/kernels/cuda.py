@@ -27,7 +27,8 @@ TILE_VALUES = 4096
 #: Pixels of a tile: whole cache lines of float32 at the least.
 MIN_PIXELS, MAX_PIXELS = 32, 1024
 
-#: Kernel constant of a term's weight, and the constants of its parameters, by kind of term.
+#: Kernel constant of a term's flag, and the constants of its parameters, by kind of term; in the order of the
+#: weights that the kernels read.
 _CONSTANTS: dict[type, tuple[str, dict[str, str]]] = {
     t.CrossEntropy: ("CE", {}),
     t.Focal: ("FOCAL", {"gamma": "FOCAL_GAMMA"}),
@@ -66,7 +67,7 @@ def _kernels() -> Any:
 
 
 def _constants(term: t.Term) -> tuple[str, dict[str, float]]:
-    """Name of the weight, and the parameters as the kernels take them: min_prob as its logarithm."""
+    """Name of the flag, and the parameters as the kernels take them: min_prob as its logarithm."""
     if type(term) not in _CONSTANTS:
         known = ", ".join(kind.__name__ for kind in _CONSTANTS)
         raise TypeError(f"no kernel knows the term {type(term).__name__}; known are {known}.")
@@ -81,8 +82,10 @@ def _constants(term: t.Term) -> tuple[str, dict[str, float]]:
 
 
 @lru_cache(maxsize=256)
-def _launches(terms: tuple[t.Term, ...]) -> tuple[tuple[tuple[str, float], ...], ...]:
-    """The constants of each launch: a kernel takes one term of each kind.
+def _launches(
+    terms: tuple[t.Term, ...],
+) -> tuple[tuple[tuple[tuple[str, float], ...], tuple[float, ...]], ...]:
+    """The constants and the weights of each launch: a kernel takes one term of each kind.
 
     Equal terms are joined. Terms of one kind with different parameters go to further launches.
     """
@@ -105,7 +108,24 @@ def _launches(terms: tuple[t.Term, ...]) -> tuple[tuple[tuple[str, float], ...],
     unused = {"NNFL_TOP": 0.0}
     for weight, names in _CONSTANTS.values():
         unused.update({weight: 0.0}, **dict.fromkeys(names.values(), 2.0))
-    return tuple(tuple({**unused, **fixed, **launch}.items()) for launch in launches)
+    flags = [flag for flag, _ in _CONSTANTS.values()]
+    return tuple(
+        (
+            tuple(
+                {**unused, **fixed, **launch, **dict.fromkeys(launch.keys() & flags, 1.0)}.items()
+            ),
+            tuple(launch.get(flag, 0.0) for flag in flags),
+        )
+        for launch in launches
+    )
+
+
+@lru_cache(maxsize=64)
+def _on_device(weights: tuple[float, ...], device: torch.device) -> Tensor:
+    """The weights where the kernels read them; nothing waits for the copy."""
+    pinned = device.type == "cuda"
+    values = torch.tensor(weights, dtype=torch.float64, pin_memory=pinned)
+    return values.to(device, non_blocking=True)
 
 
 def _tile(
@@ -149,7 +169,7 @@ class _Softmax(torch.autograd.Function):
         logits: Tensor,
         target: Tensor,
         ignore_index: int,
-        launch: tuple[tuple[str, float], ...],
+        launch: tuple[tuple[tuple[str, float], ...], tuple[float, ...]],
         mass_min: float | None,
     ) -> tuple[Tensor, Tensor | None]:
         kernels = _kernels()
@@ -157,8 +177,10 @@ class _Softmax(torch.autograd.Function):
         classes = max(channels, 2)
         double = logits.dtype == torch.float64
         dtype = torch.float64 if double else torch.float32
+        constants, weights = launch
+        weights = _on_device(weights, logits.device)
         constants = dict(
-            launch,
+            constants,
             C=classes,
             BINARY=channels == 1,
             IGNORE=ignore_index,
@@ -178,12 +200,12 @@ class _Softmax(torch.autograd.Function):
             report[2].fill_(-_labels._FAR)
             with _on(logits.device):
                 kernels.forward_kernel[(programs,)](
-                    logits, target, loss, saved, partial, report, n * p, p, *logits.stride(),
+                    logits, target, weights, loss, saved, partial, report, n * p, p, *logits.stride(),
                     *target.stride(), **constants,
                 )  # fmt: skip
             _check(report, classes, ignore_index)
         if ctx.needs_input_grad[0]:
-            ctx.save_for_backward(logits, target, saved)
+            ctx.save_for_backward(logits, target, saved, weights)
             ctx.programs, ctx.constants = programs, constants
         ctx.set_materialize_grads(False)
         return loss, None if mass_min is None else partial.sum(0)
@@ -193,7 +215,7 @@ class _Softmax(torch.autograd.Function):
     def backward(
         ctx: Any, grad_loss: Tensor | None, grad_mass: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        logits, target, saved = ctx.saved_tensors
+        logits, target, saved, weights = ctx.saved_tensors
         n, _, p = logits.shape
         constants = dict(ctx.constants, MASS=grad_mass is not None)
         if grad_loss is None:
@@ -203,7 +225,7 @@ class _Softmax(torch.autograd.Function):
         if ctx.programs:
             with _on(logits.device):
                 _kernels().backward_kernel[(ctx.programs,)](
-                    logits, target, grad_loss, grad_mass, grad, saved, n * p, p, *logits.stride(),
+                    logits, target, weights, grad_loss, grad_mass, grad, saved, n * p, p, *logits.stride(),
                     *target.stride(), *grad_loss.stride(), *grad.stride(), **constants,
                 )  # fmt: skip
         return grad, None, None, None, None
@@ -221,7 +243,7 @@ def fused_pixel_loss(
     The logits may have any strides of which the pixels' collapse into one (contiguous, channels last,
     points); others are copied. The gradient has their memory format. Nothing waits for the device: labels
     out of range count as ignored, and raise in one of the next calls (see ``functional/_labels.py``). Each
-    set of terms, number of classes and dtype is compiled once, which takes seconds.
+    set of terms (whatever their weights), number of classes and dtype is compiled once, which takes seconds.
 
     Args:
         logits: (N, C, *), on a GPU; one channel is a binary head.

@@ -144,7 +144,7 @@ def _sums(
     NNFL_MIN: tl.constexpr,
     NNFL_TOP: tl.constexpr,
 ):
-    """What NCE, RCE, NFL, NNCE and NNFL sum over the classes of a tile; 0 for those of weight 0."""
+    """What NCE, RCE, NFL, NNCE and NNFL sum over the classes of a tile; 0 where its flag is."""
     real = (classes < C)[:, None]
     log_p = tl.where(real, log_p, 0.0)
     none = tl.sum(log_p * 0.0, axis=0)
@@ -273,6 +273,7 @@ def _store_gradient(
 def forward_kernel(
     logits,
     target,
+    weights,
     loss,
     saved,
     partial_mass,
@@ -325,7 +326,9 @@ def forward_kernel(
     ``logits`` (N, C, P), C - 1 channels if BINARY; ``target`` (N, P), any integers; ``loss`` (N, P),
     contiguous, 0 where ignored; ``saved`` (SAVED_ROWS, N, P), contiguous, written where C > TILE;
     ``partial_mass`` (programs, C); ``report`` (3,), int64, of the labels out of range, which count as
-    ignored. A weight of 0 (CE, FOCAL, ...) leaves its term out. ACC is the dtype of the arithmetic.
+    ignored. ``weights`` (12,), in the order CE to NNFL, are read while running, so that a schedule of
+    them compiles nothing anew; a flag of 0 (CE, FOCAL, ...) leaves its term out. ACC is the dtype of the
+    arithmetic.
     """
     SUMS: tl.constexpr = NCE != 0.0 or RCE != 0.0 or NFL != 0.0 or NNCE != 0.0 or NNFL != 0.0
     n, pixel, exists = _locate(P, BLOCK)
@@ -395,33 +398,45 @@ def forward_kernel(
     rest = -_expm1(log_label)  # 1 - p_y
     value = tl.full([BLOCK], 0.0, ACC)
     if CE != 0.0:
-        value -= CE * log_label
+        w = tl.load(weights + 0).to(ACC)
+        value -= w * log_label
     if FOCAL != 0.0:
-        value -= FOCAL * _power(rest, FOCAL_GAMMA) * log_label
+        w = tl.load(weights + 1).to(ACC)
+        value -= w * _power(rest, FOCAL_GAMMA) * log_label
     if MAE != 0.0:
-        value += MAE * rest
+        w = tl.load(weights + 2).to(ACC)
+        value += w * rest
     if GCE != 0.0:
-        value -= GCE / GCE_Q * _expm1(GCE_Q * tl.maximum(log_label, GCE_MIN))
+        w = tl.load(weights + 3).to(ACC)
+        value -= w / GCE_Q * _expm1(GCE_Q * tl.maximum(log_label, GCE_MIN))
     if AGCE != 0.0:  # the powers of 1 are taken out, as in the functional form
+        w = tl.load(weights + 4).to(ACC)
         grown = _expm1(AGCE_Q * _log1p(-rest / (AGCE_A + 1.0)))
-        value -= AGCE / AGCE_Q * (AGCE_A + 1.0) ** AGCE_Q * grown
+        value -= w / AGCE_Q * (AGCE_A + 1.0) ** AGCE_Q * grown
     if AUE != 0.0:
+        w = tl.load(weights + 5).to(ACC)
         grown = _expm1(AUE_Q * _log1p(rest / (AUE_A - 1.0)))
-        value += AUE / AUE_Q * (AUE_A - 1.0) ** AUE_Q * grown
+        value += w / AUE_Q * (AUE_A - 1.0) ** AUE_Q * grown
     if AEL != 0.0:
-        value += AEL * tl.exp(-tl.exp(log_label) / AEL_A)
+        w = tl.load(weights + 6).to(ACC)
+        value += w * tl.exp(-tl.exp(log_label) / AEL_A)
     if NCE != 0.0:
-        value += NCE * (log_label / of_nce)
+        w = tl.load(weights + 7).to(ACC)
+        value += w * (log_label / of_nce)
     if RCE != 0.0:
-        value += RCE * RCE_SCALE * of_rce
+        w = tl.load(weights + 8).to(ACC)
+        value += w * RCE_SCALE * of_rce
     if NFL != 0.0:
-        value += NFL * (_power(rest, NFL_GAMMA) * log_label / of_nfl)
+        w = tl.load(weights + 9).to(ACC)
+        value += w * (_power(rest, NFL_GAMMA) * log_label / of_nfl)
     if NNCE != 0.0:
-        value += NNCE * (1.0 - tl.maximum(log_label - NNCE_MIN, 0.0) / of_nnce)
+        w = tl.load(weights + 10).to(ACC)
+        value += w * (1.0 - tl.maximum(log_label - NNCE_MIN, 0.0) / of_nnce)
     if NNFL != 0.0:
+        w = tl.load(weights + 11).to(ACC)
         clamped = tl.maximum(log_label, NNFL_MIN)
         flipped = NNFL_TOP + _power(-_expm1(clamped), NNFL_GAMMA) * clamped
-        value += NNFL * (1.0 - flipped / of_nnfl)
+        value += w * (1.0 - flipped / of_nnfl)
     tl.store(loss + row, tl.where(valid, value, 0.0), mask=exists)
 
 
@@ -429,6 +444,7 @@ def forward_kernel(
 def backward_kernel(
     logits,
     target,
+    weights,
     grad_loss,
     grad_mass,
     grad,
@@ -529,36 +545,48 @@ def backward_kernel(
     zero = tl.full([BLOCK], 0.0, ACC)
     own, nce, rce, nfl, nnce, nnfl = zero, zero, zero, zero, zero, zero
     if CE != 0.0:
-        own -= CE
+        w = tl.load(weights + 0).to(ACC)
+        own -= w
     if FOCAL != 0.0:
-        own -= FOCAL * _power(rest, FOCAL_GAMMA)
+        w = tl.load(weights + 1).to(ACC)
+        own -= w * _power(rest, FOCAL_GAMMA)
     if MAE != 0.0:
-        own -= MAE * p_label
+        w = tl.load(weights + 2).to(ACC)
+        own -= w * p_label
     if GCE != 0.0:
-        own -= tl.where(log_label >= GCE_MIN, GCE * tl.exp(GCE_Q * log_label), 0.0)
+        w = tl.load(weights + 3).to(ACC)
+        own -= tl.where(log_label >= GCE_MIN, w * tl.exp(GCE_Q * log_label), 0.0)
     if AGCE != 0.0:
-        own -= AGCE * p_label * _power(AGCE_A + p_label, AGCE_Q - 1.0)
+        w = tl.load(weights + 4).to(ACC)
+        own -= w * p_label * _power(AGCE_A + p_label, AGCE_Q - 1.0)
     if AUE != 0.0:
-        own -= AUE * p_label * _power((AUE_A - 1.0) + rest, AUE_Q - 1.0)
+        w = tl.load(weights + 5).to(ACC)
+        own -= w * p_label * _power((AUE_A - 1.0) + rest, AUE_Q - 1.0)
     if AEL != 0.0:
-        own -= AEL / AEL_A * p_label * tl.exp(-p_label / AEL_A)
+        w = tl.load(weights + 6).to(ACC)
+        own -= w / AEL_A * p_label * tl.exp(-p_label / AEL_A)
     if NCE != 0.0:
-        own += NCE / of_nce
-        nce = -upstream * (NCE * log_label / of_nce / of_nce)
+        w = tl.load(weights + 7).to(ACC)
+        own += w / of_nce
+        nce = -upstream * (w * log_label / of_nce / of_nce)
     if RCE != 0.0:
-        rce = upstream * (RCE * RCE_SCALE)
+        w = tl.load(weights + 8).to(ACC)
+        rce = upstream * (w * RCE_SCALE)
     if NFL != 0.0:
-        factor = NFL * _power(rest, NFL_GAMMA) / of_nfl
+        w = tl.load(weights + 9).to(ACC)
+        factor = w * _power(rest, NFL_GAMMA) / of_nfl
         own += factor
         nfl = -upstream * (factor * log_label / of_nfl)
     if NNCE != 0.0:
-        own -= tl.where(log_label >= NNCE_MIN, NNCE / of_nnce, 0.0)
-        nnce = upstream * (NNCE * tl.maximum(log_label - NNCE_MIN, 0.0) / of_nnce / of_nnce)
+        w = tl.load(weights + 10).to(ACC)
+        own -= tl.where(log_label >= NNCE_MIN, w / of_nnce, 0.0)
+        nnce = upstream * (w * tl.maximum(log_label - NNCE_MIN, 0.0) / of_nnce / of_nnce)
     if NNFL != 0.0:
+        w = tl.load(weights + 11).to(ACC)
         clamped = tl.maximum(log_label, NNFL_MIN)
         factor = _power(-_expm1(clamped), NNFL_GAMMA)
-        own -= tl.where(log_label >= NNFL_MIN, NNFL * factor / of_nnfl, 0.0)
-        nnfl = upstream * (NNFL * (NNFL_TOP + factor * clamped) / of_nnfl / of_nnfl)
+        own -= tl.where(log_label >= NNFL_MIN, w * factor / of_nnfl, 0.0)
+        nnfl = upstream * (w * (NNFL_TOP + factor * clamped) / of_nnfl / of_nnfl)
     own *= upstream
 
     # The gradient is slopes - p sum(slopes), and own (1 - p_y) for the label, -own p_k for the others.

@@ -131,6 +131,32 @@ def test_each_iteration_has_its_value(tmp_path):
     assert "train/loss_decode.0.stage" not in runner.message_hub.log_scalars
 
 
+def test_relative_steps(tmp_path):
+    schedule = [
+        dict(parameter="loss_weight", at={0: 1.0, 0.25: 1.0, 0.75: 0.0}, interpolate="linear")
+    ]
+    hook = LossScheduleHook(schedule, relative=True)
+    expected = {8: (1.0, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0, 0.0), 4: (1.0, 1.0, 0.5, 0.0)}
+    for iters, weights in expected.items():  # the hook serves a second run anew
+        model = Net(loss("NLNLLoss"), watch=lambda x: x.loss_weight)
+        run(tmp_path / str(iters), model, hook, iters=iters)
+        assert tuple(model.seen) == weights
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        ({0: 1.0, 3: 0.5}, r"relative steps must lie in \[0, 1\], got \[0, 3\]"),
+        ({0: 1.0, -0.5: 0.5}, r"relative steps must lie in \[0, 1\]"),
+        ({0.1: 1.0}, "the first step must be 0.*got 0.1"),
+        ({0: 1.0, 0.6: 0.5, 0.5: 0.1}, "must increase"),
+    ],
+)
+def test_wrong_relative_steps(at, text):
+    with pytest.raises(ValueError, match=text):
+        LossScheduleHook([dict(parameter="q", at=at)], relative=True)
+
+
 def test_the_loss_is_that_of_the_scheduled_value(tmp_path):
     """Training under the schedule is training by hand with the attribute set at the same steps."""
 
@@ -327,7 +353,7 @@ def test_a_config_keeps_its_steps(tmp_path):
 
 OTHER = dict(q=0.3, a=4.0, p=0.6, alpha=0.4, beta=0.6, gamma=1.7, smoothing=0.3, pi=0.2)
 OTHER.update(mode="hard", pairing="expected", complementary="all", stage="sel_nl", epsilon=0.5)
-OTHER.update(min_prob=0.05, log_precision=0.2, entropy_weight=0.7, loss_weight=3.0)
+OTHER.update(ce_share=0.3, min_prob=0.05, log_precision=0.2, entropy_weight=0.7, loss_weight=3.0)
 MATRIX = [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.0, 0.1, 0.9]]
 SPECIAL = {
     "LabelSmoothingCELoss": [dict(), dict(smoothing=-0.5)],  # min_prob counts if negative

@@ -322,9 +322,21 @@ def test_unknown_terms_are_refused():
 
 def test_equal_kinds_join_and_different_ones_do_not():
     terms = (t.CrossEntropy(0.5), t.Focal(gamma=1.0), t.CrossEntropy(0.25), t.Focal(gamma=2.0))
-    first, second = (dict(launch) for launch in cuda._launches(terms))
-    assert (first["CE"], first["FOCAL"], first["FOCAL_GAMMA"]) == (0.75, 1.0, 1.0)
+    (first, weights), (second, others) = cuda._launches(terms)
+    first, second = dict(first), dict(second)
+    assert (first["CE"], first["FOCAL"], first["FOCAL_GAMMA"]) == (1.0, 1.0, 1.0)
     assert (second["CE"], second["FOCAL"], second["FOCAL_GAMMA"]) == (0.0, 1.0, 2.0)
+    assert weights[:2] == (0.75, 1.0)
+    assert others[:2] == (0.0, 1.0)
+
+
+def test_a_schedule_of_weights_compiles_nothing_anew():
+    launches = [
+        cuda._launches((t.CrossEntropy(share), t.NormalizedCrossEntropy(1.0 - share)))
+        for share in (1.0, 0.3, 0.0)
+    ]
+    assert len({constants for ((constants, _),) in launches}) == 1
+    assert len({weights for ((_, weights),) in launches}) == 3
 
 
 def test_without_triton_the_error_says_so(monkeypatch):

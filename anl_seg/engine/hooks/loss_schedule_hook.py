@@ -7,7 +7,7 @@ import inspect
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Union
 
@@ -39,7 +39,7 @@ class _Entry:
     """One parameter's values: ``values[i]`` from step ``starts[i]`` on."""
 
     parameter: str
-    starts: tuple[int, ...]
+    starts: tuple[float, ...]
     values: tuple[Value, ...]
     linear: bool
 
@@ -60,7 +60,21 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _read_entry(config: Any) -> _Entry:
+def _check_steps(name: str, starts: tuple, relative: bool) -> None:
+    if relative:
+        if not all(_is_number(s) and 0 <= s <= 1 for s in starts):
+            raise ValueError(f"{name}: relative steps must lie in [0, 1], got {list(starts)}")
+    elif not all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in starts):
+        raise ValueError(f"{name}: the steps must be integers >= 0, got {list(starts)}")
+    if starts[0] != 0:
+        raise ValueError(
+            f"{name}: the first step must be 0, the value that training starts from; got {starts[0]}"
+        )
+    if any(b <= a for a, b in zip(starts, starts[1:])):
+        raise ValueError(f"{name}: the steps must increase, got {list(starts)}")
+
+
+def _read_entry(config: Any, relative: bool) -> _Entry:
     """An entry of ``schedule``, checked as far as that goes without a loss."""
     if not isinstance(config, Mapping) or not {"parameter", "at"} <= set(config):
         raise ValueError(
@@ -87,14 +101,7 @@ def _read_entry(config: Any) -> _Entry:
         )
     starts = tuple(start for start, _ in pairs)
     values = tuple(value for _, value in pairs)
-    if not all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in starts):
-        raise ValueError(f"{name}: the steps must be integers >= 0, got {list(starts)}")
-    if starts[0] != 0:
-        raise ValueError(
-            f"{name}: the first step must be 0, the value that training starts from; got {starts[0]}"
-        )
-    if any(b <= a for a, b in zip(starts, starts[1:])):
-        raise ValueError(f"{name}: the steps must increase, got {list(starts)}")
+    _check_steps(name, starts, relative)
     for value in values:
         if not (isinstance(value, str) or (_is_number(value) and math.isfinite(value))):
             raise ValueError(f"{name}: a value must be a finite number or a string, got {value!r}")
@@ -181,6 +188,11 @@ class LossScheduleHook(Hook):
             dict(parameter='stage', at={0: 'nl', 190: 'sel_nl', 380: 'sel_pl'}),
             dict(parameter='loss_weight', at={0: 1.0, 570: 0.5}, interpolate='linear')])]
 
+    A cross entropy that fades out between a fifth and four fifths of any training::
+
+        dict(type='anl_seg.LossScheduleHook', relative=True, loss='loss_ce', schedule=[
+            dict(parameter='loss_weight', at={0: 1.0, 0.2: 1.0, 0.8: 0.0}, interpolate='linear')])
+
     The value depends on the iteration (or epoch) alone, so a resumed run has the right one and nothing
     is saved. It is set before the iteration; step k is that with k iterations (epochs) done, so 0 is
     the first. Numbers go to the message hub at every iteration as ``<loss>.<parameter>``; as mmengine
@@ -197,6 +209,7 @@ class LossScheduleHook(Hook):
         schedule (list[dict]): Entries with ``parameter``, ``at`` (step -> value, a dict or a list of
             pairs, steps increasing from 0) and ``interpolate``: ``constant`` (default), each value
             until the next step, or ``linear`` between steps. After the last step its value stays.
+        relative (bool): Steps are shares of the whole training, from 0 to 1.
         by_epoch (bool): Count epochs, which needs an epoch-based loop. Default: iterations.
         loss (str, optional): The ``loss_name`` of the losses to set. None: all that have the parameter.
 
@@ -209,18 +222,24 @@ class LossScheduleHook(Hook):
     priority = "HIGH"
 
     def __init__(
-        self, schedule: Sequence[Mapping], by_epoch: bool = False, loss: str | None = None
+        self,
+        schedule: Sequence[Mapping],
+        by_epoch: bool = False,
+        loss: str | None = None,
+        relative: bool = False,
     ) -> None:
         if isinstance(schedule, (str, Mapping)) or not schedule:
             raise ValueError(f"schedule must be a list of at least one entry, got {schedule!r}")
         if loss is not None and not isinstance(loss, str):
             raise ValueError(f"loss must be a loss_name or None, got {loss!r}")
-        self.entries = [_read_entry(entry) for entry in schedule]
+        self.entries = [_read_entry(entry, relative) for entry in schedule]
         names = [entry.parameter for entry in self.entries]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"schedule has {', '.join(twice)} more than once")
         self.by_epoch = by_epoch
         self.loss = loss
+        self.relative = relative
+        self._given = self.entries
 
     def before_train(self, runner: Runner) -> None:
         """Find the losses and check every value that is to come."""
@@ -231,10 +250,15 @@ class LossScheduleHook(Hook):
             )
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         losses = self._chosen(loss_modules(model))
+        last = runner.max_epochs if self.by_epoch else runner.max_iters
+        if self.relative:
+            self.entries = [
+                replace(entry, starts=tuple(share * last for share in entry.starts))
+                for entry in self._given
+            ]
         # Per entry: path of the loss -> (owner, attribute), all that are to be set.
         self._targets = [self._targets_of(entry, model, losses) for entry in self.entries]
         self._told: list[int | None] = [None] * len(self.entries)
-        last = runner.max_epochs if self.by_epoch else runner.max_iters
         for entry in self.entries:
             if late := [start for start in entry.starts if start >= last and not entry.linear]:
                 runner.logger.warning(

@@ -9,13 +9,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anl_seg.functional import active_negative_loss, entropy_regularization
+from anl_seg._suggest import unknown_name
+from anl_seg.functional import active_negative_loss, cross_entropy, entropy_regularization
 from anl_seg.functional._pixels import check_min_prob
-from anl_seg.kernels.terms import Term, joined, scaled
+from anl_seg.kernels.terms import CrossEntropy, Term, joined, scaled
 from anl_seg.models.losses._build import build_part
 from anl_seg.models.losses.pixel_loss import PixelLoss, load_class_values
 from anl_seg.registry import MODELS
 
+#: (alpha, beta) of ANL-CE in the paper, by data set, and its flip point.
+PUBLISHED = {
+    "mnist": (1.0, 1.0),
+    "cifar10": (5.0, 5.0),
+    "cifar100": (10.0, 1.0),
+    "webvision": (20.0, 1.0),
+}
+PUBLISHED_MIN_PROB = 1e-7
+#: What ``ANLCELoss()`` is: see docs/choosing_parameters.md for the measurements.
+RECOMMENDED = {"alpha_beta": (5.0, 5.0), "relative_min_prob": 0.4, "mass_balance": 1.0}
 #: Clamp of the probabilities in the entropy term, as in the authors' code.
 ENTROPY_CLAMP = 1e-7
 
@@ -32,6 +43,9 @@ def _check_prior(prior: list[float]) -> list[float]:
 class ActiveNegativeLoss(PixelLoss):
     """alpha active + beta negative + entropy_weight times the entropy regularisation.
 
+    With ``ce_share`` s, alpha active + beta negative is (1 - s) times that and s cross entropy: to train
+    by cross entropy first, with ``LossScheduleHook``, and let it fade.
+
     The L1 term of the paper is over the parameters: use ``anl_seg.L1OptimWrapper``.
 
     The entropy term is of the whole batch: it is added to the mean, and to the sum times the sum of
@@ -42,6 +56,7 @@ class ActiveNegativeLoss(PixelLoss):
         negative: config of the negative loss; None = NNCE.
         alpha: weight of the active loss.
         beta: weight of the negative loss.
+        ce_share: share of cross entropy, in [0, 1].
         entropy_weight: lambda of the entropy regularisation, 0 or more; 2 and 0.01 in the paper.
         class_prior: what the mean prediction is drawn to: None = uniform, or one positive number per
             class with sum 1, or a file as mmseg's ``class_weight``.
@@ -52,7 +67,7 @@ class ActiveNegativeLoss(PixelLoss):
     """
 
     default_name = "loss_anl"
-    parameter_names = ("alpha", "beta", "entropy_weight")
+    parameter_names = ("alpha", "beta", "ce_share", "entropy_weight")
 
     def __init__(
         self,
@@ -60,6 +75,7 @@ class ActiveNegativeLoss(PixelLoss):
         negative: dict | PixelLoss | None = None,
         alpha: float = 5.0,
         beta: float = 5.0,
+        ce_share: float = 0.0,
         entropy_weight: float = 0.0,
         class_prior: Sequence[float] | str | None = None,
         sync_entropy: bool = False,
@@ -67,6 +83,8 @@ class ActiveNegativeLoss(PixelLoss):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if not 0.0 <= ce_share <= 1.0:
+            raise ValueError(f"ce_share must lie in [0, 1]; got {ce_share}.")
         if not entropy_weight >= 0.0:
             raise ValueError(f"entropy_weight must be 0 or more; got {entropy_weight}.")
         check_min_prob(min_prob)
@@ -76,6 +94,7 @@ class ActiveNegativeLoss(PixelLoss):
         )
         self.alpha = float(alpha)
         self.beta = float(beta)
+        self.ce_share = float(ce_share)
         self.entropy_weight = float(entropy_weight)
         self.sync_entropy = sync_entropy
         # A flip point in the reach of the prediction would cut rare classes out of the entropy term.
@@ -89,22 +108,28 @@ class ActiveNegativeLoss(PixelLoss):
 
     def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         """See :func:`anl_seg.functional.active_negative_loss`."""
-        return active_negative_loss(
+        rest = 1.0 - self.ce_share
+        loss = active_negative_loss(
             logits,
             target,
             active=self.active.pixel_loss,
             negative=self.negative.pixel_loss,
-            alpha=self.alpha * self.active.loss_weight,
-            beta=self.beta * self.negative.loss_weight,
+            alpha=rest * self.alpha * self.active.loss_weight,
+            beta=rest * self.beta * self.negative.loss_weight,
             ignore_index=ignore_index,
         )
+        if self.ce_share:
+            loss = loss + self.ce_share * cross_entropy(logits, target, ignore_index=ignore_index)
+        return loss
 
     def kernel_terms(self) -> tuple[Term, ...] | None:
         """See :meth:`PixelLoss.kernel_terms`."""
-        return joined(
-            scaled(self.active.kernel_terms(), self.alpha * self.active.loss_weight),
-            scaled(self.negative.kernel_terms(), self.beta * self.negative.loss_weight),
+        rest = 1.0 - self.ce_share
+        terms = joined(
+            scaled(self.active.kernel_terms(), rest * self.alpha * self.active.loss_weight),
+            scaled(self.negative.kernel_terms(), rest * self.beta * self.negative.loss_weight),
         )
+        return joined(terms, (CrossEntropy(self.ce_share),)) if self.ce_share else terms
 
     def mass_min(self) -> float | None:
         """The clamp of the entropy term, where there is one."""
@@ -129,15 +154,23 @@ class ActiveNegativeLoss(PixelLoss):
 
 @MODELS.register_module()
 class ANLCELoss(ActiveNegativeLoss):
-    """ANL-CE: alpha NCE + beta NNCE. The paper's settings: (5, 5), (10, 1) or (20, 1).
+    """ANL-CE: alpha NCE + beta NNCE.
+
+    Without arguments it is what we recommend for segmentation: (5, 5), the flip point at 0.4 / C and
+    balanced by predicted mass, which keeps small classes (docs/choosing_parameters.md). Let it follow on
+    a cross entropy that fades: ``_base_`` config ``configs/_base_/anl_schedule.py``. ``setting`` takes the
+    paper's parameters instead, which come from balanced image classification and lose small classes.
+    What is given beside it wins.
 
     Args:
         alpha: weight of NCE.
         beta: weight of NNCE.
-        min_prob: the flip point of NNCE, in (0, 1) and below 1 / C. The paper's 1e-7 loses small classes:
-            see docs/choosing_parameters.md.
+        min_prob: the flip point of NNCE, in (0, 1) and below 1 / C; the paper's is 1e-7.
         relative_min_prob: the flip point as a share of 1 / C, in (0, 1), in place of ``min_prob``.
-        kwargs: ``entropy_weight``, ``class_prior`` and ``sync_entropy`` of
+        mass_balance: see :class:`PixelLoss`.
+        setting: ``mnist``, ``cifar10``, ``cifar100`` or ``webvision``: the paper's alpha and beta there, its
+            flip point, and no balancing. None: ours.
+        kwargs: ``ce_share``, ``entropy_weight``, ``class_prior`` and ``sync_entropy`` of
             :class:`ActiveNegativeLoss`, and arguments of :class:`PixelLoss`.
     """
 
@@ -145,19 +178,33 @@ class ANLCELoss(ActiveNegativeLoss):
 
     def __init__(
         self,
-        alpha: float = 5.0,
-        beta: float = 5.0,
-        min_prob: float = 1e-7,
+        alpha: float | None = None,
+        beta: float | None = None,
+        min_prob: float | None = None,
         relative_min_prob: float | None = None,
+        mass_balance: float | None = None,
+        setting: str | None = None,
         **kwargs: Any,
     ) -> None:
-        flip = {"min_prob": min_prob, "relative_min_prob": relative_min_prob}
+        if setting is not None and setting not in PUBLISHED:
+            raise ValueError(unknown_name("setting", setting, PUBLISHED))
+        weights = RECOMMENDED["alpha_beta"] if setting is None else PUBLISHED[setting]
+        if setting is None and min_prob is None and relative_min_prob is None:
+            relative_min_prob = RECOMMENDED["relative_min_prob"]
+        if mass_balance is None:
+            mass_balance = RECOMMENDED["mass_balance"] if setting is None else 0.0
+        min_prob = PUBLISHED_MIN_PROB if min_prob is None else min_prob
         super().__init__(
             active={"type": "NCELoss"},
-            negative={"type": "NNCELoss", **flip},
-            alpha=alpha,
-            beta=beta,
+            negative={
+                "type": "NNCELoss",
+                "min_prob": min_prob,
+                "relative_min_prob": relative_min_prob,
+            },
+            alpha=weights[0] if alpha is None else alpha,
+            beta=weights[1] if beta is None else beta,
             min_prob=min_prob,
+            mass_balance=mass_balance,
             **kwargs,
         )
 
