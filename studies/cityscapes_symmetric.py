@@ -2,6 +2,15 @@
 # With each run distributed over four GPUs:
 #   python tools/noise_study.py run studies/cityscapes_symmetric.py \
 #       --launcher pytorch --nproc-per-run 4 --gpus-per-run 4
+# configs/_base_/anl_schedule.py
+_anl_schedule = [
+    dict(
+        type="anl_seg.LossScheduleHook",
+        relative=True,
+        schedule=[dict(parameter="ce_share", at={0: 1.0, 0.5: 0.0}, interpolate="linear")],
+    ),
+    dict(type="EMAHook", ema_type="ExponentialMovingAverage", momentum=0.02, update_buffers=True),
+]
 axes = dict(
     model={
         "DeepLabV3+": "mmseg::deeplabv3plus/deeplabv3plus_r50-d8_4xb2-80k_cityscapes-512x1024.py",
@@ -11,7 +20,7 @@ axes = dict(
         "CE": "CELoss",
         "GCE 0.7": "GCELoss:q=0.7",
         "SCE (6, 0.1)": "SCELoss:alpha=6.0,beta=0.1",
-        "ANL-CE (5, 5)": "ANLCELoss:alpha=5,beta=5",
+        "ANL-CE": dict(loss="ANLCELoss", hooks=_anl_schedule),
     },
     noise=dict(clean=None, symmetric="SymmetricNoise:rate={strength}"),
     strength=[0.2, 0.4, 0.6],

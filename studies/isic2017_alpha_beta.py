@@ -3,6 +3,15 @@
 # an epoch, so the figure of the paper, the mean over the last ten epochs, is last_k = 10. 231 runs. Needs
 # data/isic2017 (docs/datasets.md).
 base = "configs/isic2017/unet-s5-d16_12k_ce_isic2017-256x256.py"
+# configs/_base_/anl_schedule.py
+_anl_schedule = [
+    dict(
+        type="anl_seg.LossScheduleHook",
+        relative=True,
+        schedule=[dict(parameter="ce_share", at={0: 1.0, 0.5: 0.0}, interpolate="linear")],
+    ),
+    dict(type="EMAHook", ema_type="ExponentialMovingAverage", momentum=0.02, update_buffers=True),
+]
 axes = dict(
     loss={
         "CE": "CELoss",
@@ -15,7 +24,7 @@ axes = dict(
         "NGCE+MAE": "ActivePassiveLoss:preset=NGCE+MAE,setting=cifar10",
         "NGCE+RCE": "ActivePassiveLoss:preset=NGCE+RCE,setting=cifar10",
         "T-Loss": "TLoss",
-        "ANL-CE": "ANLCELoss:alpha=5,beta=5",
+        "ANL-CE": dict(loss="ANLCELoss", hooks=_anl_schedule),
     },
     noise={
         "clean": None,

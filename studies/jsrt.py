@@ -8,7 +8,7 @@ axes = dict(
         "SCE (1, 1)": "SCELoss:alpha=1.0,beta=1.0",
         "T-Loss": "MulticlassTLoss",
         "label smoothing 0.1": "LabelSmoothingCELoss:smoothing=0.1",
-        "ANL-CE (10, 1)": "ANLCELoss:alpha=10,beta=1",
+        "ANL-CE (10, 1)": "ANLCELoss:setting=cifar100",
     },
     noise={
         "clean": None,

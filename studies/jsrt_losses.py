@@ -64,8 +64,8 @@ LOSSES = {
     "T-Loss, multi-class": "MulticlassTLoss",
     "NNCE": "NNCELoss",
     "NNFL": "NNFLLoss:gamma=0.5",
-    "ANL-CE (5, 5)": "ANLCELoss:alpha=5,beta=5",
-    "ANL-CE (10, 1)": "ANLCELoss:alpha=10,beta=1",
+    "ANL-CE (5, 5)": "ANLCELoss:setting=cifar10",
+    "ANL-CE (10, 1)": "ANLCELoss:setting=cifar100",
     "ANL-FL (5, 5)": "ANLFLLoss:alpha=5,beta=5,gamma=0.5",
     "ANL-FL (10, 1)": "ANLFLLoss:alpha=10,beta=1,gamma=0.5",
     "ANL-GCE (5, 5)": "ActiveNegativeLoss:alpha=5,beta=5,active={'type':'NGCELoss'},"

@@ -1,12 +1,21 @@
 # Four losses under two noises at two strengths, and clean, two seeds, on the embedded data at 32 x 32:
 # 40 runs, some minutes on two cores with --jobs 2.
 base = "configs/quickstart/unet-small_480_ce_synthetic-64x64.py"
+# configs/_base_/anl_schedule.py
+_anl_schedule = [
+    dict(
+        type="anl_seg.LossScheduleHook",
+        relative=True,
+        schedule=[dict(parameter="ce_share", at={0: 1.0, 0.5: 0.0}, interpolate="linear")],
+    ),
+    dict(type="EMAHook", ema_type="ExponentialMovingAverage", momentum=0.02, update_buffers=True),
+]
 axes = dict(
     loss={
         "CE": "CELoss",
         "GCE 0.7": "GCELoss:q=0.7",
         "SCE (1, 1)": "SCELoss:alpha=1.0,beta=1.0",
-        "ANL-CE (10, 1)": "ANLCELoss:alpha=10,beta=1",
+        "ANL-CE": dict(loss="ANLCELoss", hooks=_anl_schedule),
     },
     noise=dict(
         clean=None,

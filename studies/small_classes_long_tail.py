@@ -27,11 +27,15 @@ axes = dict(
     seed=[0, 1, 2],
     options=dict(
         small={
+            "train_dataloader.num_workers": 0,
+            "train_dataloader.persistent_workers": False,
+            "val_dataloader.num_workers": 0,
+            "val_dataloader.persistent_workers": False,
             "train_dataloader.dataset.size": (32, 32),
             "val_dataloader.dataset.size": (32, 32),
             "test_dataloader.dataset.size": (32, 32),
         }
     ),
 )
-budget = dict(max_iters=450, val_interval=45)
-metrics = dict(main="mDice.fg", last_k=3, memorization_interval=None, baseline="ANL-CE, ours")
+budget = dict(max_iters=450, val_interval=90)
+metrics = dict(main="mDice.fg", last_k=1, memorization_interval=None, baseline="ANL-CE, ours")

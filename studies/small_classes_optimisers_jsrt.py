@@ -1,5 +1,5 @@
-# Which optimiser is each loss better with? By another seed and a weaker noise than those of small_classes_jsrt.py,
-# which takes the answer: 15 runs.
+# Which optimiser is each loss better with? By another seed and a weaker noise than those of
+# small_classes_jsrt.py, which takes the answer: 15 runs.
 _base_ = "./_base_/small_classes.py"
 base = "configs/jsrt/unet-small_570_ce_jsrt-48x48.py"
 _adam = {"optim_wrapper.optimizer.lr": 5e-3}

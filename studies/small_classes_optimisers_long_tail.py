@@ -1,5 +1,5 @@
-# Which optimiser is each loss better with? By another seed and a weaker noise than those of small_classes_long_tail.py,
-# which takes the answer: 15 runs.
+# Which optimiser is each loss better with? By another seed and a weaker noise than those of
+# small_classes_long_tail.py, which takes the answer: 15 runs.
 _base_ = "./_base_/small_classes.py"
 base = "configs/long_tail/unet-small_800_ce_long-tail-48x48.py"
 _adam = {"optim_wrapper.optimizer.lr": 1e-2}

@@ -1,6 +1,7 @@
-_base_ = "./segformer_mit-b0_80k_ce_symmetric0.4_cityscapes-512x1024.py"
+_base_ = [
+    "./segformer_mit-b0_80k_ce_symmetric0.4_cityscapes-512x1024.py",
+    "../_base_/anl_schedule.py",
+]
 model = dict(
-    decode_head=dict(
-        loss_decode=dict(_delete_=True, type="anl_seg.ANLCELoss", alpha=5.0, beta=5.0)
-    ),
+    decode_head=dict(loss_decode=dict(_delete_=True, type="anl_seg.ANLCELoss")),
 )

@@ -1,11 +1,8 @@
-_base_ = "./deeplabv3plus_r50-d8_40k_ce_symmetric0.4_voc12aug-512x512.py"
+_base_ = [
+    "./deeplabv3plus_r50-d8_40k_ce_symmetric0.4_voc12aug-512x512.py",
+    "../_base_/anl_schedule.py",
+]
 model = dict(
-    decode_head=dict(
-        loss_decode=dict(_delete_=True, type="anl_seg.ANLCELoss", alpha=5.0, beta=5.0)
-    ),
-    auxiliary_head=dict(
-        loss_decode=dict(
-            _delete_=True, type="anl_seg.ANLCELoss", alpha=5.0, beta=5.0, loss_weight=0.4
-        )
-    ),
+    decode_head=dict(loss_decode=dict(_delete_=True, type="anl_seg.ANLCELoss")),
+    auxiliary_head=dict(loss_decode=dict(_delete_=True, type="anl_seg.ANLCELoss", loss_weight=0.4)),
 )

@@ -23,7 +23,7 @@ def lines(folder) -> list[dict]:
 
 def test_a_line_per_loss_on_the_grid(tmp_path):
     torch.manual_seed(0)
-    model = Net(CELoss(), ANLCELoss())
+    model = Net(CELoss(), ANLCELoss(setting="cifar10"))
     run(tmp_path, model, LossDiagnosticsHook(interval=3), iters=8)
     records = lines(tmp_path)
     assert [(r["step"], r["loss"]) for r in records] == [

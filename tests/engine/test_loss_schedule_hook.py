@@ -353,9 +353,17 @@ def test_a_config_keeps_its_steps(tmp_path):
 
 OTHER = dict(q=0.3, a=4.0, p=0.6, alpha=0.4, beta=0.6, gamma=1.7, smoothing=0.3, pi=0.2)
 OTHER.update(mode="hard", pairing="expected", complementary="all", stage="sel_nl", epsilon=0.5)
-OTHER.update(ce_share=0.3, min_prob=0.05, log_precision=0.2, entropy_weight=0.7, loss_weight=3.0)
+OTHER.update(
+    ce_share=0.3,
+    relative_min_prob=0.9,
+    min_prob=0.05,
+    log_precision=0.2,
+    entropy_weight=0.7,
+    loss_weight=3.0,
+)
 MATRIX = [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.0, 0.1, 0.9]]
 SPECIAL = {
+    "ANLCELoss": [dict(), dict(setting="cifar10")],  # min_prob counts if there is no relative one
     "LabelSmoothingCELoss": [dict(), dict(smoothing=-0.5)],  # min_prob counts if negative
     "NLNLLoss": [dict(), dict(stage="sel_pl", gamma=0.0)],  # gamma counts in the last stage
     "ForwardCorrectionLoss": [dict(matrix=MATRIX)],

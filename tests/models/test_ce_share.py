@@ -27,7 +27,7 @@ def value_and_gradient(loss, batch):
 @pytest.mark.parametrize("loss", [ANLCELoss, ANLFLLoss])
 def test_is_the_mixture(batch, loss, share, kernels):
     found = value_and_gradient(loss(ce_share=share, entropy_weight=0.5, kernels=kernels), batch)
-    ce = value_and_gradient(CELoss(), batch)
+    ce = value_and_gradient(CELoss(mass_balance=loss().mass_balance), batch)
     anl = value_and_gradient(loss(), batch)
     # The entropy term is not mixed.
     both = value_and_gradient(loss(entropy_weight=0.5), batch)

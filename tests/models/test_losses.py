@@ -29,7 +29,7 @@ LOSSES = {
     "NNCELoss": ({"min_prob": 1e-3}, F.normalized_negative_cross_entropy),
     "NNFLLoss": ({"gamma": 1.5, "min_prob": 1e-3}, F.normalized_negative_focal_loss),
     "ANLCELoss": (
-        {"alpha": 2.0, "beta": 3.0, "min_prob": 1e-3},
+        {"alpha": 2.0, "beta": 3.0, "min_prob": 1e-3, "mass_balance": 0.0},
         F.active_negative_cross_entropy,
     ),
     "ANLFLLoss": (
@@ -83,7 +83,8 @@ def per_pixel(name, logits, labels):
     if name in COMBINED:
         return COMBINED[name][1](logits, labels)
     params, function = LOSSES[name]
-    return function(logits, labels, **params)
+    # The balancing belongs to the module.
+    return function(logits, labels, **{k: v for k, v in params.items() if k != "mass_balance"})
 
 
 def params_of(name):
@@ -259,7 +260,7 @@ def test_wrong_common_parameters_are_named(name, params, text):
         ),
         (
             "ActiveNegativeLoss",
-            dict(negative=dict(type="ANLCELoss", entropy_weight=1.0)),
+            dict(negative=dict(type="ANLFLLoss", entropy_weight=1.0)),
             "negative: entropy_weight belongs to the combined loss",
         ),
         (
@@ -319,7 +320,7 @@ def test_class_values_come_from_files_as_in_mmseg(batch, tmp_path):
 
 
 def test_parts_and_presets_agree(batch):
-    preset = build("ANLCELoss", alpha=2, beta=3)
+    preset = build("ANLCELoss", alpha=2, beta=3, setting="cifar10")
     whole = build(
         "ActiveNegativeLoss",
         active=dict(type="anl_seg.NCELoss", loss_weight=2.0),
@@ -329,7 +330,7 @@ def test_parts_and_presets_agree(batch):
     )
     torch.testing.assert_close(preset(*batch), whole(*batch))
     defaults = build("ActiveNegativeLoss")(*batch)
-    torch.testing.assert_close(defaults, build("ANLCELoss", alpha=5, beta=5)(*batch))
+    torch.testing.assert_close(defaults, build("ANLCELoss", setting="cifar10")(*batch))
     apl = build("ActivePassiveLoss", active=dict(type="NFLLoss"), passive=dict(type="MAELoss"))
     expected = F.normalized_focal_loss(*batch) + F.mean_absolute_error(*batch)
     torch.testing.assert_close(apl(*batch, reduction_override="none"), expected)

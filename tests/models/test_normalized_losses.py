@@ -38,7 +38,7 @@ def gradient(loss, logits, labels):
 @pytest.mark.parametrize(
     ("base", "special", "params"),
     [
-        (dict(type="CELoss"), "ANLCELoss", {}),
+        (dict(type="CELoss"), "ANLCELoss", dict(mass_balance=0.0)),
         (dict(type="anl_seg.FocalLoss", gamma=1.5), "ANLFLLoss", dict(gamma=1.5)),
     ],
 )

@@ -1,0 +1,66 @@
+"""What ``ANLCELoss()`` is, and the paper's settings by name."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from anl_seg.functional import active_negative_cross_entropy, mass_balance
+from anl_seg.models.losses import ANLCELoss
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(2, 5, 5, 6, generator=generator, dtype=torch.float64)
+    labels = torch.randint(0, 5, (2, 5, 6), generator=generator)
+    labels[0, 0] = 255
+    return logits, labels
+
+
+def test_without_arguments_it_is_the_recommended_one(batch):
+    logits, labels = batch
+    pixels = active_negative_cross_entropy(logits, labels, alpha=5.0, beta=5.0, min_prob=0.4 / 5)
+    weight = mass_balance(logits, labels)
+    torch.testing.assert_close(ANLCELoss()(*batch), (pixels * weight).sum() / weight.sum())
+
+
+@pytest.mark.parametrize(
+    ("setting", "weights"),
+    [("mnist", (1, 1)), ("cifar10", (5, 5)), ("cifar100", (10, 1)), ("webvision", (20, 1))],
+)
+def test_the_papers_settings(batch, setting, weights):
+    alpha, beta = weights
+    pixels = active_negative_cross_entropy(*batch, alpha=alpha, beta=beta, min_prob=1e-7)
+    expected = pixels.sum() / (batch[1] != 255).sum()
+    torch.testing.assert_close(ANLCELoss(setting=setting)(*batch), expected)
+
+
+def test_what_is_given_wins(batch):
+    pixels = active_negative_cross_entropy(*batch, alpha=2.0, beta=5.0, min_prob=1e-3)
+    weight = mass_balance(*batch, 0.5)
+    loss = ANLCELoss(alpha=2.0, min_prob=1e-3, mass_balance=0.5, setting="cifar10")
+    torch.testing.assert_close(loss(*batch), (pixels * weight).sum() / weight.sum())
+    loss = ANLCELoss(alpha=2.0, min_prob=1e-3, mass_balance=0.5)
+    torch.testing.assert_close(loss(*batch), (pixels * weight).sum() / weight.sum())
+    torch.testing.assert_close(
+        ANLCELoss(relative_min_prob=0.4)(*batch), ANLCELoss(setting=None)(*batch)
+    )
+    with pytest.raises(ValueError, match="cifar10"):
+        ANLCELoss(setting="cifar")
+
+
+def test_the_studies_train_it_as_the_config_does():
+    config = Config.fromfile(str(ROOT / "configs" / "_base_" / "anl_schedule.py"))
+    spec = importlib.util.spec_from_file_location(
+        "small_classes_base", ROOT / "studies" / "_base_" / "small_classes.py"
+    )
+    study = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(study)
+    assert [dict(hook) for hook in config.custom_hooks] == [study._fade, study._average]
