@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import (
+    add_anl_schedule,
     cache_samples,
     enable_amp,
     inject_noise,
@@ -33,7 +34,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Train a segmentor under label noise.",
         epilog="Example: python tools/train.py mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-512x1024.py "
-        "--noise SymmetricNoise:rate=0.4 --loss ANLCELoss:alpha=5,beta=5",
+        "--noise SymmetricNoise:rate=0.4 --loss ANLCELoss --anl-schedule",
     )
     parser.add_argument(
         "config", help="config file, or mmseg::family/config.py of the installed mmseg"
@@ -50,7 +51,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--loss",
         metavar="SPEC",
-        help="replace the losses of all heads, e.g. ANLCELoss:alpha=5,beta=5",
+        help="replace the losses of all heads, e.g. ANLCELoss or GCELoss:q=0.7",
+    )
+    parser.add_argument(
+        "--anl-schedule",
+        action="store_true",
+        help="what ANLCELoss is recommended with: cross entropy that fades over the first half of training, "
+        "and a running average of the weights (configs/_base_/anl_schedule.py)",
     )
     parser.add_argument(
         "--noise", metavar="SPEC", help="corrupt the training masks, e.g. SymmetricNoise:rate=0.4"
@@ -96,6 +103,8 @@ def build_config(args: argparse.Namespace) -> Config:
         cfg.merge_from_dict(args.cfg_options)
     if args.loss:
         replace_losses(cfg, parse_spec(args.loss))
+    if args.anl_schedule:
+        add_anl_schedule(cfg)
     if args.noise:
         keep_clean = args.keep_clean or args.measure_memorization
         inject_noise(cfg, parse_spec(args.noise), seed=args.noise_seed, keep_clean=keep_clean)

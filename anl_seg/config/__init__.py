@@ -1,5 +1,6 @@
 """Reading and rewriting mmseg configs."""
 
+from anl_seg.config.anl_schedule import add_anl_schedule
 from anl_seg.config.cache_samples import cache_samples
 from anl_seg.config.enable_amp import enable_amp
 from anl_seg.config.inject_noise import (
@@ -16,6 +17,7 @@ from anl_seg.config.replace_losses import replace_losses
 from anl_seg.config.spec import parse_spec
 
 __all__ = [
+    "add_anl_schedule",
     "cache_samples",
     "enable_amp",
     "inject_noise",

@@ -9,8 +9,10 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from anl_seg.config import add_anl_schedule
 from anl_seg.functional import active_negative_cross_entropy, mass_balance
 from anl_seg.models.losses import ANLCELoss
+from anl_seg.study import load_study
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,7 +58,7 @@ def test_what_is_given_wins(batch):
         ANLCELoss(setting="cifar")
 
 
-def test_the_studies_train_it_as_the_config_does():
+def test_config_command_line_and_studies_train_it_alike():
     config = Config.fromfile(str(ROOT / "configs" / "_base_" / "anl_schedule.py"))
     spec = importlib.util.spec_from_file_location(
         "small_classes_base", ROOT / "studies" / "_base_" / "small_classes.py"
@@ -64,3 +66,8 @@ def test_the_studies_train_it_as_the_config_does():
     study = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(study)
     assert [dict(hook) for hook in config.custom_hooks] == [study._fade, study._average]
+    cfg = Config(dict(custom_hooks=[dict(type="Other")]))
+    assert add_anl_schedule(cfg).custom_hooks == [dict(type="Other"), *config.custom_hooks]
+    for name in ("quick_synthetic", "isic2017_alpha_beta", "cityscapes_symmetric"):
+        recipes = load_study(ROOT / "studies" / f"{name}.py").recipes
+        assert recipes["ANL-CE"]["hooks"] == [study._fade, study._average]

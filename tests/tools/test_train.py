@@ -121,6 +121,12 @@ def test_resume_argument(train):
     assert cfg.load_from == "some.pth"
 
 
+def test_anl_schedule(train):
+    cfg = config_of(train, "--loss", "ANLCELoss", "--anl-schedule")
+    assert [hook.type for hook in cfg.custom_hooks][:2] == ["anl_seg.LossScheduleHook", "EMAHook"]
+    assert cfg.model.decode_head.loss_decode.type == "anl_seg.ANLCELoss"
+
+
 def test_amp_and_work_dir(train):
     assert config_of(train, "--amp").optim_wrapper.type == "AmpOptimWrapper"
     assert config_of(train).work_dir == "work_dirs/unet-small_480_ce_synthetic-64x64"

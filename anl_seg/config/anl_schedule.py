@@ -1,0 +1,35 @@
+"""What ANLCELoss() is recommended with, for any config."""
+
+from __future__ import annotations
+
+import copy
+
+from mmengine.config import Config
+
+from anl_seg.config._walk import add_hook
+
+#: The hooks of ``configs/_base_/anl_schedule.py``, where it says what they do.
+ANL_SCHEDULE = (
+    dict(
+        type="anl_seg.LossScheduleHook",
+        relative=True,
+        schedule=[dict(parameter="ce_share", at={0: 1.0, 0.5: 0.0}, interpolate="linear")],
+    ),
+    dict(type="EMAHook", ema_type="ExponentialMovingAverage", momentum=0.02, update_buffers=True),
+)
+
+
+def add_anl_schedule(cfg: Config) -> Config:
+    """Active negative losses that follow on a cross entropy which fades, and averaged weights.
+
+    The config is changed in place. Training itself says if the model has no loss with ``ce_share``.
+
+    Args:
+        cfg: a loaded config.
+
+    Returns:
+        ``cfg``.
+    """
+    for hook in ANL_SCHEDULE:
+        add_hook(cfg, copy.deepcopy(hook))
+    return cfg
