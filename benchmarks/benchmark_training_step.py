@@ -39,7 +39,7 @@ CLASSES = 150
 #: (images, pixels per side), by device.
 BATCH = {"cpu": (2, 256), "cuda": (4, 512)}
 REDUCED = (2, 64)
-_ANL = dict(type="anl_seg.ANLCELoss")
+_ANL = dict(type="anl_seg.ANLCELoss", setting="cifar10")
 #: Name -> loss (None: that of the config) and note.
 CASES: dict[str, tuple[dict | None, str]] = {
     BASELINE: (None, ""),
