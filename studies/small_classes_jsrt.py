@@ -39,4 +39,10 @@ axes = dict(
     ),
 )
 budget = dict(max_iters=450, val_interval=90)
-metrics = dict(main="mDice.fg", last_k=1, memorization_interval=None, baseline="ANL-CE, ours")
+metrics = dict(
+    main="mDice.fg",
+    others=["Dice.lung", "Dice.heart", "Dice.clavicle"],
+    last_k=1,
+    memorization_interval=None,
+    baseline="ANL-CE, ours",
+)
