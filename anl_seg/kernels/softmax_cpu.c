@@ -17,8 +17,13 @@
 #define WIDTH_OF_MANY 64 /* only so many */
 #define MAX_SUMS 8
 
+/* By what the processor can do, not by its name: "arch=haswell" would leave AMD's out. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
-#define FOR_THIS_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=haswell", "default")))
+#if __GNUC__ >= 12
+#define FOR_THIS_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define FOR_THIS_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
 #else
 #define FOR_THIS_PROCESSOR
 #endif
@@ -462,6 +467,88 @@ INLINE ptrdiff_t width(const Loss *loss, int64_t pixel, int64_t left) {
 /* What a task returns: nothing wrong, or these bits. */
 enum { WRONG_LABEL = 1, NO_MEMORY = 2 };
 
+/* Two classes, and weights of the terms that then need one exponential and one logarithm in all. */
+typedef struct {
+    float ce, mae, nce, nnce, flip;
+} Margin;
+
+/* Whether the loss is a sum of such terms; CE, MAE, NCE, and NNCE with one flip point. */
+static int is_of_margin(const Loss *loss, Margin *m) {
+    int flips = 0;
+    *m = (Margin){0.0f, 0.0f, 0.0f, 0.0f, -16.0f};
+    if (loss->num_classes != 2 || !loss->saves_gradient) return 0;
+    for (int32_t t = 0; t < loss->num_terms; ++t) {
+        const Term term = loss->terms[t];
+        float flip;
+        switch (term.kind) {
+        case CE: m->ce += term.weight; break;
+        case MAE: m->mae += term.weight; break;
+        case NCE: m->nce += term.weight; break;
+        case NNCE:
+            flip = loss->sums[term.sum].log_min;
+            if (flips && flip != m->flip) return 0;
+            flips = 1;
+            m->flip = flip;
+            m->nnce += term.weight;
+            break;
+        default: return 0;
+        }
+    }
+    return 1;
+}
+
+/* Value and gradient by the logit of class 1, from d = z_y - z_other: log p_y = min(d, 0) - log(1 + exp(-|d|)). */
+INLINE int32_t margin_chunk(const Margin *m, const float *restrict zero, const float *restrict one,
+                            const int64_t *restrict y, int64_t ignore, float *restrict values,
+                            float *restrict saved, ptrdiff_t w) {
+    float sign[WIDTH], counts[WIDTH], slope[WIDTH];
+    int32_t bad = 0;
+    const float ce = m->ce, mae = m->mae, nce = m->nce, nnce = m->nnce, flip = m->flip;
+    EACH {
+        int64_t label = y[i];
+        int32_t here = label != ignore, within = label == 0 || label == 1;
+        bad |= here & !within;
+        counts[i] = (float)here;
+        sign[i] = label == 1 ? 1.0f : -1.0f;
+    }
+    EACH {
+        float d = sign[i] * (one[i] - zero[i]);
+        float e = exp_(d < 0.0f ? d : -d);
+        float norm = log1p_(e), inverse = 1.0f / (1.0f + e);
+        float p = (d < 0.0f ? e : 1.0f) * inverse, rest = (d < 0.0f ? 1.0f : e) * inverse; /* p_y, 1 - p_y */
+        float l = (d < 0.0f ? d : 0.0f) - norm, other = (d < 0.0f ? 0.0f : -d) - norm;
+        float sum = 1.0f / (l + other), share = l * sum;
+        float above = l < flip ? 0.0f : l - flip, others = other < flip ? 0.0f : other - flip;
+        float flipped = 1.0f / (above + others), kept = above * flipped;
+        float value = mae * rest - ce * l + nce * share + nnce * (1.0f - kept);
+        float of_label = nce * (1.0f - share) * sum - ce - mae * p;
+        float of_other = -nce * share * sum;
+        of_label -= l >= flip ? nnce * (1.0f - kept) * flipped : 0.0f;
+        of_other += other >= flip ? nnce * kept * flipped : 0.0f;
+        values[i] = counts[i] != 0.0f ? value : 0.0f;
+        slope[i] = counts[i] != 0.0f ? sign[i] * (of_label * rest - of_other * p) : 0.0f;
+    }
+    if (saved) EACH saved[i] = slope[i];
+    return bad;
+}
+
+/* See anl_seg_forward: the pixels [begin, end) of all N * P. */
+FOR_THIS_PROCESSOR static int32_t margin_range(const Loss *loss, const Margin *m, const float *logits,
+                                               const int64_t *target, float *values, float *saved, int64_t begin,
+                                               int64_t end) {
+    const int64_t pixels = loss->num_pixels;
+    int32_t wrong = 0;
+    while (begin < end) {
+        int64_t sample = begin / pixels, pixel = begin % pixels;
+        ptrdiff_t w = width(loss, pixel, end - begin);
+        const float *z = logits + sample * loss->sample_stride + pixel;
+        wrong |= margin_chunk(m, logits_of(loss, z, 0), logits_of(loss, z, 1), target + begin, loss->ignore_index,
+                              values + begin, saved ? saved + begin : NULL, w);
+        begin += w;
+    }
+    return wrong ? WRONG_LABEL : 0;
+}
+
 /* See anl_seg_forward: the pixels [begin, end) of all N * P. */
 FOR_THIS_PROCESSOR static int32_t forward_range(const Loss *loss, const float *logits, const int64_t *target,
                                                 float *values, float *saved, double *mass, int64_t begin,
@@ -545,11 +632,18 @@ EXPORT int32_t anl_seg_forward(const Loss *loss, const float *logits, const int6
                                float *saved, double *mass, int64_t tasks, int32_t threads) {
     const int64_t all = loss->num_samples * loss->num_pixels;
     int32_t status = 0;
+    Margin margin;
+    const int of_margin = is_of_margin(loss, &margin);
     (void)threads;
 #pragma omp parallel for schedule(dynamic) num_threads(threads) reduction(| : status)
     for (int64_t t = 0; t < tasks; ++t)
-        status |= forward_range(loss, logits, target, values, saved, mass ? mass + t * loss->num_classes : NULL,
-                                all * t / tasks, all * (t + 1) / tasks);
+        if (of_margin)
+            status |= margin_range(loss, &margin, logits, target, values, saved, all * t / tasks,
+                                   all * (t + 1) / tasks);
+        else
+            status |= forward_range(loss, logits, target, values, saved,
+                                    mass ? mass + t * loss->num_classes : NULL, all * t / tasks,
+                                    all * (t + 1) / tasks);
     return status;
 }
 

@@ -16,6 +16,7 @@ from mmseg.structures import SegDataSample
 
 from anl_seg.config import load_config, noisy_evaluation, noisy_pipelines
 from anl_seg.config._walk import as_list, heads, loads_seg_map, pipelines
+from anl_seg.config.anl_schedule import ANL_SCHEDULE
 
 ROOT = Path(__file__).parents[2] / "configs"
 CONFIGS = sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("[!_]*/*.py"))
@@ -116,8 +117,9 @@ def test_the_name_says_what_the_config_holds(path):
 
 
 @pytest.mark.parametrize("path", [p for p in CONFIGS if "_anl-ce_" in p])
-def test_the_variant_of_cross_entropy_changes_the_loss_alone(path):
+def test_the_variant_of_cross_entropy_changes_the_loss_and_its_schedule_alone(path):
     cfg, base = load(path), load(path.replace("_anl-ce_", "_ce_"))
+    assert cfg.pop("custom_hooks") == list(ANL_SCHEDULE)
     for _, head in [*heads(cfg.model), *heads(base.model)]:
         head.loss_decode = None
     assert cfg.to_dict() == base.to_dict()
