@@ -7,7 +7,9 @@ _anl_schedule = [
     dict(
         type="anl_seg.LossScheduleHook",
         relative=True,
-        schedule=[dict(parameter="ce_share", at={0: 1.0, 0.5: 0.0}, interpolate="linear")],
+        schedule=[
+            dict(parameter="ce_share", at={0: 1.0, 0.2: 1.0, 0.8: 0.0}, interpolate="linear")
+        ],
     ),
     dict(type="EMAHook", ema_type="ExponentialMovingAverage", momentum=0.02, update_buffers=True),
 ]

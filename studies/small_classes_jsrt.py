@@ -5,8 +5,8 @@
 _base_ = "./_base_/small_classes.py"
 base = "configs/jsrt/unet-small_570_ce_jsrt-48x48.py"
 # Losses that are better with SGD.
-_with_sgd = ("NCE+RCE",)
-_adam = {"optim_wrapper.optimizer.lr": 5e-3}
+_with_sgd = ()
+_adam = {"optim_wrapper.optimizer.lr": 1e-2}
 axes = dict(
     loss={
         **{

@@ -2,7 +2,7 @@
 # small_classes_jsrt.py, which takes the answer: 15 runs.
 _base_ = "./_base_/small_classes.py"
 base = "configs/jsrt/unet-small_570_ce_jsrt-48x48.py"
-_adam = {"optim_wrapper.optimizer.lr": 5e-3}
+_adam = {"optim_wrapper.optimizer.lr": 1e-2}
 _ours = [_base_._fade, _base_._average]
 axes = dict(
     loss={

@@ -68,6 +68,6 @@ def test_config_command_line_and_studies_train_it_alike():
     assert [dict(hook) for hook in config.custom_hooks] == [study._fade, study._average]
     cfg = Config(dict(custom_hooks=[dict(type="Other")]))
     assert add_anl_schedule(cfg).custom_hooks == [dict(type="Other"), *config.custom_hooks]
-    for name in ("quick_synthetic", "isic2017_alpha_beta", "cityscapes_symmetric"):
+    for name in ("jsrt", "quick_synthetic", "isic2017_alpha_beta", "cityscapes_symmetric"):
         recipes = load_study(ROOT / "studies" / f"{name}.py").recipes
         assert recipes["ANL-CE"]["hooks"] == [study._fade, study._average]
