@@ -1,5 +1,5 @@
-# Five losses on chest radiographs at 48 x 48, clean and under three noises, three seeds, a U-Net of 8 channels:
-# 60 runs of three quarters of a minute. Needs JSRT_ROOT (docs/datasets.md).
+# Five losses on chest radiographs at 48 x 48, clean and under three noises, three seeds, a U-Net of 8
+# channels: 60 runs of three quarters of a minute. Needs JSRT_ROOT (docs/datasets.md).
 base = "configs/jsrt/unet-small_570_ce_jsrt-48x48.py"
 # configs/_base_/anl_schedule.py
 _anl_schedule = [
