@@ -40,12 +40,18 @@ CLASSES = 150
 BATCH = {"cpu": (2, 256), "cuda": (4, 512)}
 REDUCED = (2, 64)
 _ANL = dict(type="anl_seg.ANLCELoss", setting="cifar10")
+_BALANCED = dict(type="anl_seg.ANLCELoss")
 #: Name -> loss (None: that of the config) and note.
 CASES: dict[str, tuple[dict | None, str]] = {
     BASELINE: (None, ""),
     "ANL-CE, functional": (dict(_ANL, kernels="reference"), "kernels='reference'"),
     "ANL-CE, fused": (dict(_ANL, kernels="fused"), "what runs by default"),
     "ANL-CE, fused with the resizing": (dict(_ANL, kernels="fused"), "FusedUpsampleHook"),
+    "ANL-CE balanced, fused": (dict(_BALANCED, kernels="fused"), "ANLCELoss(), mass_balance=1"),
+    "ANL-CE balanced, fused with the resizing": (
+        dict(_BALANCED, kernels="fused"),
+        "the same, FusedUpsampleHook",
+    ),
 }
 
 

@@ -243,6 +243,29 @@ def test_every_second_validation_and_the_end(tmp_path):
     assert_records(tmp_path, [2, 4, 5])
 
 
+class BySign(Shift):
+    """Predicts image + 1 once training has moved the weight far enough, before that the image."""
+
+    def forward(self, inputs, data_samples, mode="tensor"):
+        self.trained.fill_(int(self.weight < -0.15))
+        return super().forward(inputs, data_samples, mode)
+
+
+def test_averaged_weights_are_measured_where_validation_evaluates_them(tmp_path):
+    average = {"type": "EMAHook", "ema_type": "ExponentialMovingAverage", "momentum": 1e-9}
+    for name, hooks, shift in (("plain", [], 1), ("averaged", [average], 0)):
+        runner = make_runner(tmp_path / name, 4, [*hooks, hook()])
+        runner.model = BySign()
+        runner.train()
+        (record,) = read_records(tmp_path / name)
+        expected = expected_record(shift)
+        assert {key: record[key] for key in expected if key != "step"} == {
+            key: value for key, value in expected.items() if key != "step"
+        }
+        # Training goes on with its own weights.
+        torch.testing.assert_close(runner.model.weight.detach(), torch.tensor([-0.4]))
+
+
 def test_no_second_measurement_of_the_last_validation(tmp_path, monkeypatch):
     measured = []
     original = MemorizationHook._measure
@@ -403,6 +426,7 @@ def run_one_rank(rank: int, folder: str) -> None:
         """As much of a runner as the hook uses; mmengine's own would need a launcher."""
 
         seed, iter, epoch, work_dir = 0, 1, 0, folder
+        hooks = ()
         model = Shift()
         logger = visualizer = None
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, is_main_process
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from anl_seg.engine._atomic import write_json_atomically
@@ -34,6 +35,19 @@ _NO_CLEAN_MASK = (
     "has no `gt_sem_seg_clean`: set keep_clean=True in CorruptMask and end the pipeline in "
     "anl_seg.PackNoisySegInputs"
 )
+
+
+@contextmanager
+def _validated_weights(runner: Runner) -> Iterator[None]:
+    """The weights that validation evaluates, in the model for a while."""
+    averages = [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
+    for hook in averages:
+        hook.before_val_epoch(runner)
+    try:
+        yield
+    finally:
+        for hook in averages:
+            hook.after_val_epoch(runner)
 
 
 def _checked_dataloader(dataloader: Any) -> dict:
@@ -82,7 +96,7 @@ class MemorizationHook(Hook):
 
     On resume the list goes on: records of later iterations than the checkpoint's are dropped. The
     model's modes and the random state are left as found, and all ranks share the work. The
-    weights are those being trained, not an average kept by ``EMAHook``.
+    weights are those that validation evaluates: where there is an ``EMAHook``, its average.
 
     Args:
         dataloader (dict): Config of a dataloader over the training images whose pipeline loads,
@@ -212,7 +226,7 @@ class MemorizationHook(Hook):
         modes = [(module, module.training) for module in model.modules()]
         try:
             model.eval()
-            with torch.no_grad(), random_state_kept():
+            with torch.no_grad(), random_state_kept(), _validated_weights(runner):
                 for batch in self._loader:
                     for sample in model.val_step(batch):
                         totals += self._counts_of(sample)
