@@ -71,6 +71,7 @@ NOT_DRAWN = {
     "clip_logits": "not a loss",
     "entropy_regularization": "of the batch",
     "invert_transition_matrix": "not a loss",
+    "mass_balance": "not a loss",
     "multiclass_t_loss": "of the image",
     "noise_robust_dice": "of the region",
     "normalized_loss": "built from a loss",

@@ -41,6 +41,7 @@ def train(case, mine, sync, wrap=lambda model: model):
             entropy_weight=2.0,
             class_prior=[0.6, 0.3, 0.1],
             sync_entropy=sync,
+            mass_balance=0.0,  # its masses are those of a rank
         )
     )
     model, inputs, labels = parts(rows)
