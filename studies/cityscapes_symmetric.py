@@ -2,17 +2,8 @@
 # With each run distributed over four GPUs:
 #   python tools/noise_study.py run studies/cityscapes_symmetric.py \
 #       --launcher pytorch --nproc-per-run 4 --gpus-per-run 4
-# configs/_base_/anl_schedule.py
-_anl_schedule = [
-    dict(
-        type="anl_seg.LossScheduleHook",
-        relative=True,
-        schedule=[
-            dict(parameter="ce_share", at={0: 1.0, 0.2: 1.0, 0.8: 0.0}, interpolate="linear")
-        ],
-    ),
-    dict(type="EMAHook", ema_type="ExponentialMovingAverage", momentum=0.02, update_buffers=True),
-]
+from anl_seg.config.anl_schedule import ANL_SCHEDULE as _anl_schedule
+
 axes = dict(
     model={
         "DeepLabV3+": "mmseg::deeplabv3plus/deeplabv3plus_r50-d8_4xb2-80k_cityscapes-512x1024.py",

@@ -2,18 +2,9 @@
 # training images has its lesion grown, shrunk or moved by beta of its area. 125 iterations of 16 images are
 # an epoch, so the figure of the paper, the mean over the last ten epochs, is last_k = 10. 231 runs. Needs
 # data/isic2017 (docs/datasets.md).
+from anl_seg.config.anl_schedule import ANL_SCHEDULE as _anl_schedule
+
 base = "configs/isic2017/unet-s5-d16_12k_ce_isic2017-256x256.py"
-# configs/_base_/anl_schedule.py
-_anl_schedule = [
-    dict(
-        type="anl_seg.LossScheduleHook",
-        relative=True,
-        schedule=[
-            dict(parameter="ce_share", at={0: 1.0, 0.2: 1.0, 0.8: 0.0}, interpolate="linear")
-        ],
-    ),
-    dict(type="EMAHook", ema_type="ExponentialMovingAverage", momentum=0.02, update_buffers=True),
-]
 axes = dict(
     loss={
         "CE": "CELoss",

@@ -1,24 +1,15 @@
 # Five losses on chest radiographs at 48 x 48, clean and under three noises, three seeds, a U-Net of 8
 # channels: 60 runs of three quarters of a minute. Needs JSRT_ROOT (docs/datasets.md).
+_base_ = "./_base_/small_classes.py"
 base = "configs/jsrt/unet-small_570_ce_jsrt-48x48.py"
-# configs/_base_/anl_schedule.py
-_anl_schedule = [
-    dict(
-        type="anl_seg.LossScheduleHook",
-        relative=True,
-        schedule=[
-            dict(parameter="ce_share", at={0: 1.0, 0.2: 1.0, 0.8: 0.0}, interpolate="linear")
-        ],
-    ),
-    dict(type="EMAHook", ema_type="ExponentialMovingAverage", momentum=0.02, update_buffers=True),
-]
 axes = dict(
+    _delete_=True,
     loss={
         "CE": "CELoss",
         "GCE 0.7": "GCELoss:q=0.7",
         "T-Loss": "MulticlassTLoss",
         "ANL-CE, published": "ANLCELoss:setting=cifar10",
-        "ANL-CE": dict(loss="ANLCELoss", hooks=_anl_schedule),
+        "ANL-CE": dict(loss="ANLCELoss", hooks=_base_._anl_schedule),
     },
     noise={
         "clean": None,
@@ -29,23 +20,15 @@ axes = dict(
     seed=[0, 1, 2],
     options=dict(
         small={
-            "optim_wrapper.optimizer.lr": 1e-2,
-            "train_dataloader.num_workers": 0,
-            "train_dataloader.persistent_workers": False,
-            "val_dataloader.num_workers": 0,
-            "val_dataloader.persistent_workers": False,
-            "model.backbone.base_channels": 8,
-            "model.decode_head.in_channels": 8,
-            "model.decode_head.channels": 8,
+            **_base_._adam,
+            **_base_._without_workers,
+            **_base_._narrow,
         }
     ),
 )
-budget = dict(max_iters=450, val_interval=90)
 metrics = dict(
-    main="mDice.fg",
     others=["Dice.lung", "Dice.heart", "Dice.clavicle"],
     last_k=2,
-    memorization_interval=None,
     baseline="CE",
 )
 retries = 1

@@ -1,17 +1,8 @@
 # Four losses under two noises at two strengths, and clean, two seeds, on the embedded data at 32 x 32:
 # 40 runs, some minutes on two cores with --jobs 2.
+from anl_seg.config.anl_schedule import ANL_SCHEDULE as _anl_schedule
+
 base = "configs/quickstart/unet-small_480_ce_synthetic-64x64.py"
-# configs/_base_/anl_schedule.py
-_anl_schedule = [
-    dict(
-        type="anl_seg.LossScheduleHook",
-        relative=True,
-        schedule=[
-            dict(parameter="ce_share", at={0: 1.0, 0.2: 1.0, 0.8: 0.0}, interpolate="linear")
-        ],
-    ),
-    dict(type="EMAHook", ema_type="ExponentialMovingAverage", momentum=0.02, update_buffers=True),
-]
 axes = dict(
     loss={
         "CE": "CELoss",

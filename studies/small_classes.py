@@ -59,7 +59,8 @@ class Case:
 
 
 def anl(min_prob: float, alpha: float = 5.0, beta: float = 5.0, **extra) -> dict:
-    return dict(type="anl_seg.ANLCELoss", alpha=alpha, beta=beta, min_prob=min_prob, **extra)
+    params = dict(alpha=alpha, beta=beta, min_prob=min_prob, mass_balance=0.0)
+    return dict(type="anl_seg.ANLCELoss", **params, **extra)
 
 
 def one(name: str, **params) -> list[dict]:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -81,11 +81,16 @@ def _constants(term: t.Term) -> tuple[str, dict[str, float]]:
     return weight, {name: float(value) for name, value in given.items()}
 
 
+class _Launch(NamedTuple):
+    """What one launch compiles with, and the weights that it reads; hashable."""
+
+    constants: tuple[tuple[str, float], ...]
+    weights: tuple[float, ...]
+
+
 @lru_cache(maxsize=256)
-def _launches(
-    terms: tuple[t.Term, ...],
-) -> tuple[tuple[tuple[tuple[str, float], ...], tuple[float, ...]], ...]:
-    """The constants and the weights of each launch: a kernel takes one term of each kind.
+def _launches(terms: tuple[t.Term, ...]) -> tuple[_Launch, ...]:
+    """A kernel takes one term of each kind.
 
     Equal terms are joined. Terms of one kind with different parameters go to further launches.
     """
@@ -109,15 +114,12 @@ def _launches(
     for weight, names in _CONSTANTS.values():
         unused.update({weight: 0.0}, **dict.fromkeys(names.values(), 2.0))
     flags = [flag for flag, _ in _CONSTANTS.values()]
-    return tuple(
-        (
-            tuple(
-                {**unused, **fixed, **launch, **dict.fromkeys(launch.keys() & flags, 1.0)}.items()
-            ),
-            tuple(launch.get(flag, 0.0) for flag in flags),
-        )
-        for launch in launches
-    )
+    found = []
+    for launch in launches:
+        weights = tuple(launch.get(flag, 0.0) for flag in flags)
+        launch.update((flag, 1.0) for flag in flags if flag in launch)
+        found.append(_Launch(tuple({**unused, **fixed, **launch}.items()), weights))
+    return tuple(found)
 
 
 @lru_cache(maxsize=64)
@@ -169,7 +171,7 @@ class _Softmax(torch.autograd.Function):
         logits: Tensor,
         target: Tensor,
         ignore_index: int,
-        launch: tuple[tuple[tuple[str, float], ...], tuple[float, ...]],
+        launch: _Launch,
         mass_min: float | None,
     ) -> tuple[Tensor, Tensor | None]:
         kernels = _kernels()
@@ -177,10 +179,9 @@ class _Softmax(torch.autograd.Function):
         classes = max(channels, 2)
         double = logits.dtype == torch.float64
         dtype = torch.float64 if double else torch.float32
-        constants, weights = launch
-        weights = _on_device(weights, logits.device)
+        weights = _on_device(launch.weights, logits.device)
         constants = dict(
-            constants,
+            launch.constants,
             C=classes,
             BINARY=channels == 1,
             IGNORE=ignore_index,

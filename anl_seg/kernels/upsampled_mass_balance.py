@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -14,7 +16,7 @@ from anl_seg.kernels.upsampled import Blocks, check_inputs
 class _Probs:
     """Hands the probabilities of each block, 0 where ignored, to ``job(p, images, rows)``."""
 
-    def __init__(self, blocks: Blocks, job) -> None:
+    def __init__(self, blocks: Blocks, job: Callable[[Tensor, slice, slice], None]) -> None:
         self.blocks, self.job = blocks, job
 
     def __call__(self, block: Tensor, images: slice, rows: slice) -> None:

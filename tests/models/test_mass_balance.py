@@ -7,14 +7,7 @@ import torch
 
 from anl_seg.functional import mass_balance
 from anl_seg.models.losses import ActiveNegativeLoss, ANLCELoss, MAELoss, NoiseRobustDiceLoss
-
-
-def batch(channels=4):
-    generator = torch.Generator().manual_seed(0)
-    logits = 8 * torch.randn(2, channels, 5, 6, generator=generator, dtype=torch.float64)
-    labels = torch.randint(0, max(channels, 2), (2, 5, 6), generator=generator)
-    labels[0, 0] = 255
-    return logits, labels
+from tests.models.test_logit_clip import batch
 
 
 @pytest.mark.parametrize("channels", [1, 4])

@@ -7,7 +7,7 @@ import inspect
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Union
 
@@ -43,11 +43,11 @@ class _Entry:
     values: tuple[Value, ...]
     linear: bool
 
-    def segment(self, step: int) -> int:
+    def segment(self, step: float) -> int:
         """Index of the last start that is not after ``step``."""
         return bisect_right(self.starts, step) - 1
 
-    def value(self, step: int) -> Value:
+    def value(self, step: float) -> Value:
         """The value in use at ``step``; after the last start the last one."""
         i = self.segment(step)
         if not self.linear or i == len(self.starts) - 1:
@@ -239,7 +239,6 @@ class LossScheduleHook(Hook):
         self.by_epoch = by_epoch
         self.loss = loss
         self.relative = relative
-        self._given = self.entries
 
     def before_train(self, runner: Runner) -> None:
         """Find the losses and check every value that is to come."""
@@ -250,15 +249,11 @@ class LossScheduleHook(Hook):
             )
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         losses = self._chosen(loss_modules(model))
-        last = runner.max_epochs if self.by_epoch else runner.max_iters
-        if self.relative:
-            self.entries = [
-                replace(entry, starts=tuple(share * last for share in entry.starts))
-                for entry in self._given
-            ]
         # Per entry: path of the loss -> (owner, attribute), all that are to be set.
         self._targets = [self._targets_of(entry, model, losses) for entry in self.entries]
         self._told: list[int | None] = [None] * len(self.entries)
+        self._length = runner.max_epochs if self.by_epoch else runner.max_iters
+        last = 1 if self.relative else self._length
         for entry in self.entries:
             if late := [start for start in entry.starts if start >= last and not entry.linear]:
                 runner.logger.warning(
@@ -327,6 +322,8 @@ class LossScheduleHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Set the values of this iteration."""
         step = runner.epoch if self.by_epoch else runner.iter
+        if self.relative:
+            step /= self._length
         for i, (entry, targets) in enumerate(zip(self.entries, self._targets)):
             value, segment = entry.value(step), entry.segment(step)
             for owners in targets.values():
