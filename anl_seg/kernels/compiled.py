@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -173,6 +173,24 @@ def _call(function: Any, described: _Loss, *arguments: Tensor | None, tasks: int
     return status & 1
 
 
+def _forward(
+    described: _Loss,
+    values: Tensor,
+    target: Tensor,
+    loss: Tensor,
+    saved: Tensor | None,
+    needs_mass: bool,
+) -> Tensor | None:
+    """Fill ``loss`` and ``saved``; the mass (C,), float64, or None."""
+    classes, tasks = described.num_classes, _tasks(values)
+    masses = torch.zeros(tasks, classes, dtype=torch.float64) if needs_mass else None
+    if _call(
+        library().anl_seg_forward, described, values, target, loss, saved, masses, tasks=tasks
+    ):
+        check_labels(target, classes, described.ignore_index)
+    return None if masses is None else masses.sum(0)
+
+
 class _Compiled(torch.autograd.Function):
     """Loss (N, P) of logits (N, C, P) and labels (N, P), and the mass (C,) or None."""
 
@@ -192,18 +210,11 @@ class _Compiled(torch.autograd.Function):
         saved = None
         if ctx.needs_input_grad[0]:
             saved = torch.empty(1 if described.saves_gradient else 2, *target.shape)
-        classes, tasks = described.num_classes, _tasks(values)
-        masses = None
-        if mass_min is not None:
-            masses = torch.zeros(tasks, classes, dtype=torch.float64)
-        if _call(
-            library().anl_seg_forward, described, values, target, loss, saved, masses, tasks=tasks
-        ):
-            check_labels(target, classes, ignore_index)
+        mass = _forward(described, values, target, loss, saved, mass_min is not None)
         if saved is not None:
             ctx.save_for_backward(logits, target, saved)
             ctx.settings = ignore_index, terms, mass_min
-        return loss, None if masses is None else masses.sum(0).float()
+        return loss, None if mass is None else mass.float()
 
     @staticmethod
     @once_differentiable
@@ -241,3 +252,29 @@ def fused_pixel_loss(
 ) -> tuple[Tensor, Tensor | None]:
     """Loss (N, P) of logits (N, C, P) and labels (N, P) int64, and the mass (C,) or None."""
     return _Compiled.apply(logits, target, ignore_index, terms, mass_min)
+
+
+def class_weights(
+    logits: Tensor,
+    target: Tensor,
+    ignore_index: int,
+    factors: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """sum_k p_k f_k of each pixel (N, P), 0 where ignored.
+
+    Args:
+        logits: (N, C, P); no gradient reaches them.
+        target: (N, P) int64.
+        ignore_index: label of pixels that do not count.
+        factors: gives f (C,) from the sum of p over the valid pixels (C,), float64.
+    """
+    values = logits.detach().float()
+    target = target.contiguous()
+    described = _describe(values, ignore_index, (), mass_min=0.0)
+    weight = torch.empty(target.shape)
+    saved = torch.empty(2, *target.shape)
+    mass = _forward(described, values, target, weight, saved, needs_mass=True)
+    factors = factors(mass).float().contiguous()
+    function, tasks = library().anl_seg_weights, _tasks(values)
+    _call(function, described, values, target, saved, factors, weight, tasks=tasks)
+    return weight

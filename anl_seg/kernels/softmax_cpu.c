@@ -664,5 +664,41 @@ EXPORT int32_t anl_seg_backward(const Loss *loss, const float *logits, const int
     return status;
 }
 
+/* See anl_seg_weights: the pixels [begin, end) of all N * P. */
+FOR_THIS_PROCESSOR static void weights_range(const Loss *loss, const float *logits, const int64_t *target,
+                                             const float *saved, const float *factors, float *weights,
+                                             int64_t begin, int64_t end) {
+    const int64_t pixels = loss->num_pixels, all = loss->num_samples * pixels;
+    while (begin < end) {
+        int64_t sample = begin / pixels, pixel = begin % pixels;
+        ptrdiff_t w = width(loss, pixel, end - begin);
+        const float *z = logits + sample * loss->sample_stride + pixel;
+        const float *restrict peak = saved + begin, *restrict norm = saved + all + begin;
+        float sum[WIDTH];
+        EACH sum[i] = 0.0f;
+        for (int64_t k = 0; k < loss->num_classes; ++k) {
+            const float *restrict from = logits_of(loss, z, k);
+            const float factor = factors[k];
+            EACH sum[i] += factor * exp_((from[i] - peak[i]) - norm[i]);
+        }
+        EACH weights[begin + i] = target[begin + i] != loss->ignore_index ? sum[i] : 0.0f;
+        begin += w;
+    }
+}
+
+/* sum_k p_k factors[k] of each pixel, 0 where ignored.
+ *
+ * saved: (2, N, P), what anl_seg_forward leaves. factors: (C,). weights: (N, P). Returns 0.
+ */
+EXPORT int32_t anl_seg_weights(const Loss *loss, const float *logits, const int64_t *target, const float *saved,
+                               const float *factors, float *weights, int64_t tasks, int32_t threads) {
+    const int64_t all = loss->num_samples * loss->num_pixels;
+    (void)threads;
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (int64_t t = 0; t < tasks; ++t)
+        weights_range(loss, logits, target, saved, factors, weights, all * t / tasks, all * (t + 1) / tasks);
+    return 0;
+}
+
 /* Windows links an extension module by this name; nothing imports it as one. */
 EXPORT void *PyInit__softmax_cpu(void) { return NULL; }

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from anl_seg.functional._labels import valid_mask
 from anl_seg.functional.clip_logits import check_logit_clip, clip_logits
-from anl_seg.functional.mass_balance import check_mass_balance, mass_balance
+from anl_seg.functional.mass_balance import check_mass_balance
 from anl_seg.kernels import fused_pixel_loss, use_fused
 from anl_seg.kernels.dispatch import check_choice
+from anl_seg.kernels.mass_balance import mass_balance
 from anl_seg.kernels.terms import Term
 from anl_seg.models.losses._reduce import check_reduction, reduce_pixel_loss
 
@@ -242,7 +243,9 @@ class PixelLoss(nn.Module):
         """``weight`` times that of ``mass_balance``."""
         if not self.mass_balance:
             return weight
-        return weight * mass_balance(logits, target, self.mass_balance, ignore_index)
+        return weight * mass_balance(
+            logits, target, self.mass_balance, ignore_index, kernels=self.kernels
+        )
 
     def extra_repr(self) -> str:
         """The parameters, for ``print(model)``."""
