@@ -22,7 +22,7 @@ ANL_SCHEDULE = (
 
 
 def add_anl_schedule(cfg: Config) -> Config:
-    """Active negative losses that follow on a cross entropy which fades, and averaged weights.
+    """Active negative losses that follow on cross entropy and Dice which fade, and averaged weights.
 
     The config is changed in place. Training itself says if the model has no loss with ``ce_share``.
 

@@ -1,6 +1,6 @@
-# What ANLCELoss() is recommended with: a cross entropy that fades out between a fifth and four fifths of
-# training, so that every class has started when ANL takes over, and a running average of the weights over
-# about 50 iterations.
+# What ANLCELoss() is recommended with: cross entropy and Dice that fade out between a fifth and four fifths
+# of training, so that every class has started when ANL takes over, and a running average of the weights
+# over about 50 iterations.
 custom_hooks = [
     dict(
         type="anl_seg.LossScheduleHook",

@@ -159,6 +159,17 @@ def test_a_step_is_the_same(loss, head, calls):
     assert len(calls) == len(losses) * (1 if binary else 2)
 
 
+def test_a_region_term_needs_the_resized_logits(calls):
+    """As long as it counts: a schedule may let it fade."""
+    model = coarse({**ANL, "ce_share": 0.3})
+    assert_same_step(model, batch(CLASSES))
+    assert not calls
+    for head in (model.decode_head, model.auxiliary_head):
+        head.loss_decode.ce_share = 0.0
+    assert_same_step(model, batch(CLASSES))
+    assert len(calls) == 2
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -355,6 +355,7 @@ OTHER = dict(q=0.3, a=4.0, p=0.6, alpha=0.4, beta=0.6, gamma=1.7, smoothing=0.3,
 OTHER.update(mode="hard", pairing="expected", complementary="all", stage="sel_nl", epsilon=0.5)
 OTHER.update(
     ce_share=0.3,
+    dice_weight=3.0,
     relative_min_prob=0.9,
     min_prob=0.05,
     log_precision=0.2,
@@ -363,7 +364,10 @@ OTHER.update(
 )
 MATRIX = [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.0, 0.1, 0.9]]
 SPECIAL = {
-    "ANLCELoss": [dict(), dict(setting="cifar10")],  # min_prob counts if there is no relative one
+    # min_prob counts if there is no relative one, dice_weight beside cross entropy
+    "ANLCELoss": [dict(), dict(setting="cifar10"), dict(ce_share=0.5)],
+    "ANLFLLoss": [dict(), dict(ce_share=0.5)],
+    "ActiveNegativeLoss": [dict(), dict(ce_share=0.5)],
     "LabelSmoothingCELoss": [dict(), dict(smoothing=-0.5)],  # min_prob counts if negative
     "NLNLLoss": [dict(), dict(stage="sel_pl", gamma=0.0)],  # gamma counts in the last stage
     "ForwardCorrectionLoss": [dict(matrix=MATRIX)],

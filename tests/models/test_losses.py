@@ -245,7 +245,11 @@ def test_wrong_common_parameters_are_named(name, params, text):
         ("NNFLLoss", dict(min_prob=1.0), r"min_prob must lie in \(0, 1\); got 1.0"),
         ("ANLCELoss", dict(min_prob=2.0), r"min_prob must lie in \(0, 1\); got 2.0"),
         ("ANLFLLoss", dict(min_prob=-1.0), r"min_prob must lie in \(0, 1\); got -1.0"),
-        ("ANLCELoss", dict(entropy_weight=-1.0), "entropy_weight must be 0 or more; got -1.0"),
+        (
+            "ANLCELoss",
+            dict(entropy_weight=-1.0),
+            "entropy_weight must be 0 or more, and finite; got -1.0",
+        ),
         ("ANLCELoss", dict(class_prior=[0.5, 0.6]), "class_prior must be positive.*sum to 1"),
         ("ANLCELoss", dict(class_prior=[1.0, 0.0]), "class_prior must be positive"),
         (

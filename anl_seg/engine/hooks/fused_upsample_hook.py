@@ -113,6 +113,7 @@ def _loss_by_feat(head: BaseDecodeHead, seg_logits: Tensor, batch_data_samples: 
         or len(target) == 0
         or torch.compiler.is_compiling()  # the compiler fuses what it can see
         or any(loss.use_sigmoid and seg_logits.shape[1] != 1 for loss in losses)  # an error there
+        or any(loss.batch_loss_needs_logits() for loss in losses)
     ):
         return type(head).loss_by_feat(head, seg_logits, batch_data_samples)
     result: dict[str, Tensor] = {}
@@ -137,7 +138,8 @@ class FusedUpsampleHook(Hook):
 
     A head is served if it uses mmseg's base ``loss_by_feat``, has no sampler (OHEM), and each of its
     losses is one of anl_seg with a fused form. Any other head stays as it is, and the log names it with
-    the reason. Where the logits have the size of the labels, the head's own path runs. With AMP the
+    the reason. Where the logits have the size of the labels, the head's own path runs, and as long as a
+    loss has a region term (``dice_weight``, while ``ce_share`` is not 0). With AMP the
     logits are resized in float32, not in half precision. Each loss of a head goes over the pixels anew.
 
     Where several classes share the largest logit of a pixel, the accuracy takes the first of them; mmseg

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from anl_seg._suggest import unknown_name
-from anl_seg.functional import active_negative_loss, cross_entropy, entropy_regularization
+from anl_seg.functional import (
+    active_negative_loss,
+    cross_entropy,
+    entropy_regularization,
+    noise_robust_dice,
+)
+from anl_seg.functional._labels import valid_mask
 from anl_seg.functional._pixels import check_min_prob
 from anl_seg.kernels.terms import CrossEntropy, Term, joined, scaled
 from anl_seg.models.losses._build import build_part
@@ -26,7 +32,12 @@ PUBLISHED = {
 }
 PUBLISHED_MIN_PROB = 1e-7
 #: What ``ANLCELoss()`` is: see docs/choosing_parameters.md for the measurements.
-RECOMMENDED = {"alpha_beta": (5.0, 5.0), "relative_min_prob": 0.4, "mass_balance": 1.0}
+RECOMMENDED = {
+    "alpha_beta": (5.0, 5.0),
+    "relative_min_prob": 0.4,
+    "mass_balance": 1.0,
+    "dice_weight": 5.0,
+}
 #: Clamp of the probabilities in the entropy term, as in the authors' code.
 ENTROPY_CLAMP = 1e-7
 
@@ -43,13 +54,14 @@ def _check_prior(prior: list[float]) -> list[float]:
 class ActiveNegativeLoss(PixelLoss):
     """alpha active + beta negative + entropy_weight times the entropy regularisation.
 
-    With ``ce_share`` s, alpha active + beta negative is (1 - s) times that and s cross entropy: to train
-    by cross entropy first, with ``LossScheduleHook``, and let it fade.
+    With ``ce_share`` s, alpha active + beta negative is (1 - s) times that, and beside it is s times what
+    starts classes: cross entropy + dice_weight noise-robust Dice. ``LossScheduleHook`` lets it fade.
 
     The L1 term of the paper is over the parameters: use ``anl_seg.L1OptimWrapper``.
 
-    The entropy term is of the whole batch: it is added to the mean, and to the sum times the sum of
-    weights; with reduction ``none`` (OHEM's call) there is no place for it and it is left out.
+    The entropy term and Dice are of the whole batch: they are added to the mean, and to the sum times the
+    sum of weights, and take no weights of pixels; with reduction ``none`` (OHEM's call) there is no place
+    for them and they are left out.
 
     Args:
         active: config of the active loss; None = NCE.
@@ -57,6 +69,8 @@ class ActiveNegativeLoss(PixelLoss):
         alpha: weight of the active loss.
         beta: weight of the negative loss.
         ce_share: share of cross entropy, in [0, 1].
+        dice_weight: weight of :class:`NoiseRobustDiceLoss` beside the cross entropy, 0 or more; without
+            effect at ``ce_share`` 0.
         entropy_weight: lambda of the entropy regularisation, 0 or more; 2 and 0.01 in the paper.
         class_prior: what the mean prediction is drawn to: None = uniform, or one positive number per
             class with sum 1, or a file as mmseg's ``class_weight``.
@@ -67,7 +81,7 @@ class ActiveNegativeLoss(PixelLoss):
     """
 
     default_name = "loss_anl"
-    parameter_names = ("alpha", "beta", "ce_share", "entropy_weight")
+    parameter_names = ("alpha", "beta", "ce_share", "dice_weight", "entropy_weight")
 
     def __init__(
         self,
@@ -76,6 +90,7 @@ class ActiveNegativeLoss(PixelLoss):
         alpha: float = 5.0,
         beta: float = 5.0,
         ce_share: float = 0.0,
+        dice_weight: float = 0.0,
         entropy_weight: float = 0.0,
         class_prior: Sequence[float] | str | None = None,
         sync_entropy: bool = False,
@@ -85,8 +100,9 @@ class ActiveNegativeLoss(PixelLoss):
         super().__init__(**kwargs)
         if not 0.0 <= ce_share <= 1.0:
             raise ValueError(f"ce_share must lie in [0, 1]; got {ce_share}.")
-        if not entropy_weight >= 0.0:
-            raise ValueError(f"entropy_weight must be 0 or more; got {entropy_weight}.")
+        for name, value in {"dice_weight": dice_weight, "entropy_weight": entropy_weight}.items():
+            if not 0.0 <= value < math.inf:
+                raise ValueError(f"{name} must be 0 or more, and finite; got {value}.")
         check_min_prob(min_prob)
         self.active = build_part({"type": "NCELoss"} if active is None else active, "active")
         self.negative = build_part(
@@ -95,6 +111,7 @@ class ActiveNegativeLoss(PixelLoss):
         self.alpha = float(alpha)
         self.beta = float(beta)
         self.ce_share = float(ce_share)
+        self.dice_weight = float(dice_weight)
         self.entropy_weight = float(entropy_weight)
         self.sync_entropy = sync_entropy
         # A flip point in the reach of the prediction would cut rare classes out of the entropy term.
@@ -138,18 +155,29 @@ class ActiveNegativeLoss(PixelLoss):
     def batch_loss(
         self, logits: Tensor, target: Tensor, ignore_index: int, mass: Tensor | None = None
     ) -> Tensor | None:
-        """The weighted entropy term; see :func:`anl_seg.functional.entropy_regularization`."""
-        if self.entropy_weight == 0.0:
-            return None
-        return self.entropy_weight * entropy_regularization(
-            logits,
-            target,
-            class_prior=self.class_prior,
-            min_prob=self.entropy_clamp,
-            sync=self.sync_entropy,
-            ignore_index=ignore_index,
-            mass=mass,
-        )
+        """The weighted entropy term and Dice: see :func:`anl_seg.functional.entropy_regularization` and
+        :func:`anl_seg.functional.noise_robust_dice`."""
+        parts = []
+        if self.entropy_weight:
+            entropy = entropy_regularization(
+                logits,
+                target,
+                class_prior=self.class_prior,
+                min_prob=self.entropy_clamp,
+                sync=self.sync_entropy,
+                ignore_index=ignore_index,
+                mass=mass,
+            )
+            parts.append(self.entropy_weight * entropy)
+        if self.batch_loss_needs_logits():
+            shares = noise_robust_dice(logits, target, ignore_index=ignore_index)
+            count = valid_mask(target, max(logits.shape[1], 2), ignore_index).sum().clamp(min=1)
+            parts.append(self.ce_share * self.dice_weight * (shares.sum() / count))
+        return sum(parts) if parts else None
+
+    def batch_loss_needs_logits(self) -> bool:
+        """See :meth:`PixelLoss.batch_loss_needs_logits`: Dice does."""
+        return self.ce_share * self.dice_weight > 0.0
 
 
 @MODELS.register_module()
@@ -158,8 +186,8 @@ class ANLCELoss(ActiveNegativeLoss):
 
     Without arguments it is what we recommend for segmentation: (5, 5), the flip point at 0.4 / C and
     balanced by predicted mass, which keeps small classes (docs/choosing_parameters.md). Let it follow on
-    a cross entropy that fades: ``_base_`` config ``configs/_base_/anl_schedule.py``. ``setting`` takes the
-    paper's parameters instead, which come from balanced image classification and lose small classes.
+    cross entropy and Dice that fade: ``_base_`` config ``configs/_base_/anl_schedule.py``. ``setting`` takes
+    the paper's parameters instead, which come from balanced image classification and lose small classes.
     What is given beside it wins.
 
     Args:
@@ -168,8 +196,9 @@ class ANLCELoss(ActiveNegativeLoss):
         min_prob: the flip point of NNCE, in (0, 1) and below 1 / C; the paper's is 1e-7.
         relative_min_prob: the flip point as a share of 1 / C, in (0, 1), in place of ``min_prob``.
         mass_balance: see :class:`PixelLoss`.
+        dice_weight: see :class:`ActiveNegativeLoss`.
         setting: ``mnist``, ``cifar10``, ``cifar100`` or ``webvision``: the paper's alpha and beta there, its
-            flip point, and no balancing. None: ours.
+            flip point, no balancing and no Dice. None: ours.
         kwargs: ``ce_share``, ``entropy_weight``, ``class_prior`` and ``sync_entropy`` of
             :class:`ActiveNegativeLoss`, and arguments of :class:`PixelLoss`.
     """
@@ -183,6 +212,7 @@ class ANLCELoss(ActiveNegativeLoss):
         min_prob: float | None = None,
         relative_min_prob: float | None = None,
         mass_balance: float | None = None,
+        dice_weight: float | None = None,
         setting: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -193,6 +223,8 @@ class ANLCELoss(ActiveNegativeLoss):
             relative_min_prob = RECOMMENDED["relative_min_prob"]
         if mass_balance is None:
             mass_balance = RECOMMENDED["mass_balance"] if setting is None else 0.0
+        if dice_weight is None:
+            dice_weight = RECOMMENDED["dice_weight"] if setting is None else 0.0
         min_prob = PUBLISHED_MIN_PROB if min_prob is None else min_prob
         super().__init__(
             active={"type": "NCELoss"},
@@ -205,6 +237,7 @@ class ANLCELoss(ActiveNegativeLoss):
             beta=weights[1] if beta is None else beta,
             min_prob=min_prob,
             mass_balance=mass_balance,
+            dice_weight=dice_weight,
             **kwargs,
         )
 

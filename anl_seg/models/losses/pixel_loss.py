@@ -144,6 +144,10 @@ class PixelLoss(nn.Module):
         """
         return None
 
+    def batch_loss_needs_logits(self) -> bool:
+        """Whether ``batch_loss`` now has a term that the mass does not suffice for."""
+        return False
+
     def _has_kernel(self) -> bool:
         """Whether the loss may have a fused form."""
         named = type(self).kernel_terms is not PixelLoss.kernel_terms
