@@ -56,7 +56,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--anl-schedule",
         action="store_true",
-        help="what ANLCELoss is recommended with: cross entropy that fades while training, "
+        help="what ANLCELoss is recommended with: cross entropy and Dice that fade while training, "
         "and a running average of the weights (configs/_base_/anl_schedule.py)",
     )
     parser.add_argument(
