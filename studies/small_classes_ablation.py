@@ -1,6 +1,6 @@
-# What each part of the recommended ANL is worth: one part left out or changed at a time, and cross entropy with
-# the same average, under the noises of small_classes_jsrt.py, whose options and budget these are: with its
-# --work-dir, what both have is trained once. Needs JSRT_ROOT.
+# What each part of the recommended ANL is worth: one part left out or changed at a time, and cross entropy
+# with the same average, under the noises of small_classes_jsrt.py, whose options and budget these are: with
+# its --work-dir, what both have is trained once. Needs JSRT_ROOT.
 _base_ = "./small_classes_jsrt.py"
 _adam, _parts = _base_._adam, _base_._anl_schedule
 _fade, _average = _parts

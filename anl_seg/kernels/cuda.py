@@ -7,7 +7,7 @@ same code runs on tensors of the CPU: slow, for tests.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
@@ -148,6 +148,35 @@ def _tile(
     return {"TILE": tile, "BLOCK": block, "num_warps": 8 if tile * block > values else 4}
 
 
+def _dtype(logits: Tensor) -> torch.dtype:
+    """What the kernels calculate in."""
+    return torch.float64 if logits.dtype == torch.float64 else torch.float32
+
+
+def _shape_constants(logits: Tensor, ignore_index: int) -> dict[str, Any]:
+    """What every kernel compiles with, for logits (N, C, P)."""
+    kernels, dtype = _kernels(), _dtype(logits)
+    channels, p = logits.shape[1:]
+    classes = max(channels, 2)
+    return {
+        "C": classes,
+        "BINARY": channels == 1,
+        "IGNORE": ignore_index,
+        "ACC": kernels.tl.float64 if dtype == torch.float64 else kernels.tl.float32,
+        **_tile(classes, p, kernels.WHOLE_CLASSES, dtype, logits.stride(1) == 1 < channels),
+    }
+
+
+def _as_pixels(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, bool]:
+    """(N, C, P) and (N, P), and whether (N, C) came in: its samples are the pixels of one sample."""
+    pixels = logits.flatten(2) if logits.dim() > 2 else logits.unsqueeze(2)
+    labels = target.flatten(1) if target.dim() > 1 else target.unsqueeze(1)
+    points = pixels.shape[2] == 1
+    if points:
+        pixels, labels = pixels.permute(2, 1, 0), labels.t()
+    return pixels, labels, points
+
+
 def _on(device: torch.device) -> AbstractContextManager:
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
@@ -177,20 +206,14 @@ class _Softmax(torch.autograd.Function):
         kernels = _kernels()
         n, channels, p = logits.shape
         classes = max(channels, 2)
-        double = logits.dtype == torch.float64
-        dtype = torch.float64 if double else torch.float32
         weights = _on_device(launch.weights, logits.device)
         constants = dict(
             launch.constants,
-            C=classes,
-            BINARY=channels == 1,
-            IGNORE=ignore_index,
-            ACC=kernels.tl.float64 if double else kernels.tl.float32,
             MASS=mass_min is not None,
             MASS_MIN=0.0 if mass_min is None else float(mass_min),
-            **_tile(classes, p, kernels.WHOLE_CLASSES, dtype, logits.stride(1) == 1 < channels),
+            **_shape_constants(logits, ignore_index),
         )
-        loss = torch.empty(n, p, dtype=dtype, device=logits.device)
+        loss = torch.empty(n, p, dtype=_dtype(logits), device=logits.device)
         whole = classes <= constants["TILE"]
         saved = loss.new_empty(0) if whole else loss.new_empty(kernels.SAVED_ROWS, n, p)
         programs = n * -(-p // constants["BLOCK"])
@@ -263,12 +286,38 @@ def fused_pixel_loss(
         ValueError: a label out of range.
     """
     launches = _launches(tuple(terms))
-    pixels = logits.flatten(2) if logits.dim() > 2 else logits.unsqueeze(2)
-    labels = target.flatten(1) if target.dim() > 1 else target.unsqueeze(1)
-    points = pixels.shape[2] == 1
-    if points:  # (N, C): the samples are the pixels of one sample
-        pixels, labels = pixels.permute(2, 1, 0), labels.t()
+    pixels, labels, points = _as_pixels(logits, target)
     loss, mass = _Softmax.apply(pixels, labels, ignore_index, launches[0], mass_min)
     for launch in launches[1:]:
         loss = loss + _Softmax.apply(pixels, labels, ignore_index, launch, None)[0]
     return (loss.t() if points else loss).reshape(target.shape), mass
+
+
+@torch.no_grad()
+def class_weights(
+    logits: Tensor, target: Tensor, ignore_index: int, factors: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """sum_k p_k f_k of each pixel (N, *), 0 where ignored.
+
+    Args:
+        logits: (N, C, *), on a GPU.
+        target: (N, *), integers.
+        ignore_index: label of pixels that do not count.
+        factors: gives f (C,) from the sum of p over the valid pixels (C,).
+    """
+    pixels, labels, points = _as_pixels(logits, target)
+    launch = _launches((t.CrossEntropy(),))[0]  # any: only the mass is of use
+    _, mass = _Softmax.apply(pixels, labels, ignore_index, launch, 0.0)
+    n, _, p = pixels.shape
+    weights = torch.empty(n, p, dtype=_dtype(logits), device=logits.device)
+    constants = _shape_constants(pixels, ignore_index)
+    programs = n * -(-p // constants["BLOCK"])
+    if programs:
+        from anl_seg.kernels.mass_balance_triton import class_weights_kernel
+
+        with _on(logits.device):
+            class_weights_kernel[(programs,)](
+                pixels, labels, factors(mass).contiguous(), weights, p, *pixels.stride(),
+                *labels.stride(), **constants,
+            )  # fmt: skip
+    return (weights.t() if points else weights).reshape(target.shape)

@@ -22,10 +22,10 @@ def mass_balance(
     *,
     kernels: str = "auto",
 ) -> Tensor:
-    """:func:`anl_seg.functional.mass_balance`, compiled where it can be.
+    """:func:`anl_seg.functional.mass_balance` by a kernel where there is one.
 
-    The logits are read twice: once for the masses of the classes, once for the weights. On CUDA, for
-    float64 and for logits whose pixels do not lie side by side it is the functional form.
+    The logits are read twice: once for the masses of the classes, once for the weights. On a CPU float64,
+    and logits whose pixels do not lie side by side, take the functional form.
 
     Args:
         logits: (N, C, *), any real; one channel is a binary head.
@@ -42,15 +42,20 @@ def mass_balance(
     """
     check_mass_balance(exponent)
     check_shapes(logits, target)
-    pixels = logits.flatten(2) if logits.dim() > 2 else logits.unsqueeze(2)
-    if not (use_fused(logits, kernels) and not logits.is_cuda and compiled.serves(pixels, ())):
+    if not use_fused(logits, kernels):
         return functional_mass_balance(logits, target, exponent, ignore_index)
-    classes = max(logits.shape[1], 2)
-    count = valid_mask(target, classes, ignore_index).sum().clamp(min=1)
-    weight = compiled.class_weights(
-        pixels,
-        target.reshape(len(target), -1).long(),
-        ignore_index,
-        lambda mass: class_factors(mass, count, exponent),
-    )
+    count = valid_mask(target, max(logits.shape[1], 2), ignore_index).sum().clamp(min=1)
+
+    def factors(mass: Tensor) -> Tensor:
+        return class_factors(mass, count, exponent)
+
+    if logits.is_cuda:
+        from anl_seg.kernels import cuda
+
+        return with_mean_1(cuda.class_weights(logits, target, ignore_index, factors), count)
+    pixels = logits.flatten(2) if logits.dim() > 2 else logits.unsqueeze(2)
+    if not compiled.serves(pixels, ()):
+        return functional_mass_balance(logits, target, exponent, ignore_index)
+    labels = target.reshape(len(target), -1).long()
+    weight = compiled.class_weights(pixels, labels, ignore_index, factors)
     return with_mean_1(weight, count).view(target.shape)

@@ -110,3 +110,11 @@ def test_wrong_labels_are_named():
     logits, target = batch(4)
     with pytest.raises(ValueError, match=r"label\(s\) out of range: found 7"):
         mass_balance(logits, torch.full_like(target, 7))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_cuda_as_on_the_cpu(calls):
+    logits, target = batch(19)
+    found = mass_balance(logits.cuda(), target.cuda())
+    torch.testing.assert_close(found.cpu(), mass_balance(logits, target))
+    assert not calls

@@ -18,6 +18,7 @@ import torch
 
 from anl_seg import functional as F
 from anl_seg.functional import _labels
+from anl_seg.functional.mass_balance import class_factors, with_mean_1
 from anl_seg.kernels import cuda
 from anl_seg.kernels import terms as t
 
@@ -337,6 +338,24 @@ def test_a_schedule_of_weights_compiles_nothing_anew():
     ]
     assert len({constants for ((constants, _),) in launches}) == 1
     assert len({weights for ((_, weights),) in launches}) == 3
+
+
+@needs_kernels
+@pytest.mark.parametrize("classes", [1, 2, 7, 300])
+@pytest.mark.parametrize("shape", [(9, 13), (5,), ()])
+def test_mass_balance(shape, classes):
+    """Its weights, up to their mean."""
+    logits, target, _ = sample((3, classes, *shape))
+    target.view(-1)[0] = 0
+    count = (target != 255).sum()
+    for dtype, last in ((torch.float64, False), (torch.float16, False), (torch.float32, True)):
+        z = logits.to(dtype)
+        if last and z.dim() == 4:
+            z = z.contiguous(memory_format=torch.channels_last)
+        found = cuda.class_weights(z, target, 255, lambda mass: class_factors(mass, count, 0.5))
+        assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+        expected = F.mass_balance(z.to(found.dtype), target, 0.5)
+        torch.testing.assert_close(with_mean_1(found, count), expected)
 
 
 def test_without_triton_the_error_says_so(monkeypatch):
