@@ -25,7 +25,7 @@ quickstart: $(VENV)/.installed ## train three losses under label noise on the em
 	$(BIN)/python tools/quickstart.py
 
 test: $(VENV)/.tests-installed ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --durations=15
 
 test-long: $(VENV)/.tests-installed ## run the tests with at least 500 examples per property
 	$(BIN)/python -m pytest --hypothesis-profile=long
