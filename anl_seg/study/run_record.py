@@ -12,7 +12,7 @@ from anl_seg.engine.hooks.memorization_hook import FILE_NAME as MEMORIZATION_FIL
 from anl_seg.engine.hooks.noise_statistics_hook import FILE_NAME as NOISE_FILE
 from anl_seg.engine.hooks.resource_hook import FILE_NAME as RESOURCE_FILE
 from anl_seg.study.collect import _scalars
-from anl_seg.study.state import told_status
+from anl_seg.study.state import read_plan, told_status
 
 #: Share of wrongly (or, the last, rightly) labelled pixels in a memorisation record -> name in tables.
 SHARES = {
@@ -197,15 +197,8 @@ def read_study(work_dir: str | Path) -> tuple[dict, list[RunRecord]]:
     """The plan of a study and a record of every planned run, in its order.
 
     Raises:
-        FileNotFoundError: no ``study.json`` there.
-        ValueError: it cannot be read.
+        FileNotFoundError, ValueError: see :func:`anl_seg.study.state.read_plan`.
     """
-    path = Path(work_dir) / "study.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"no study.json in {work_dir}: plan a study there first.")
-    try:
-        plan = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be read: {error}.") from error
+    plan = read_plan(work_dir)
     names = metric_names(plan)
     return plan, [read_run(work_dir, run, names) for run in plan["runs"]]

@@ -193,10 +193,10 @@ def test_csv_and_json_keep_every_number(tmp_path):
 
 
 def test_nothing_planned(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no study.json in .*plan a study there first"):
+    with pytest.raises(FileNotFoundError, match=r"no study.json in .*plan the study there first"):
         runs_frame(tmp_path)
     (tmp_path / "study.json").write_text("{")
-    with pytest.raises(ValueError, match=r"study.json cannot be read"):
+    with pytest.raises(ValueError, match=r"study.json is no JSON file"):
         runs_frame(tmp_path)
 
 
