@@ -12,6 +12,9 @@ import pandas as pd
 
 from anl_seg.study.run_record import RunRecord, metric_names
 
+#: Folders that belong to no planned run are named up to this number.
+_NAMED = 10
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -161,7 +164,7 @@ def find_problems(
         problems.append(
             Problem(
                 f"{len(left)} folders hold runs that are not in this plan and are not looked at: "
-                f"{', '.join(left)}."
+                f"{', '.join(left[:_NAMED])}{' and more' if len(left) > _NAMED else ''}."
             )
         )
     return problems

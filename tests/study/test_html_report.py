@@ -227,7 +227,10 @@ def test_plots_of_an_edited_study_go(tmp_path):
     new = {path.name for path in (tmp_path / "report" / "plots").iterdir()}
     assert "learning_clean.png" in old - new
     assert "learning_pair.png" in new
-    assert "11 folders hold runs that are not in this plan" in page.section("missing")
+    missing = page.section("missing")
+    assert "11 folders hold runs that are not in this plan" in missing
+    assert missing.count("runs/") == 10
+    assert "and more." in missing
 
 
 # --- whatever is missing ---
