@@ -24,8 +24,8 @@ $(VENV)/.tests-installed: $(NEEDS)
 quickstart: $(VENV)/.installed ## train three losses under label noise on the embedded data, print a table
 	$(BIN)/python tools/quickstart.py
 
-test: $(VENV)/.tests-installed ## run the tests
-	$(BIN)/python -m pytest --durations=15
+test: $(VENV)/.tests-installed ## run the tests; ARGS="tests/noise -x" and the like go to pytest
+	$(BIN)/python -m pytest --durations=15 $(ARGS)
 
 test-long: $(VENV)/.tests-installed ## run the tests with at least 500 examples per property
 	$(BIN)/python -m pytest --hypothesis-profile=long
