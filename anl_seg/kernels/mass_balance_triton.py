@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from anl_seg.kernels.softmax_triton import _add_tile, _load, _locate, _log1p, _whole_statistics
+from anl_seg.kernels.softmax_triton import _load, _locate, _tiled_statistics, _whole_statistics
 
 
 @triton.jit
@@ -49,14 +49,7 @@ def class_weights_kernel(
         peak, log_norm = _whole_statistics(z)
         total = _part(z, peak, log_norm, factors, classes, C, ACC)
     else:
-        peak = tl.full([BLOCK], -float("inf"), ACC)
-        rest = tl.full([BLOCK], 0.0, ACC)
-        ties = tl.full([BLOCK], 0.0, ACC)
-        for start in range(0, C, TILE):
-            classes = start + tl.arange(0, TILE)
-            z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
-            peak, rest, ties = _add_tile(z, peak, rest, ties)
-        log_norm = _log1p(rest + (ties - 1.0))
+        peak, log_norm = _tiled_statistics(at, stride_c, exists, C, BINARY, ACC, TILE, BLOCK)
         total = tl.full([BLOCK], 0.0, ACC)
         for start in range(0, C, TILE):
             classes = start + tl.arange(0, TILE)

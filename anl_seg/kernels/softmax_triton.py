@@ -127,6 +127,28 @@ def _add_tile(z, peak, rest, ties):
 
 
 @triton.jit
+def _tiled_statistics(
+    at,
+    stride_c,
+    exists,
+    C: tl.constexpr,
+    BINARY: tl.constexpr,
+    ACC: tl.constexpr,
+    TILE: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """:func:`_whole_statistics` of more classes than a tile holds, read tile by tile."""
+    peak = tl.full([BLOCK], -float("inf"), ACC)
+    rest = tl.full([BLOCK], 0.0, ACC)
+    ties = tl.full([BLOCK], 0.0, ACC)
+    for start in range(0, C, TILE):
+        classes = start + tl.arange(0, TILE)
+        z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
+        peak, rest, ties = _add_tile(z, peak, rest, ties)
+    return peak, _log1p(rest + (ties - 1.0))
+
+
+@triton.jit
 def _sums(
     log_p,
     classes,
@@ -354,14 +376,7 @@ def forward_kernel(
         if MASS:
             _store_mass(mass_at, log_p, classes, valid, C, MASS_MIN)
     else:
-        peak = tl.full([BLOCK], -float("inf"), ACC)
-        rest = tl.full([BLOCK], 0.0, ACC)
-        ties = tl.full([BLOCK], 0.0, ACC)
-        for start in range(0, C, TILE):
-            classes = start + tl.arange(0, TILE)
-            z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
-            peak, rest, ties = _add_tile(z, peak, rest, ties)
-        log_norm = _log1p(rest + (ties - 1.0))
+        peak, log_norm = _tiled_statistics(at, stride_c, exists, C, BINARY, ACC, TILE, BLOCK)
         none = tl.full([BLOCK], 0.0, ACC)
         of_nce, of_rce, of_nfl, of_nnce, of_nnfl = none, none, none, none, none
         if SUMS or MASS:

@@ -20,6 +20,7 @@ from anl_seg.functional._labels import valid_mask
 from anl_seg.functional._pixels import check_min_prob
 from anl_seg.kernels.terms import CrossEntropy, Term, joined, scaled
 from anl_seg.models.losses._build import build_part
+from anl_seg.models.losses._reduce import reduce_pixel_loss
 from anl_seg.models.losses.pixel_loss import PixelLoss, load_class_values
 from anl_seg.registry import MODELS
 
@@ -171,8 +172,9 @@ class ActiveNegativeLoss(PixelLoss):
             parts.append(self.entropy_weight * entropy)
         if self.batch_loss_needs_logits():
             shares = noise_robust_dice(logits, target, ignore_index=ignore_index)
-            count = valid_mask(target, max(logits.shape[1], 2), ignore_index).sum().clamp(min=1)
-            parts.append(self.ce_share * self.dice_weight * (shares.sum() / count))
+            valid = valid_mask(target, max(logits.shape[1], 2), ignore_index).to(shares.dtype)
+            dice = reduce_pixel_loss(shares, valid, "mean")
+            parts.append(self.ce_share * self.dice_weight * dice)
         return sum(parts) if parts else None
 
     def batch_loss_needs_logits(self) -> bool:
