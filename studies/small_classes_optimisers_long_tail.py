@@ -7,7 +7,7 @@ axes = dict(
     loss=_base_._losses_by_optimiser,
     noise="SymmetricNoise:rate=0.5",
     seed=3,
-    options=dict(small=_base_._small_images),
+    options=dict(small={**_base_._without_workers, **_base_._small_images}),
 )
-budget = dict(val_interval=45)
+budget = dict(max_iters=900, val_interval=90)
 metrics = dict(last_k=3, baseline=None)
