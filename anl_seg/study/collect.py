@@ -9,16 +9,22 @@ from pathlib import Path
 from anl_seg.engine.hooks.memorization_hook import FILE_NAME as MEMORIZATION_FILE
 
 
-def _scalars(folder: Path) -> list[dict]:
-    """Lines of every ``scalars.json`` of a work dir, oldest start first; a half line is left out."""
+def json_lines(path: Path) -> list[dict]:
+    """Lines of a file of JSON lines; a half line is left out, and there is none of a missing file."""
     lines = []
-    for path in sorted(folder.glob("*/vis_data/scalars.json")):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                lines.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue  # being written, or cut off by a kill
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            lines.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue  # being written, or cut off by a kill
     return lines
+
+
+def _scalars(folder: Path) -> list[dict]:
+    """Lines of every ``scalars.json`` of a work dir, oldest start first."""
+    return [
+        line for path in sorted(folder.glob("*/vis_data/scalars.json")) for line in json_lines(path)
+    ]
 
 
 def last_step(folder: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,7 @@ def _write_tables(
             "name": content["name"],
             "compared_by": content["column"],
             "summary": _records(summary),
+            "diagnostics": [asdict(found) for found in content["diagnostics"]],
             "ranks": _records(content["rank_frame"]),
             "tests": tests,
             "problems": [{"text": p.text, "runs": p.runs} for p in content["problems"]],
@@ -141,6 +142,9 @@ def _write_tables(
         parts.append(text.replace("\n\n", f"\n\n{result.note}\n\n", 1) if result.note else text)
         caption = f"{content['name']}: {result.title}. {result.note}".strip()
         latex.append(latex_grid(result.grid, caption, f"{content['name']}-{i}", result.digits))
+    for found in content["diagnostics"]:
+        table = markdown_table(found.table.head, found.table.rows)
+        parts.append(f"## What the losses did: {found.title}\n\n{found.note}\n\n{table}")
     ranks = content["ranks"]
     parts.append(f"## Ranks by {content['column']}\n\n{markdown_table(ranks.head, ranks.rows)}")
     for test in content["tests"]:

@@ -11,11 +11,12 @@ from typing import Any
 
 import pandas as pd
 
+from anl_seg.study.diagnostics_table import diagnostics_tables
 from anl_seg.study.problems import Problem
 from anl_seg.study.published import published_table
 from anl_seg.study.run_record import RunRecord, metric_names, strength_text
 from anl_seg.study.significance import ALPHA, paired_tests, rank_frame
-from anl_seg.study.table_text import Grid, grid
+from anl_seg.study.table_text import Grid, Texts, grid
 from anl_seg.study.tables import KINDS, lower_is_better, main_column
 
 _WRONG = "Percent of the wrongly labelled training pixels that the trained model predicts as "
@@ -52,14 +53,6 @@ class Result:
     note: str
     grid: Grid
     digits: int
-
-
-@dataclass(frozen=True)
-class Texts:
-    """A table of texts, with heads."""
-
-    head: list[str]
-    rows: list[list[str]]
 
 
 def number(value: Any, digits: int = 2) -> str:
@@ -281,6 +274,7 @@ def page_content(
         "last_k": plan["metrics"].get("last_k", 1),
         "problems": problems,
         "results": result_tables(plan, summary),
+        "diagnostics": diagnostics_tables(records, frame),
         "published": published or bool(published_error),
         "published_error": published_error,
         "ranks": rank_table(ranks),

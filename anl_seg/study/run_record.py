@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anl_seg.engine.hooks.loss_diagnostics_hook import FILE_NAME as DIAGNOSTICS_FILE
 from anl_seg.engine.hooks.memorization_hook import FILE_NAME as MEMORIZATION_FILE
 from anl_seg.engine.hooks.noise_statistics_hook import FILE_NAME as NOISE_FILE
 from anl_seg.engine.hooks.resource_hook import FILE_NAME as RESOURCE_FILE
-from anl_seg.study.collect import _scalars
+from anl_seg.study.collect import _scalars, json_lines
 from anl_seg.study.state import read_plan, told_status
 
 #: Share of wrongly (or, the last, rightly) labelled pixels in a memorisation record -> name in tables.
@@ -51,6 +52,7 @@ class RunRecord:
         attempts: as in ``state.json``.
         validations: step -> metrics of that validation.
         memorization: records of ``memorization.json``; empty if there is none.
+        diagnostics: lines of ``loss_diagnostics.jsonl``; empty if there is none.
         noise_share: share of the training pixels whose label the noise changed; None if not recorded.
         resources: of ``resources.json``; empty if there is none.
         environment: of ``environment.json``; empty if there is none.
@@ -69,6 +71,7 @@ class RunRecord:
     attempts: list[dict]
     validations: dict[int, dict[str, float]]
     memorization: list[dict]
+    diagnostics: list[dict]
     noise_share: float | None
     resources: dict
     environment: dict
@@ -176,6 +179,7 @@ def read_run(work_dir: str | Path, run: Mapping[str, Any], metrics: list[str]) -
             step: values for step, values in sorted(logged.items()) if set(metrics) & set(values)
         },
         memorization=folder.json(MEMORIZATION_FILE, list),
+        diagnostics=json_lines(path / DIAGNOSTICS_FILE),
         noise_share=_noise_share(folder.json(NOISE_FILE, dict)),
         resources=folder.json(RESOURCE_FILE, dict),
         environment=folder.json("environment.json", dict),

@@ -52,6 +52,14 @@ class Grid:
     cells: list[list[Cell | None]]
 
 
+@dataclass(frozen=True)
+class Texts:
+    """A table of texts, with heads."""
+
+    head: list[str]
+    rows: list[list[str]]
+
+
 def grid(summary: pd.DataFrame, value: str, *, lower: bool | None = False) -> Grid:
     """One value of a summary as a table.
 
