@@ -56,6 +56,11 @@ def full_logits(logits: Tensor) -> Tensor:
     return logits
 
 
+def flat_pixels(logits: Tensor) -> Tensor:
+    """Logits (N, C, *) as (N, C, pixels of an image), a view where that is possible."""
+    return logits.flatten(2) if logits.dim() > 2 else logits.unsqueeze(2)
+
+
 class Pixels:
     """One batch of pixels: checked, in full precision, with its labels ready to gather.
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from anl_seg.functional import _labels
+from anl_seg.functional._pixels import flat_pixels
 from anl_seg.functional.generalized_cross_entropy import PROB_CLAMP as GCE_CLAMP
 from anl_seg.functional.reverse_cross_entropy import LOG_ZERO
 from anl_seg.functional.reverse_cross_entropy import PROB_CLAMP as RCE_CLAMP
@@ -169,7 +170,7 @@ def _shape_constants(logits: Tensor, ignore_index: int) -> dict[str, Any]:
 
 def _as_pixels(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, bool]:
     """(N, C, P) and (N, P), and whether (N, C) came in: its samples are the pixels of one sample."""
-    pixels = logits.flatten(2) if logits.dim() > 2 else logits.unsqueeze(2)
+    pixels = flat_pixels(logits)
     labels = target.flatten(1) if target.dim() > 1 else target.unsqueeze(1)
     points = pixels.shape[2] == 1
     if points:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from anl_seg.functional._pixels import check_shapes
+from anl_seg.functional._pixels import check_shapes, flat_pixels
 from anl_seg.kernels import blocked, compiled, two_classes
 from anl_seg.kernels.terms import Term
 
@@ -106,7 +106,7 @@ def fused_pixel_loss(
 
         return cuda.fused_pixel_loss(logits, target, terms, ignore_index, mass_min)
     shape, target = target.shape, target.long()
-    pixels = logits.flatten(2) if logits.dim() > 2 else logits.unsqueeze(2)
+    pixels = flat_pixels(logits)
     if compiled.serves(pixels, terms):
         labels = target.reshape(len(target), -1)
         loss, mass = compiled.fused_pixel_loss(pixels, labels, ignore_index, terms, mass_min)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from anl_seg.functional import mass_balance as functional_mass_balance
 from anl_seg.functional._labels import valid_mask
-from anl_seg.functional._pixels import check_shapes
+from anl_seg.functional._pixels import check_shapes, flat_pixels
 from anl_seg.functional.mass_balance import check_mass_balance, class_factors, with_mean_1
 from anl_seg.kernels import compiled
 from anl_seg.kernels.dispatch import use_fused
@@ -53,7 +53,7 @@ def mass_balance(
         from anl_seg.kernels import cuda
 
         return with_mean_1(cuda.class_weights(logits, target, ignore_index, factors), count)
-    pixels = logits.flatten(2) if logits.dim() > 2 else logits.unsqueeze(2)
+    pixels = flat_pixels(logits)
     if not compiled.serves(pixels, ()):
         return functional_mass_balance(logits, target, exponent, ignore_index)
     labels = target.reshape(len(target), -1).long()
