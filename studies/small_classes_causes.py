@@ -4,7 +4,7 @@
 # as per pixel here, as every image has as many labelled pixels. Needs JSRT_ROOT.
 _base_ = "./small_classes_jsrt.py"
 _adam, _sgd_l1 = _base_._adam, _base_._sgd_l1
-_fade, _average = _base_._anl_schedule
+_average = _base_._anl_schedule[1]
 # Share of the pixels by class, counted on clean training masks.
 _frequencies = [0.604, 0.288, 0.089, 0.019]
 _a = dict(

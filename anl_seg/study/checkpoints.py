@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from anl_seg._json_lines import json_lines
 
 _NAME = re.compile(r"(iter|epoch)_(\d+)\.pth")
 
@@ -15,13 +16,7 @@ _NAME = re.compile(r"(iter|epoch)_(\d+)\.pth")
 def log_lines(folder: Path) -> Iterator[dict]:
     """What mmengine logged, all attempts; a half line is left out."""
     for path in sorted(folder.glob("*/vis_data/scalars.json")):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                content = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if isinstance(content, dict):
-                yield content
+        yield from json_lines(path)
 
 
 def progress(folder: Path, unit: str = "iter") -> int:

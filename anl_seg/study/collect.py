@@ -7,29 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anl_seg.engine.hooks.memorization_hook import FILE_NAME as MEMORIZATION_FILE
-
-
-def json_lines(path: Path) -> list[dict]:
-    """Lines of a file of JSON lines; a half line is left out, and there is none of a missing file."""
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            lines.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue  # being written, or cut off by a kill
-    return lines
-
-
-def _scalars(folder: Path) -> list[dict]:
-    """Lines of every ``scalars.json`` of a work dir, oldest start first."""
-    return [
-        line for path in sorted(folder.glob("*/vis_data/scalars.json")) for line in json_lines(path)
-    ]
+from anl_seg.study.checkpoints import log_lines
 
 
 def last_step(folder: Path) -> int:
     """The latest iteration that a run has logged; 0 if none."""
-    return max((line.get("step", 0) for line in _scalars(folder)), default=0)
+    return max((line.get("step", 0) for line in log_lines(folder)), default=0)
 
 
 @dataclass(frozen=True)
@@ -64,7 +47,7 @@ def collect_run(folder: str | Path, metric: str) -> RunResult:
         FileNotFoundError: no validation or no memorisation record there.
     """
     folder = Path(folder)
-    validations = {line["step"]: line for line in _scalars(folder) if metric in line}
+    validations = {line["step"]: line for line in log_lines(folder) if metric in line}
     if not validations:
         raise FileNotFoundError(f"no validation with {metric!r} in {folder}.")
     path = folder / MEMORIZATION_FILE

@@ -10,7 +10,7 @@ import pandas as pd
 
 from anl_seg.study.run_record import RunRecord
 from anl_seg.study.table_text import Texts
-from anl_seg.study.tables import setting_texts
+from anl_seg.study.tables import mean_of_known, setting_texts
 
 #: Start and end of a training: this share of its records, one at least.
 _END = 0.2
@@ -39,14 +39,9 @@ class Diagnostics:
     table: Texts
 
 
-def _mean(values: Sequence[float | None]) -> float:
-    known = [value for value in values if value is not None]
-    return math.fsum(known) / len(known) if known else math.nan
-
-
 def _rarest(lines: Sequence[dict]) -> tuple[int, float]:
     """The class with the smallest share of the pixels, of those that have any, and its share."""
-    shares = [_mean(values) for values in zip(*(line["pixels"] for line in lines))]
+    shares = [mean_of_known(values) for values in zip(*(line["pixels"] for line in lines))]
     share, index = min(((v, k) for k, v in enumerate(shares) if v > 0), default=(0.0, 0))
     return index, share
 
@@ -55,12 +50,12 @@ def _ends(lines: Sequence[dict], key: str, index: int) -> list[float]:
     """A quantity at the start and at the end of one run."""
     values = [line[key] if key == "logit_scale" else line[key][index] for line in lines]
     count = max(1, round(_END * len(values)))
-    return [_mean(values[:count]), _mean(values[-count:])]
+    return [mean_of_known(values[:count]), mean_of_known(values[-count:])]
 
 
 def _cell(ends: Sequence[Sequence[float]], factor: float, digits: int) -> str:
     """``start → end``, each the mean over runs; ``-`` for what no run has."""
-    means = [_mean([v for v in run if not math.isnan(v)]) for run in zip(*ends)]
+    means = [mean_of_known(of_runs) for of_runs in zip(*ends)]
     told = ["-" if math.isnan(v) else f"{factor * v:.{digits}f}" for v in means]
     return " → ".join(told) if set(told) != {"-"} else "-"
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anl_seg._json_lines import json_lines
 from anl_seg.engine.hooks.loss_diagnostics_hook import FILE_NAME as DIAGNOSTICS_FILE
 from anl_seg.engine.hooks.memorization_hook import FILE_NAME as MEMORIZATION_FILE
 from anl_seg.engine.hooks.noise_statistics_hook import FILE_NAME as NOISE_FILE
 from anl_seg.engine.hooks.resource_hook import FILE_NAME as RESOURCE_FILE
-from anl_seg.study.collect import _scalars, json_lines
+from anl_seg.study.checkpoints import log_lines
 from anl_seg.study.state import read_plan, told_status
 
 #: Share of wrongly (or, the last, rightly) labelled pixels in a memorisation record -> name in tables.
@@ -139,8 +140,8 @@ def _checkpoint(folder: Path) -> Path | None:
 def _metrics(folder: Path) -> dict[int, dict[str, float]]:
     """Step -> all numbers logged at it without a loss beside them; what was logged last wins."""
     found: dict[int, dict[str, float]] = {}
-    for line in _scalars(folder):
-        if isinstance(line, dict) and "step" in line and "loss" not in line:
+    for line in log_lines(folder):
+        if "step" in line and "loss" not in line:
             numbers = {k: v for k, v in line.items() if isinstance(v, (int, float))}
             found.setdefault(int(line["step"]), {}).update(numbers)
     return found

@@ -39,8 +39,10 @@ def main_column(plan: Mapping[str, Any]) -> str:
     return f"{kind} {plan['metrics']['main']}"
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values) if values else math.nan
+def mean_of_known(values: Sequence[float | None]) -> float:
+    """The mean of those values that are neither None nor NaN; NaN without one."""
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    return math.fsum(known) / len(known) if known else math.nan
 
 
 def metric_values(
@@ -61,7 +63,7 @@ def metric_values(
     return {
         "final": values[-1] if values else math.nan,
         "best": pick(known) if known else math.nan,
-        "last_k": _mean([value for value in values[-last_k:] if not math.isnan(value)]),
+        "last_k": mean_of_known(values[-last_k:]),
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from anl_seg._json_lines import json_lines
 from anl_seg.zoo.train_steps import Outcome
 
 
@@ -58,12 +59,7 @@ class ResultFile:
     def read(self) -> dict[str, dict]:
         """Model key -> result (``status``, ``reason``, ..., ``seconds``); a torn last line is passed over."""
         found = {}
-        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
-        for line in lines:
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:
-                continue
+        for record in json_lines(self.path):
             if record.get("settings") == self.settings:
                 found[record["key"]] = record["result"]
         return found

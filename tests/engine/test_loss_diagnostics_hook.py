@@ -47,7 +47,8 @@ def test_training_is_the_same_with_it(tmp_path):
 
 def test_resume_drops_what_comes_later(tmp_path):
     path = tmp_path / FILE_NAME
-    path.write_text("".join(json.dumps({"step": s}) + "\n" for s in (2, 4, 6)))
+    half = '{"step": 3, "lo'  # cut off by a kill
+    path.write_text("".join(json.dumps({"step": s}) + "\n" for s in (2, 4, 6)) + half)
     hook = LossDiagnosticsHook()
     model = nn.ModuleList([CELoss()])
     hook.before_train(SimpleNamespace(model=model, work_dir=str(tmp_path), iter=4))

@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from anl_seg._atomic import replace_atomically
+from anl_seg._json_lines import json_lines
 from anl_seg.engine._random_state import random_state_kept
 from anl_seg.engine.hooks.loss_schedule_hook import loss_modules
 from anl_seg.evaluation.loss_diagnostics import loss_diagnostics
@@ -72,9 +73,9 @@ class LossDiagnosticsHook(Hook):
             raise ValueError("LossDiagnosticsHook: the model has no loss of anl_seg")
         path = self._path(runner)
         if is_main_process() and path.is_file():
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if json.loads(line)["step"] <= runner.iter]
-            replace_atomically(path, "".join(kept).encode("utf-8"))
+            kept = [line for line in json_lines(path) if line["step"] <= runner.iter]
+            text = "".join(json.dumps(line) + "\n" for line in kept)
+            replace_atomically(path, text.encode("utf-8"))
 
     @staticmethod
     def _path(runner: Runner) -> Path:
