@@ -15,7 +15,7 @@ GRIDS = {
     "quick_synthetic": (4, 5, 2, 1),
     "small_classes_jsrt": (8, 5, 3, 1),
     "small_classes_long_tail": (8, 5, 3, 1),
-    "small_classes_average_long_tail": (1, 5, 3, 1),
+    "small_classes_average_long_tail": (3, 5, 3, 1),
     "small_classes_optimisers_jsrt": (15, 1, 1, 1),
     "small_classes_optimisers_long_tail": (15, 1, 1, 1),
     "small_classes_ablation": (8, 3, 3, 1),
