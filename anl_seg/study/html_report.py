@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from anl_seg._atomic import replace_atomically
 from anl_seg.engine._atomic import write_json_atomically
+from anl_seg.study.class_tables import class_frame
 from anl_seg.study.panels import choose_runs, draw_panel
 from anl_seg.study.plots import (
     Plot,
@@ -110,11 +111,16 @@ def _records(frame: pd.DataFrame) -> list[dict]:
 
 
 def _write_tables(
-    folder: Path, content: Mapping[str, Any], frame: pd.DataFrame, summary: pd.DataFrame
+    folder: Path,
+    content: Mapping[str, Any],
+    frame: pd.DataFrame,
+    summary: pd.DataFrame,
+    classes: pd.DataFrame,
 ) -> None:
     _write_text(folder / "runs.csv", frame.to_csv(index=False))
     write_json_atomically(folder / "runs.json", _records(frame))
     _write_text(folder / "summary.csv", summary.to_csv(index=False))
+    _write_text(folder / "classes.csv", classes.drop(columns="setting").to_csv(index=False))
     tests = [row for test in content["tests"] for row in _records(test.frame)]
     write_json_atomically(
         folder / "summary.json",
@@ -165,7 +171,7 @@ def write_report(work_dir: str | Path) -> Path:
     """Write the report of a study from what lies in its folders, whatever of it is missing.
 
     ``report/`` in the work dir gets ``index.html`` (needs nothing beside it and no network), ``runs.csv``,
-    ``runs.json``, ``summary.csv``, ``summary.json``, ``summary.md``, ``summary.tex`` and
+    ``runs.json``, ``summary.csv``, ``summary.json``, ``classes.csv``, ``summary.md``, ``summary.tex`` and
     ``plots/*.png`` and ``*.pdf``. Each file is replaced as a whole, the page last. The same folders give
     the same files.
 
@@ -186,14 +192,15 @@ def write_report(work_dir: str | Path) -> Path:
     frame = frame_of(plan, records)
     summary = summary_frame(frame)
     problems = find_problems(work_dir, plan, records, frame)
-    content = page_content(plan, records, frame, summary, problems)
+    classes = class_frame(plan, records, frame)
+    content = page_content(plan, records, frame, summary, classes, problems)
     folder = work_dir / "report"
     plot_folder = folder / "plots"
     plot_folder.mkdir(parents=True, exist_ok=True)
     names: set[str] = set()
     content["plots"] = [_picture(plot, plot_folder, names) for plot in _plots(plan, records, frame)]
     content["panels"], content["panel_notes"] = _panels(work_dir, records, plot_folder, names)
-    _write_tables(folder, content, frame, summary)
+    _write_tables(folder, content, frame, summary, classes)
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,

@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from anl_seg.study.class_tables import class_tables
+from anl_seg.study.class_values import UNLEARNED
 from anl_seg.study.diagnostics_table import diagnostics_tables
 from anl_seg.study.problems import Problem
 from anl_seg.study.published import published_table
@@ -25,10 +27,17 @@ _SHARE_NOTES = {
     "corrected": f"{_WRONG}their true class.",
     "other": f"{_WRONG}neither.",
 }
+_COUNT_NOTES = {
+    "classes_unlearned": f"How many classes end below {UNLEARNED:.0f} %.",
+    "classes_halved": "How many classes end below half of what the same loss with the same seed reaches for "
+    "them without noise.",
+}
 _TITLES = {
     "memorized": "Memorised",
     "corrected": "Corrected",
     "other": "Neither",
+    "classes_unlearned": "Classes not learned",
+    "classes_halved": "Classes lost to noise",
     "noise_share": "Realised noise",
     "seconds": "Seconds of training",
     "peak_rss_mb": "Peak memory, MB",
@@ -81,10 +90,15 @@ def result_tables(plan: Mapping[str, Any], summary: pd.DataFrame) -> list[Result
     first = main_column(plan)
     kinds = [kind for kind in KINDS if kind != "last_k" or metrics.get("last_k", 1) > 1]
     columns = [first, *(f"{kind} {main}" for kind in kinds if f"{kind} {main}" != first)]
-    columns += [*_SHARE_NOTES, *(f"{first.split(' ', 1)[0]} {metric}" for metric in others)]
+    columns += [
+        *_SHARE_NOTES,
+        *_COUNT_NOTES,
+        *(f"{first.split(' ', 1)[0]} {metric}" for metric in others),
+    ]
     columns += ["noise_share", "seconds", "peak_rss_mb", "peak_cuda_mb"]
     notes = {
         **_SHARE_NOTES,
+        **_COUNT_NOTES,
         "noise_share": "Percent of the training pixels whose label the noise changed.",
     }
     results = []
@@ -93,11 +107,11 @@ def result_tables(plan: Mapping[str, Any], summary: pd.DataFrame) -> list[Result
             continue
         is_metric = " " in column
         lower: bool | None = lower_is_better(column, metrics) if is_metric else None
-        if column == "memorized":
+        if column == "memorized" or column in _COUNT_NOTES:
             lower = True
         table = grid(summary, column, lower=lower)
         title = _TITLES.get(column) or _metric_title(column, metrics.get("last_k", 1))
-        digits = 2 if is_metric or column in notes else 0
+        digits = 1 if column in _COUNT_NOTES else 2 if is_metric or column in notes else 0
         results.append(Result(column, title, notes.get(column, ""), table, digits))
     return results
 
@@ -250,6 +264,7 @@ def page_content(
     records: Sequence[RunRecord],
     frame: pd.DataFrame,
     summary: pd.DataFrame,
+    classes: pd.DataFrame,
     problems: Sequence[Problem],
 ) -> dict[str, Any]:
     """All that the template shows but plots and pictures."""
@@ -274,6 +289,7 @@ def page_content(
         "last_k": plan["metrics"].get("last_k", 1),
         "problems": problems,
         "results": result_tables(plan, summary),
+        "classes": class_tables(classes),
         "diagnostics": diagnostics_tables(records, frame),
         "published": published or bool(published_error),
         "published_error": published_error,

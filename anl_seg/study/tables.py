@@ -9,11 +9,14 @@ from typing import Any
 
 import pandas as pd
 
+from anl_seg.study.class_values import lost_classes
 from anl_seg.study.run_record import SHARES, RunRecord, metric_names, read_study, strength_text
 
 #: Columns that say which setting a run belongs to; seeds of one setting and loss are repetitions.
 SETTING = ["model", "options", "noise", "strength"]
 KINDS = ("final", "best", "last_k")
+#: Columns of counts of classes.
+CLASS_COUNTS = ("classes_unlearned", "classes_halved")
 _MEGABYTE = 1e6
 
 
@@ -115,6 +118,8 @@ def _row(record: RunRecord, metrics: Mapping[str, Any], names: Sequence[str]) ->
 def frame_of(plan: Mapping[str, Any], records: Sequence[RunRecord]) -> pd.DataFrame:
     """:func:`runs_frame` of what was read already."""
     rows = [_row(record, plan["metrics"], metric_names(plan)) for record in records]
+    for row, counts in zip(rows, lost_classes(records, plan["metrics"]["main"])):
+        row.update(zip(CLASS_COUNTS, counts))
     frame = pd.DataFrame(rows)
     # Numbers and texts side by side: pandas would turn 1 into 1.0 and None into nan.
     strengths = pd.Series([row["strength"] for row in rows], dtype=object)
@@ -134,6 +139,8 @@ def runs_frame(work_dir: str | Path) -> pd.DataFrame:
       of the last k);
     - ``memorized``, ``corrected``, ``other``: percent of the wrongly labelled training pixels, at the
       end; ``right_correct``: percent of the rightly labelled ones;
+    - ``classes_unlearned``, ``classes_halved``: numbers of classes, see
+      :func:`anl_seg.study.class_values.lost_classes`;
     - ``noise_share``: percent of the training pixels that the noise changed;
     - ``seconds``: of training; of all attempts where ``ResourceHook`` did not run;
     - ``peak_rss_mb``, ``peak_cuda_mb``: in megabytes of 10^6 bytes; ``device``, ``host``, ``commit``.
@@ -147,7 +154,14 @@ def runs_frame(work_dir: str | Path) -> pd.DataFrame:
 def value_columns(frame: pd.DataFrame) -> list[str]:
     """The columns of :func:`runs_frame` that are means over seeds in :func:`summary_frame`."""
     measured = [c for c in frame.columns if c.split(" ", 1)[0] in KINDS and " " in c]
-    rest = [*SHARES.values(), "noise_share", "seconds", "peak_rss_mb", "peak_cuda_mb"]
+    rest = [
+        *SHARES.values(),
+        *CLASS_COUNTS,
+        "noise_share",
+        "seconds",
+        "peak_rss_mb",
+        "peak_cuda_mb",
+    ]
     return [*measured, *rest]
 
 

@@ -24,7 +24,7 @@ VOID = {"meta", "img", "input", "br", "link"}
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-FILES = {"index.html", "runs.csv", "runs.json", "plots"}
+FILES = {"index.html", "classes.csv", "runs.csv", "runs.json", "plots"}
 FILES |= {f"summary.{kind}" for kind in ("csv", "json", "md", "tex")}
 
 
