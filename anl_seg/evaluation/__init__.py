@@ -13,6 +13,7 @@ from anl_seg.evaluation.memorization import (
     memorization_shares,
     memorization_table,
 )
+from anl_seg.evaluation.noisy_iou_metric import NoisyIoUMetric
 from anl_seg.evaluation.per_class_iou_metric import PerClassIoUMetric
 from anl_seg.evaluation.probabilities import class_probabilities
 
@@ -20,6 +21,7 @@ __all__ = [
     "BoundaryFScoreMetric",
     "CalibrationErrorMetric",
     "EstimateTransitionMatrix",
+    "NoisyIoUMetric",
     "PerClassIoUMetric",
     "boundary_distance_bins",
     "boundary_f_scores",

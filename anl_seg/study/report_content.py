@@ -19,7 +19,7 @@ from anl_seg.study.published import published_table
 from anl_seg.study.run_record import RunRecord, metric_names, strength_text
 from anl_seg.study.significance import ALPHA, paired_tests, rank_frame
 from anl_seg.study.table_text import Grid, Texts, grid
-from anl_seg.study.tables import KINDS, lower_is_better, main_column
+from anl_seg.study.tables import kinds_of, lower_is_better, main_column
 
 _WRONG = "Percent of the wrongly labelled training pixels that the trained model predicts as "
 _SHARE_NOTES = {
@@ -30,7 +30,7 @@ _SHARE_NOTES = {
 _COUNT_NOTES = {
     "classes_unlearned": f"How many classes end below {UNLEARNED:.0f} %.",
     "classes_halved": "How many classes end below half of what the same loss with the same seed reaches for "
-    "them without noise.",
+    "them without noise. A loss that learns few has few to lose.",
 }
 _TITLES = {
     "memorized": "Memorised",
@@ -71,13 +71,14 @@ def number(value: Any, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
 
-def _metric_title(column: str, last_k: int) -> str:
+def _metric_title(column: str, metrics: Mapping[str, Any]) -> str:
     """``last_k mIoU`` in words."""
     kind, metric = column.split(" ", 1)
     kinds = {
         "final": "last validation",
         "best": "best validation",
-        "last_k": f"mean of the last {last_k} validations",
+        "stopped": f"validation where {metrics.get('stop_by')} is best",
+        "last_k": f"mean of the last {metrics.get('last_k', 1)} validations",
     }
     return f"{metric}, {kinds[kind]}"
 
@@ -88,8 +89,10 @@ def result_tables(plan: Mapping[str, Any], summary: pd.DataFrame) -> list[Result
     metrics = plan["metrics"]
     main, *others = metric_names(plan)
     first = main_column(plan)
-    kinds = [kind for kind in KINDS if kind != "last_k" or metrics.get("last_k", 1) > 1]
-    columns = [first, *(f"{kind} {main}" for kind in kinds if f"{kind} {main}" != first)]
+    columns = [
+        first,
+        *(f"{kind} {main}" for kind in kinds_of(metrics) if f"{kind} {main}" != first),
+    ]
     columns += [
         *_SHARE_NOTES,
         *_COUNT_NOTES,
@@ -107,10 +110,10 @@ def result_tables(plan: Mapping[str, Any], summary: pd.DataFrame) -> list[Result
             continue
         is_metric = " " in column
         lower: bool | None = lower_is_better(column, metrics) if is_metric else None
-        if column == "memorized" or column in _COUNT_NOTES:
+        if column in ("memorized", "classes_unlearned"):
             lower = True
         table = grid(summary, column, lower=lower)
-        title = _TITLES.get(column) or _metric_title(column, metrics.get("last_k", 1))
+        title = _TITLES.get(column) or _metric_title(column, metrics)
         digits = 1 if column in _COUNT_NOTES else 2 if is_metric or column in notes else 0
         results.append(Result(column, title, notes.get(column, ""), table, digits))
     return results
@@ -202,11 +205,11 @@ def all_tests(plan: Mapping[str, Any], frame: pd.DataFrame, ranks: pd.DataFrame)
 def runs_table(plan: Mapping[str, Any], frame: pd.DataFrame, records: Sequence[RunRecord]) -> Texts:
     """The table of runs: rows of (digest, folder, status, cells)."""
     metrics = metric_names(plan)
-    kinds = [kind for kind in KINDS if kind != "last_k" or plan["metrics"].get("last_k", 1) > 1]
+    kinds = kinds_of(plan["metrics"])
     axes = ["loss", "noise", "strength", "seed"]
     axes = [axis for axis in ("model", "options") if frame[axis].nunique() > 1] + axes
     values = [f"{kind} {main}" for main in metrics[:1] for kind in kinds]
-    values += [f"{kinds[-1]} {metric}" for metric in metrics[1:]]
+    values += [f"{main_column(plan).split(' ', 1)[0]} {metric}" for metric in metrics[1:]]
     values += ["memorized", "corrected", "other", "noise_share"]
     values = [value for value in values if frame[value].astype(float).notna().any()]
     whole = [c for c in ("seconds", "peak_rss_mb", "peak_cuda_mb") if frame[c].notna().any()]
@@ -287,6 +290,7 @@ def page_content(
         "column": column,
         "lower": lower,
         "last_k": plan["metrics"].get("last_k", 1),
+        "stop_by": plan["metrics"].get("stop_by"),
         "problems": problems,
         "results": result_tables(plan, summary),
         "classes": class_tables(classes),

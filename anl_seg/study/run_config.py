@@ -97,9 +97,14 @@ def _apply_budget(cfg: Config, budget: Mapping[str, int]) -> None:
     hooks["logger"] = logger
 
 
-def _add_evaluators(cfg: Config, evaluators: list[dict]) -> None:
-    if evaluators:
-        cfg.val_evaluator = [*as_list(cfg.val_evaluator), *copy.deepcopy(evaluators)]
+def _add_evaluators(cfg: Config, evaluators: list[dict], noise: Mapping | None, seed: int) -> None:
+    added = copy.deepcopy(evaluators)
+    for evaluator in added:
+        if type_name(evaluator) == "NoisyIoUMetric" and noise is not None:
+            evaluator.setdefault("noise", dict(noise))
+            evaluator.setdefault("seed", seed)
+    if added:
+        cfg.val_evaluator = [*as_list(cfg.val_evaluator), *added]
 
 
 def run_config(
@@ -116,8 +121,9 @@ def run_config(
     """A copy of ``base`` with everything applied that one point of a grid asks for.
 
     Options come first, then budget, loss, noise and what measures. The seed is that of training and of
-    the noise. Every ``val_interval`` a checkpoint is written, and the hooks are added that end a run which
-    diverges and let a resumed one draw the same random numbers.
+    the noise; a ``NoisyIoUMetric`` that has no noise of its own takes both. Every ``val_interval`` a
+    checkpoint is written, and the hooks are added that end a run which diverges and let a resumed one draw
+    the same random numbers.
 
     Args:
         base: a loaded config with clean masks (unless no noise is applied and it brings its own).
@@ -144,7 +150,7 @@ def run_config(
         measure_memorization(cfg, interval=interval)
     record_noise(cfg)
     record_resources(cfg)
-    _add_evaluators(cfg, metrics.get("evaluators", []))
+    _add_evaluators(cfg, metrics.get("evaluators", []), noise, seed)
     for hook in [*hooks, *metrics.get("hooks", [])]:
         add_hook(cfg, copy.deepcopy(hook))
     for name in ("StopOnDivergenceHook", "RandomStateHook"):

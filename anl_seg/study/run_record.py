@@ -193,9 +193,10 @@ def read_run(work_dir: str | Path, run: Mapping[str, Any], metrics: list[str]) -
 
 
 def metric_names(plan: Mapping[str, Any]) -> list[str]:
-    """The metrics of a study, the main one first."""
+    """The metrics of a study, the main one first, and last what it stops by."""
     metrics = plan["metrics"]
-    return list(dict.fromkeys([metrics["main"], *metrics.get("others", [])]))
+    stop_by = [metrics["stop_by"]] if metrics.get("stop_by") else []
+    return list(dict.fromkeys([metrics["main"], *metrics.get("others", []), *stop_by]))
 
 
 def read_study(work_dir: str | Path) -> tuple[dict, list[RunRecord]]:

@@ -25,6 +25,7 @@ _METRICS = (
     "evaluators",
     "hooks",
     "baseline",
+    "stop_by",
     "lower_is_better",
 )
 _RECIPE = ("loss", "options", "hooks")
@@ -52,7 +53,8 @@ class Study:
         metrics: ``main``, ``others``, ``last_k``, ``memorization_interval`` (validations between two
             measurements on the training set; None = only after training), ``evaluators`` and ``hooks``
             (configs added to those of the base), and for the report ``baseline`` (a loss that the others
-            are tested against, or None) and ``lower_is_better`` (metrics).
+            are tested against, or None), ``stop_by`` (a metric: the main one is told at the validation
+            where that is best, too; or None) and ``lower_is_better`` (metrics).
         retries: how often a failed run is started again.
         published: figures of others for the report, as given.
     """
@@ -244,6 +246,9 @@ def _metrics(value: Any) -> dict[str, Any]:
     interval = metrics.get("memorization_interval", 1)
     if interval is not None:
         _positive("metrics.memorization_interval", interval)
+    stop_by = metrics.get("stop_by")
+    if stop_by is not None and not isinstance(stop_by, str):
+        raise ValueError(f"metrics.stop_by must be the name of a metric; got {stop_by!r}.")
     baseline = metrics.get("baseline")
     if baseline is not None and not isinstance(baseline, str):
         raise ValueError(f"metrics.baseline must be the label of a loss; got {baseline!r}.")
@@ -255,6 +260,7 @@ def _metrics(value: Any) -> dict[str, Any]:
         "evaluators": _listed("", metrics["evaluators"]) if metrics.get("evaluators") else [],
         "hooks": _listed("", metrics["hooks"]) if metrics.get("hooks") else [],
         "baseline": baseline,
+        "stop_by": stop_by,
         "lower_is_better": list(metrics.get("lower_is_better", [])),
     }
 

@@ -14,7 +14,7 @@ from anl_seg.study.run_record import SHARES, RunRecord, metric_names, read_study
 
 #: Columns that say which setting a run belongs to; seeds of one setting and loss are repetitions.
 SETTING = ["model", "options", "noise", "strength"]
-KINDS = ("final", "best", "last_k")
+KINDS = ("final", "best", "stopped", "last_k")
 #: Columns of counts of classes.
 CLASS_COUNTS = ("classes_unlearned", "classes_halved")
 _MEGABYTE = 1e6
@@ -35,6 +35,12 @@ def lower_is_better(metric: str, metrics: Mapping[str, Any] | None = None) -> bo
     return kind == "ECE" or "error" in kind.lower() or "loss" in kind.lower()
 
 
+def kinds_of(metrics: Mapping[str, Any]) -> list[str]:
+    """Those of ``KINDS`` that a study tells apart, by its ``metrics``."""
+    told = {"stopped": metrics.get("stop_by"), "last_k": metrics.get("last_k", 1) > 1}
+    return [kind for kind in KINDS if told.get(kind, True)]
+
+
 def main_column(plan: Mapping[str, Any]) -> str:
     """The column that losses are compared by: the main metric's mean over the last k validations, or,
     where k is 1, its final value (which is the same)."""
@@ -49,7 +55,10 @@ def mean_of_known(values: Sequence[float | None]) -> float:
 
 
 def metric_values(
-    validations: Mapping[int, Mapping[str, float]], metric: str, last_k: int, lower: bool = False
+    validations: Mapping[int, Mapping[str, float]],
+    metric: str,
+    last_k: int,
+    lower: bool = False,
 ) -> dict[str, float]:
     """Final, best and last-k-mean value of a metric; NaN where there is none.
 
@@ -68,6 +77,24 @@ def metric_values(
         "best": pick(known) if known else math.nan,
         "last_k": mean_of_known(values[-last_k:]),
     }
+
+
+def stop_step(
+    validations: Mapping[int, Mapping[str, float]], metric: str, lower: bool = False
+) -> int | None:
+    """The step of the first validation at which a metric is best; None where there is none.
+
+    Args:
+        validations: step -> metrics.
+        metric: its name.
+        lower: whether the best value is the lowest.
+    """
+    known = {
+        s: v[metric]
+        for s, v in sorted(validations.items())
+        if not math.isnan(v.get(metric, math.nan))
+    }
+    return (min if lower else max)(known, key=known.get) if known else None
 
 
 def _megabytes(count: float | None) -> float:
@@ -94,10 +121,14 @@ def _row(record: RunRecord, metrics: Mapping[str, Any], names: Sequence[str]) ->
     }
     # A run that has not finished has no final value: what it logged so far would pass for one.
     validations = record.validations if finished else {}
+    stop_by, stop = metrics.get("stop_by"), None
+    if stop_by:
+        stop = row["stop_step"] = stop_step(validations, stop_by, lower_is_better(stop_by, metrics))
     for name in names:
-        values = metric_values(
-            validations, name, metrics.get("last_k", 1), lower_is_better(name, metrics)
-        )
+        lower = lower_is_better(name, metrics)
+        values = metric_values(validations, name, metrics.get("last_k", 1), lower)
+        if stop_by:
+            values["stopped"] = validations.get(stop, {}).get(name, math.nan)
         row.update({f"{kind} {name}": value for kind, value in values.items()})
     last = record.memorization[-1] if record.memorization and finished else {}
     for key, name in SHARES.items():
@@ -135,8 +166,9 @@ def runs_frame(work_dir: str | Path) -> pd.DataFrame:
     - ``model``, ``options``, ``noise``, ``strength`` (a number, a text, or None), ``loss``, ``seed``;
     - ``status``, ``reason`` (of a failure), ``attempts``;
     - ``validations`` (how many) and ``step`` (of the last one);
-    - for each metric M of the study ``final M``, ``best M`` (of all validations) and ``last_k M`` (mean
-      of the last k);
+    - for each metric M of the study ``final M``, ``best M`` (of all validations), ``last_k M`` (mean
+      of the last k) and, if the study has ``stop_by``, ``stopped M`` (at the validation where that is
+      best, whose step is ``stop_step``);
     - ``memorized``, ``corrected``, ``other``: percent of the wrongly labelled training pixels, at the
       end; ``right_correct``: percent of the rightly labelled ones;
     - ``classes_unlearned``, ``classes_halved``: numbers of classes, see

@@ -345,6 +345,13 @@ def test_baseline_of_the_study(tmp_path, no_plots):
     assert "Against GCE (best mean rank)" in text
 
 
+def test_where_another_metric_says_stop(tmp_path, no_plots):
+    make_study(tmp_path, metrics={"main": "mDice.fg", "last_k": 1, "stop_by": "ECE"})
+    page = make_page(tmp_path)
+    assert "mDice.fg, validation where ECE is best" in page.section("results")
+    assert "stopped the one at which ECE is best" in " ".join(page.section("about").split())
+
+
 def test_lower_is_better(tmp_path, no_plots):
     metrics = {"main": "mDice.fg", "last_k": 2, "lower_is_better": ["mDice.fg"]}
     make_study(tmp_path, metrics=metrics)

@@ -111,6 +111,20 @@ def test_the_grid_is_every_combination(study, tmp_path):
     assert not (tmp_path / "work").exists()
 
 
+def test_a_noisy_metric_takes_noise_and_seed_of_the_run(study, tmp_path):
+    own = dict(type="anl_seg.NoisyIoUMetric", noise=dict(type="PairNoise", rate=0.1), seed=3)
+    metrics = dict(main="mIoU", evaluators=[dict(type="anl_seg.NoisyIoUMetric"), own])
+    found = {}
+    for run in planned(study(axes={**GRID, "seed": 7}, metrics=metrics), tmp_path):
+        cfg: dict = {}
+        exec(run.config, cfg)
+        _, taken, kept = cfg["val_evaluator"]
+        assert kept == own
+        found[run.axes["strength"]] = (taken.get("noise"), taken.get("seed"))
+    symmetric = {s: ({"type": "SymmetricNoise", "rate": s}, 7) for s in (0.2, 0.4)}
+    assert found == {**symmetric, None: (None, None)}
+
+
 def test_the_configuration_of_a_run_is_complete(study, tmp_path):
     options = dict(slow={"optim_wrapper.optimizer.lr": 1e-4})
     hook = dict(type="anl_seg.FusedUpsampleHook")

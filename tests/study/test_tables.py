@@ -17,6 +17,7 @@ from anl_seg.study.tables import (
     metric_values,
     runs_frame,
     setting_texts,
+    stop_step,
     summary_frame,
 )
 from tests.study.hand_made_study import fail, make_study, memorization_record, metric, write_run
@@ -119,6 +120,30 @@ def test_values_over_validations():
     assert (found["best"], found["last_k"]) == (3.0, 3.0)
     for empty in ({}, {1: {"other": 1.0}}):
         assert all(math.isnan(v) for v in metric_values(empty, "m", 2).values())
+
+
+def test_stopped_is_where_another_metric_is_best(tmp_path):
+    metrics = {"main": "mDice.fg", "last_k": 1, "stop_by": "ECE"}  # lowest at the first validation
+    runs = make_study(tmp_path, metrics=metrics)
+    fail(tmp_path, runs[1], "exit 1")
+    frame = runs_frame(tmp_path)
+    first = row_of(frame, runs[0]["digest"])
+    axes = runs[0]["axes"]
+    at_first = metric(axes["loss"], axes["strength"], axes["seed"], 10)
+    assert (first["stop_step"], first["stopped mDice.fg"]) == (10, at_first)
+    assert first["stopped ECE"] == first["best ECE"] == 6.0
+    assert at_first != first["final mDice.fg"]
+    failed = row_of(frame, runs[1]["digest"])
+    assert math.isnan(failed["stop_step"])
+    assert math.isnan(failed["stopped mDice.fg"])
+    assert "stopped mDice.fg mean" in summary_frame(frame)
+
+
+def test_the_step_to_stop_at_is_the_first_best():
+    validations = {30: {"m": 2.0}, 10: {"m": 1.0}, 20: {"m": 2.0}, 40: {"m": math.nan}, 50: {}}
+    assert stop_step(validations, "m") == 20
+    assert stop_step(validations, "m", lower=True) == 10
+    assert stop_step(validations, "other") is None
 
 
 def test_which_metrics_are_better_when_low():

@@ -1,0 +1,71 @@
+"""IoU and Dice against validation masks that are as wrong as those of training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from anl_seg.datasets.transforms.corrupt_mask import CorruptMask
+from anl_seg.evaluation.per_class_iou_metric import PerClassIoUMetric
+from anl_seg.noise import MaskNoise
+from anl_seg.registry import METRICS
+
+
+@METRICS.register_module()
+class NoisyIoUMetric(PerClassIoUMetric):
+    """:class:`PerClassIoUMetric` against labels that it corrupts itself, as ``noisy/mDice`` and so on.
+
+    It measures how far predictions agree with labels of the kind that training sees, on images that it
+    does not see: what is left to stop by where no mask is clean. Beside a metric of the clean labels, of the
+    same validation, it shows what stopping by it costs.
+
+    The labels are corrupted as :class:`anl_seg.CorruptMask` would, at the size at which they are
+    compared; the generator of a sample is seeded by ``seed`` and the end of its ``seg_map_path``, so that
+    they are the same in every validation.
+
+    Args:
+        noise: noise config, or a :class:`anl_seg.noise.MaskNoise`; None = the labels as they are. One that
+            looks at the image cannot be used: an evaluator has none.
+        seed: seed of the noise, an integer of 0 or more.
+        kwargs: arguments of :class:`PerClassIoUMetric`; ``prefix`` is ``noisy`` if not given.
+
+    Raises:
+        ValueError: a wrong noise, or one that looks at the image; labels that are no class.
+        KeyError: a sample without ``seg_map_path``.
+    """
+
+    default_prefix = "noisy"
+
+    def __init__(
+        self, *args: Any, noise: Mapping | MaskNoise | None = None, seed: int = 0, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._given = dict(noise=noise, seed=seed, ignore_index=self.ignore_index)
+        # Two classes, until the data set says how many: wrong arguments are told of at once.
+        self._corrupt = None if noise is None else CorruptMask(num_classes=2, **self._given)
+        if self._corrupt is not None and self._corrupt.noise.needs_image:
+            kind = type(self._corrupt.noise).__name__
+            raise ValueError(
+                f"{kind} looks at the image, which an evaluator does not have: NoisyIoUMetric takes noises "
+                "that need none."
+            )
+
+    def process(self, data_batch: Any, data_samples: list[dict]) -> None:
+        """Corrupt the labels of a batch and compare."""
+        if self._corrupt is not None:
+            data_samples = [self._corrupted(sample) for sample in data_samples]
+        super().process(data_batch, data_samples)
+
+    def _corrupted(self, sample: dict) -> dict:
+        classes = len(self.dataset_meta["classes"])
+        if self._corrupt.num_classes != classes:
+            self._corrupt = CorruptMask(num_classes=classes, **self._given)
+        label = sample["gt_sem_seg"]["data"]
+        results = {"gt_seg_map": label.squeeze(0).cpu().numpy()}
+        for key in ("sample_key", "seg_map_path"):
+            if sample.get(key) is not None:
+                results[key] = sample[key]
+        noisy = torch.from_numpy(self._corrupt.clean_and_noisy(results)[1])
+        return {**sample, "gt_sem_seg": {"data": noisy.reshape(label.shape).to(label.device)}}
