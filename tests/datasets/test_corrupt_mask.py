@@ -260,6 +260,28 @@ def test_behind_mmsegs_loader_with_reduced_zero_label(tmp_path):
     assert np.array_equal(out, np.where(clean == 255, 255, (clean.astype(int) + 1) % 3))
 
 
+def test_behind_a_resized_image_as_in_mmsegs_test_pipelines(tmp_path):
+    init_default_scope("mmseg")
+    cv2.imwrite(str(tmp_path / "image.png"), np.zeros((6, 8, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "mask.png"), np.arange(48, dtype=np.uint8).reshape(6, 8) % 3)
+    steps = [
+        dict(type="LoadImageFromFile"),
+        dict(type="Resize", scale=(16, 12)),
+        dict(type="LoadAnnotations"),
+    ]
+    info = dict(img_path=str(tmp_path / "image.png"), seg_map_path=str(tmp_path / "mask.png"))
+    results = dict(info, label_map=None, reduce_zero_label=False, seg_fields=[])
+    for step in steps:
+        results = TRANSFORMS.build(step)(results)
+    clean = results["gt_seg_map"].copy()
+    with pytest.raises(
+        ValueError, match=r"InstanceDependentNoise .* put Resize behind CorruptMask"
+    ):
+        corrupt_mask(noise=dict(type="InstanceDependentNoise", rate=0.4))(dict(results))
+    out = corrupt_mask(noise=dict(type="PairNoise", rate=1.0))(results)["gt_seg_map"]
+    assert np.array_equal(out, (clean + 1) % 3)
+
+
 def worker(noise_name, rank, world, port, folder):
     import torch.distributed as dist
 

@@ -58,8 +58,9 @@ class CorruptMask(BaseTransform):
         key_parts: how many last parts of ``seg_map_path`` make the sample key.
 
     Raises:
-        ValueError: a map that is not (H, W) integers, labels out of range or a map of another size
-            than the image (file and values named), or a pipeline that corrupts twice.
+        ValueError: a map that is not (H, W) integers, labels out of range, a map of another size
+            than the image as it was read (file and values named), an image resized before a noise that
+            looks at it, or a pipeline that corrupts twice.
         KeyError: a required key is missing.
     """
 
@@ -83,17 +84,31 @@ class CorruptMask(BaseTransform):
         self.key_parts = check_integer("key_parts", key_parts, low=1)
         self._digest = self.noise.digest()
 
+    def _image(self, mask: np.ndarray, results: dict) -> np.ndarray | None:
+        """The image of a mask; None where there is none, or none of its size any more.
+
+        mmseg's test pipelines resize the image before they load the mask.
+        """
+        image = results.get("img")
+        if image is None or image.shape[:2] == mask.shape:
+            return image
+        where = results.get("seg_map_path") or results.get("sample_key")
+        sizes = f"mask of size {mask.shape} (H, W) for an image of size {image.shape[:2]}: {where}"
+        if tuple(results.get("ori_shape") or ()) != mask.shape:
+            raise ValueError(sizes)
+        if self.noise.needs_image:
+            raise ValueError(
+                f"{type(self.noise).__name__} looks at the image, which has been resized: put Resize behind "
+                f"CorruptMask. ({sizes})"
+            )
+        return None
+
     def _check(self, mask: np.ndarray, results: dict) -> None:
         where = results.get("seg_map_path") or results.get("sample_key")
         if mask.ndim != 2 or not np.issubdtype(mask.dtype, np.integer):
             raise ValueError(
                 f"a label map must be integers of shape (H, W); got {mask.dtype} of shape "
                 f"{mask.shape} (a colour picture?): {where}"
-            )
-        image = results.get("img")
-        if image is not None and image.shape[:2] != mask.shape:
-            raise ValueError(
-                f"mask of size {mask.shape} (H, W) for an image of size {image.shape[:2]}: {where}"
             )
         values = (
             np.flatnonzero(np.bincount(mask.ravel()))
@@ -124,7 +139,7 @@ class CorruptMask(BaseTransform):
             sample_rng(self.seed, key, self._digest),
             num_classes=self.num_classes,
             ignore_index=self.ignore_index,
-            image=results.get("img"),
+            image=self._image(clean, results),
         )
         return clean, noisy
 
