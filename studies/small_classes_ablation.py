@@ -1,4 +1,4 @@
-# What each part of the recommended ANL is worth: one part left out or changed at a time, and cross entropy
+# What each part of the recommended ANL is worth: one part left out or changed at a time, and two rivals
 # with the same average, under three noises of small_classes_jsrt.py, whose options and budget these are: with
 # its --work-dir, what both have is trained once. Needs JSRT_ROOT.
 _base_ = "./small_classes_jsrt.py"
@@ -21,6 +21,7 @@ axes = dict(
             options={**_adam, "model.decode_head.loss_decode": _dice_stays}, hooks=_parts
         ),
         "CE, average": dict(loss="CELoss", options=_adam, hooks=_average),
+        "T-Loss, average": dict(loss="MulticlassTLoss", options=_adam, hooks=_average),
     },
     noise={
         "_delete_": True,

@@ -18,7 +18,7 @@ GRIDS = {
     "small_classes_average_long_tail": (3, 5, 3, 1),
     "small_classes_optimisers_jsrt": (15, 1, 1, 1),
     "small_classes_optimisers_long_tail": (15, 1, 1, 1),
-    "small_classes_ablation": (8, 3, 3, 1),
+    "small_classes_ablation": (9, 3, 3, 1),
     "small_classes_early_stopping": (3, 4, 3, 1),
     "small_classes_causes": (36, 1, 2, 1),
     "jsrt": (5, 4, 3, 1),
