@@ -9,7 +9,8 @@ import torch
 
 from anl_seg.datasets.transforms.corrupt_mask import CorruptMask
 from anl_seg.evaluation.per_class_iou_metric import PerClassIoUMetric
-from anl_seg.noise import MaskNoise
+from anl_seg.noise import MaskNoise, build_noise
+from anl_seg.noise._checks import check_integer
 from anl_seg.registry import METRICS
 
 
@@ -42,30 +43,30 @@ class NoisyIoUMetric(PerClassIoUMetric):
         self, *args: Any, noise: Mapping | MaskNoise | None = None, seed: int = 0, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._given = dict(noise=noise, seed=seed, ignore_index=self.ignore_index)
-        # Two classes, until the data set says how many: wrong arguments are told of at once.
-        self._corrupt = None if noise is None else CorruptMask(num_classes=2, **self._given)
-        if self._corrupt is not None and self._corrupt.noise.needs_image:
-            kind = type(self._corrupt.noise).__name__
+        self.noise = None if noise is None else build_noise(noise)
+        self.seed = check_integer("seed", seed, low=0)
+        if self.noise is not None and self.noise.needs_image:
             raise ValueError(
-                f"{kind} looks at the image, which an evaluator does not have: NoisyIoUMetric takes noises "
-                "that need none."
+                f"{type(self.noise).__name__} looks at the image, which an evaluator does not have: "
+                "NoisyIoUMetric takes noises that need none."
             )
 
     def process(self, data_batch: Any, data_samples: list[dict]) -> None:
         """Corrupt the labels of a batch and compare."""
-        if self._corrupt is not None:
-            data_samples = [self._corrupted(sample) for sample in data_samples]
+        if self.noise is not None:
+            corrupt = CorruptMask(
+                self.noise,
+                num_classes=len(self.dataset_meta["classes"]),
+                seed=self.seed,
+                ignore_index=self.ignore_index,
+            )
+            data_samples = [_corrupted(sample, corrupt) for sample in data_samples]
         super().process(data_batch, data_samples)
 
-    def _corrupted(self, sample: dict) -> dict:
-        classes = len(self.dataset_meta["classes"])
-        if self._corrupt.num_classes != classes:
-            self._corrupt = CorruptMask(num_classes=classes, **self._given)
-        label = sample["gt_sem_seg"]["data"]
-        results = {"gt_seg_map": label.squeeze(0).cpu().numpy()}
-        for key in ("sample_key", "seg_map_path"):
-            if sample.get(key) is not None:
-                results[key] = sample[key]
-        noisy = torch.from_numpy(self._corrupt.clean_and_noisy(results)[1])
-        return {**sample, "gt_sem_seg": {"data": noisy.reshape(label.shape).to(label.device)}}
+
+def _corrupted(sample: dict, corrupt: CorruptMask) -> dict:
+    """A data sample with other labels; the one given stays as it is."""
+    label = sample["gt_sem_seg"]["data"]
+    results = {**sample, "gt_seg_map": label.squeeze(0).cpu().numpy()}
+    noisy = torch.from_numpy(corrupt.clean_and_noisy(results)[1])
+    return {**sample, "gt_sem_seg": {"data": noisy.reshape(label.shape).to(label.device)}}

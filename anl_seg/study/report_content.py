@@ -19,7 +19,7 @@ from anl_seg.study.published import published_table
 from anl_seg.study.run_record import RunRecord, metric_names, strength_text
 from anl_seg.study.significance import ALPHA, paired_tests, rank_frame
 from anl_seg.study.table_text import Grid, Texts, grid
-from anl_seg.study.tables import kinds_of, lower_is_better, main_column
+from anl_seg.study.tables import kinds_of, lower_is_better, main_column, main_kind
 
 _WRONG = "Percent of the wrongly labelled training pixels that the trained model predicts as "
 _SHARE_NOTES = {
@@ -96,7 +96,7 @@ def result_tables(plan: Mapping[str, Any], summary: pd.DataFrame) -> list[Result
     columns += [
         *_SHARE_NOTES,
         *_COUNT_NOTES,
-        *(f"{first.split(' ', 1)[0]} {metric}" for metric in others),
+        *(f"{main_kind(metrics)} {metric}" for metric in others),
     ]
     columns += ["noise_share", "seconds", "peak_rss_mb", "peak_cuda_mb"]
     notes = {
@@ -209,7 +209,7 @@ def runs_table(plan: Mapping[str, Any], frame: pd.DataFrame, records: Sequence[R
     axes = ["loss", "noise", "strength", "seed"]
     axes = [axis for axis in ("model", "options") if frame[axis].nunique() > 1] + axes
     values = [f"{kind} {main}" for main in metrics[:1] for kind in kinds]
-    values += [f"{main_column(plan).split(' ', 1)[0]} {metric}" for metric in metrics[1:]]
+    values += [f"{main_kind(plan['metrics'])} {metric}" for metric in metrics[1:]]
     values += ["memorized", "corrected", "other", "noise_share"]
     values = [value for value in values if frame[value].astype(float).notna().any()]
     whole = [c for c in ("seconds", "peak_rss_mb", "peak_cuda_mb") if frame[c].notna().any()]

@@ -41,11 +41,15 @@ def kinds_of(metrics: Mapping[str, Any]) -> list[str]:
     return [kind for kind in KINDS if told.get(kind, True)]
 
 
+def main_kind(metrics: Mapping[str, Any]) -> str:
+    """What of a metric losses are compared by: its mean over the last k validations, or, where k is 1,
+    its final value (which is the same)."""
+    return "last_k" if "last_k" in kinds_of(metrics) else "final"
+
+
 def main_column(plan: Mapping[str, Any]) -> str:
-    """The column that losses are compared by: the main metric's mean over the last k validations, or,
-    where k is 1, its final value (which is the same)."""
-    kind = "last_k" if plan["metrics"].get("last_k", 1) > 1 else "final"
-    return f"{kind} {plan['metrics']['main']}"
+    """The column that losses are compared by: :func:`main_kind` of the main metric."""
+    return f"{main_kind(plan['metrics'])} {plan['metrics']['main']}"
 
 
 def mean_of_known(values: Sequence[float | None]) -> float:
@@ -54,11 +58,26 @@ def mean_of_known(values: Sequence[float | None]) -> float:
     return math.fsum(known) / len(known) if known else math.nan
 
 
+def best_step(
+    validations: Mapping[int, Mapping[str, float]], metric: str, lower: bool = False
+) -> int | None:
+    """The step of the first validation at which a metric is best; None where it has no value.
+
+    Args:
+        validations: step -> metrics.
+        metric: its name.
+        lower: whether the best value is the lowest.
+    """
+    known = {
+        step: values[metric]
+        for step, values in sorted(validations.items())
+        if not math.isnan(values.get(metric, math.nan))
+    }
+    return (min if lower else max)(known, key=known.get, default=None)
+
+
 def metric_values(
-    validations: Mapping[int, Mapping[str, float]],
-    metric: str,
-    last_k: int,
-    lower: bool = False,
+    validations: Mapping[int, Mapping[str, float]], metric: str, last_k: int, lower: bool = False
 ) -> dict[str, float]:
     """Final, best and last-k-mean value of a metric; NaN where there is none.
 
@@ -70,31 +89,12 @@ def metric_values(
         lower: whether the best value is the lowest.
     """
     values = [validations[step].get(metric, math.nan) for step in sorted(validations)]
-    known = [value for value in values if not math.isnan(value)]
-    pick = min if lower else max
+    best = best_step(validations, metric, lower)
     return {
         "final": values[-1] if values else math.nan,
-        "best": pick(known) if known else math.nan,
+        "best": math.nan if best is None else validations[best][metric],
         "last_k": mean_of_known(values[-last_k:]),
     }
-
-
-def stop_step(
-    validations: Mapping[int, Mapping[str, float]], metric: str, lower: bool = False
-) -> int | None:
-    """The step of the first validation at which a metric is best; None where there is none.
-
-    Args:
-        validations: step -> metrics.
-        metric: its name.
-        lower: whether the best value is the lowest.
-    """
-    known = {
-        s: v[metric]
-        for s, v in sorted(validations.items())
-        if not math.isnan(v.get(metric, math.nan))
-    }
-    return (min if lower else max)(known, key=known.get) if known else None
 
 
 def _megabytes(count: float | None) -> float:
@@ -123,7 +123,7 @@ def _row(record: RunRecord, metrics: Mapping[str, Any], names: Sequence[str]) ->
     validations = record.validations if finished else {}
     stop_by, stop = metrics.get("stop_by"), None
     if stop_by:
-        stop = row["stop_step"] = stop_step(validations, stop_by, lower_is_better(stop_by, metrics))
+        stop = row["stop_step"] = best_step(validations, stop_by, lower_is_better(stop_by, metrics))
     for name in names:
         lower = lower_is_better(name, metrics)
         values = metric_values(validations, name, metrics.get("last_k", 1), lower)

@@ -12,12 +12,12 @@ import pytest
 
 from anl_seg.study.table_text import grid, latex_grid, markdown_grid, markdown_table
 from anl_seg.study.tables import (
+    best_step,
     lower_is_better,
     main_column,
     metric_values,
     runs_frame,
     setting_texts,
-    stop_step,
     summary_frame,
 )
 from tests.study.hand_made_study import fail, make_study, memorization_record, metric, write_run
@@ -139,11 +139,11 @@ def test_stopped_is_where_another_metric_is_best(tmp_path):
     assert "stopped mDice.fg mean" in summary_frame(frame)
 
 
-def test_the_step_to_stop_at_is_the_first_best():
+def test_the_best_step_is_the_first_best():
     validations = {30: {"m": 2.0}, 10: {"m": 1.0}, 20: {"m": 2.0}, 40: {"m": math.nan}, 50: {}}
-    assert stop_step(validations, "m") == 20
-    assert stop_step(validations, "m", lower=True) == 10
-    assert stop_step(validations, "other") is None
+    assert best_step(validations, "m") == 20
+    assert best_step(validations, "m", lower=True) == 10
+    assert best_step(validations, "other") is None
 
 
 def test_which_metrics_are_better_when_low():

@@ -32,6 +32,11 @@ def key_of_sample(results: dict, key_parts: int = 2) -> str:
     return sample_key(results["seg_map_path"], key_parts)
 
 
+def _name_of(results: dict) -> str | None:
+    """What errors call a sample."""
+    return results.get("seg_map_path") or results.get("sample_key")
+
+
 @TRANSFORMS.register_module()
 class CorruptMask(BaseTransform):
     """Corrupt the label map of a training sample.
@@ -92,8 +97,10 @@ class CorruptMask(BaseTransform):
         image = results.get("img")
         if image is None or image.shape[:2] == mask.shape:
             return image
-        where = results.get("seg_map_path") or results.get("sample_key")
-        sizes = f"mask of size {mask.shape} (H, W) for an image of size {image.shape[:2]}: {where}"
+        sizes = (
+            f"mask of size {mask.shape} (H, W) for an image of size {image.shape[:2]}: "
+            f"{_name_of(results)}"
+        )
         if tuple(results.get("ori_shape") or ()) != mask.shape:
             raise ValueError(sizes)
         if self.noise.needs_image:
@@ -104,7 +111,7 @@ class CorruptMask(BaseTransform):
         return None
 
     def _check(self, mask: np.ndarray, results: dict) -> None:
-        where = results.get("seg_map_path") or results.get("sample_key")
+        where = _name_of(results)
         if mask.ndim != 2 or not np.issubdtype(mask.dtype, np.integer):
             raise ValueError(
                 f"a label map must be integers of shape (H, W); got {mask.dtype} of shape "

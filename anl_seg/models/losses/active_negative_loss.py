@@ -186,8 +186,8 @@ class ActiveNegativeLoss(PixelLoss):
 class ANLCELoss(ActiveNegativeLoss):
     """ANL-CE: alpha NCE + beta NNCE.
 
-    Without arguments it is what we recommend for segmentation: (5, 5), the flip point at 0.4 / C and
-    balanced by predicted mass, which keeps small classes (docs/choosing_parameters.md). Let it follow on
+    Without arguments it is what we recommend for segmentation: (5, 5), the flip point at 0.4 / C,
+    balanced by predicted mass (docs/choosing_parameters.md has what each is worth). Let it follow on
     cross entropy and Dice that fade: ``_base_`` config ``configs/_base_/anl_schedule.py``. ``setting`` takes
     the paper's parameters instead, which come from balanced image classification and lose small classes.
     What is given beside it wins.

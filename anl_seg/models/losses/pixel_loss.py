@@ -60,7 +60,8 @@ class PixelLoss(nn.Module):
             loss sees them (:func:`anl_seg.functional.clip_logits`). None: left as they are.
         mass_balance: exponent in [0, 1] of the weighting of pixels by the mass of the classes predicted
             there (:func:`anl_seg.functional.mass_balance`): 1 gives every class the same share, 0 (no
-            weighting) is the default. It keeps small classes, and a symmetric loss symmetric.
+            weighting) is the default. It raises the share of rare classes in
+            the gradient, and keeps a symmetric loss symmetric.
         kernels: ``auto`` takes the fused form of the loss where there is one, ``reference`` the functional
             form, ``fused`` the fused form or an error. ``ANL_SEG_KERNELS`` in the environment overrides it.
     """
