@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from functools import partial
+from itertools import cycle, islice, product
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,21 @@ LOSSES = {**SINGLE, **SUMS}
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy's, of the interpreter
 
 
+def over(**axes):
+    """Parametrize by every combination of the axes' values on a GPU.
+
+    The interpreter needs a second for each case: there every value of the longest axis comes once, with
+    the values of the others in turn.
+    """
+    values = [list(axis) for axis in axes.values()]
+    if DEVICE == "cuda":
+        cases = list(product(*values))
+    else:
+        most = max(map(len, values))
+        cases = list(zip(*(islice(cycle(axis), most) for axis in values)))
+    return pytest.mark.parametrize(",".join(axes), cases)
+
+
 def sample(shape, scale=3.0, dtype=torch.float64, ignored=True, seed=0):
     """Logits, labels and upstream gradient."""
     gen = torch.Generator().manual_seed(seed)
@@ -132,8 +148,7 @@ def assert_same(name, logits, target, upstream, rtol, atol=None):
 
 
 @needs_kernels
-@pytest.mark.parametrize("classes", [1, 2, 3, 19, 150])
-@pytest.mark.parametrize("name", LOSSES)
+@over(name=LOSSES, classes=[1, 2, 3, 19, 150])
 def test_float64(name, classes):
     assert_same(name, *sample((2, classes, 3, 7)), rtol=1e-12, atol=1e-12)
 
@@ -146,16 +161,13 @@ def test_classes_in_several_tiles(name):
 
 
 @needs_kernels
-@pytest.mark.parametrize("classes", [1, 2, 19])
-@pytest.mark.parametrize("scale", [1.0, 10.0])
-@pytest.mark.parametrize("name", LOSSES)
+@over(name=LOSSES, scale=[1.0, 10.0], classes=[1, 2, 19])
 def test_float32(name, scale, classes):
     assert_same(name, *sample((2, classes, 3, 5), scale, torch.float32), rtol=1e-5)
 
 
 @needs_kernels
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("name", ["ce", "nnfl", "anl_ce", "sce"])
+@over(name=["ce", "nnfl", "anl_ce", "sce"], dtype=[torch.float16, torch.bfloat16])
 def test_half_precision(name, dtype):
     """Computed in float32; only the gradient is rounded."""
     logits, target, upstream = sample((2, 19, 3, 5), dtype=dtype)
@@ -170,8 +182,7 @@ def test_half_precision(name, dtype):
 
 
 @needs_kernels
-@pytest.mark.parametrize("classes", [2, 19, 300])
-@pytest.mark.parametrize("name", ["ce", "nce", "gce", "rce", "anl_ce", "anl_fl"])
+@over(name=["ce", "nce", "gce", "rce", "anl_ce", "anl_fl"], classes=[2, 19, 300])
 def test_extreme_logits(name, classes):
     """1e4: all probabilities are 0 or 1, and clamped ones pass no gradient."""
     assert_same(name, *sample((2, classes, 2, 3), 1e4, torch.float64), rtol=1e-11, atol=1e-11)
@@ -191,8 +202,7 @@ def test_small_losses_keep_their_digits_in_float32():
 
 
 @needs_kernels
-@pytest.mark.parametrize("classes", [1, 3, 300])
-@pytest.mark.parametrize("layout", ["contiguous", "channels_last", "points", "rows", "cropped"])
+@over(layout=["contiguous", "channels_last", "points", "rows", "cropped"], classes=[1, 3, 300])
 def test_layouts(layout, classes):
     """Value, gradient and its memory format, for every layout heads produce."""
     shape = {"points": (3, classes, 11), "rows": (13, classes)}.get(layout, (2, classes, 3, 5))
@@ -229,8 +239,7 @@ def test_gradient_of_a_mean_and_of_two_losses_of_one_tensor():
 
 
 @needs_kernels
-@pytest.mark.parametrize("valid", [0, 1])
-@pytest.mark.parametrize("classes", [1, 19, 300])
+@over(classes=[1, 19, 300], valid=[0, 1])
 def test_no_or_one_valid_pixel(classes, valid):
     logits, target, upstream = sample((1, classes, 3, 5))
     target = torch.full_like(target, 255)
@@ -250,8 +259,7 @@ def test_nothing_leaks_from_ignored_pixels():
 
 
 @needs_kernels
-@pytest.mark.parametrize("shape", [(2, 1, 3, 5), (2, 19, 3, 5), (1, 300, 2, 3), (7, 3)])
-@pytest.mark.parametrize("scale", [1.0, 20.0])
+@over(scale=[1.0, 20.0], shape=[(2, 1, 3, 5), (2, 19, 3, 5), (1, 300, 2, 3), (7, 3)])
 def test_mass(shape, scale):
     """The clamped sums of the probabilities, and their gradient alone and beside the loss's."""
     logits, target, upstream = sample(shape, scale)
@@ -341,8 +349,7 @@ def test_a_schedule_of_weights_compiles_nothing_anew():
 
 
 @needs_kernels
-@pytest.mark.parametrize("classes", [1, 2, 7, 300])
-@pytest.mark.parametrize("shape", [(9, 13), (5,), ()])
+@over(shape=[(9, 13), (5,), ()], classes=[1, 2, 7, 300])
 def test_mass_balance(shape, classes):
     """Its weights, up to their mean."""
     logits, target, _ = sample((3, classes, *shape))
