@@ -1,4 +1,4 @@
-"""Reading files of which only the name is known: what is no regular file is named, and nobody waits for it."""
+"""Reading files of which only the name is known: nobody waits for a pipe, and it is named."""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ Examples:
     python tools/corrupt_dataset.py --masks data/masks --num-classes 4 \
         --noise AlphaBetaNoise:alpha=0.7,beta=0.7 --out data/masks_noisy
     python tools/corrupt_dataset.py --verify data/masks_noisy/manifest.json
+    python tools/corrupt_dataset.py --verify data/cityscapes_noisy/manifest.json \
+        mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-512x1024.py
 """
 
 from __future__ import annotations
@@ -15,15 +17,18 @@ import sys
 
 from mmengine.config import DictAction
 
-from anl_seg._suggest import WRONG_INPUT, sentence
+from anl_seg._suggest import WRONG_INPUT, printable, sentence
 from anl_seg.config import parse_spec
 from anl_seg.corruption import (
     MaskSource,
     Report,
     config_source,
     corrupt_dataset,
+    counts_by_folder,
     cpu_count,
     folder_source,
+    folders_text,
+    held_out_folders,
     how_to_load,
     noise_of,
     read_manifest,
@@ -75,7 +80,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--verify",
         metavar="MANIFEST",
-        help="compute everything again and compare; name a config, --masks or --images if they have moved",
+        help="compute everything again and compare; masks of a config need it named too, with its "
+        "--cfg-options; name --masks or --images if they have moved",
     )
     parser.add_argument(
         "--cfg-options",
@@ -128,11 +134,25 @@ def build_source(args: argparse.Namespace) -> MaskSource:
 
 
 def verify(args: argparse.Namespace) -> Report:
-    """Check what ``--verify`` names, against the source where it lies now."""
-    moved = {n: getattr(args, n) for n in ("config", "masks", "images", "cfg_options")}
-    moved = {name: value for name, value in moved.items() if value is not None}
-    source = source_of(read_manifest(args.verify)[0], **moved) if moved else None
+    """Check what ``--verify`` names, against the source where the arguments say that it lies."""
+    named = {n: getattr(args, n) for n in ("config", "masks", "images", "cfg_options")}
+    named = {name: value for name, value in named.items() if value is not None}
+    source = source_of(read_manifest(args.verify)[0], **named) if named else None
     return verify_manifest(args.verify, source=source, jobs=args.jobs)
+
+
+def warn_of_held_out(source: MaskSource) -> None:
+    """Say it where folders are among the masks that are not for training by their names."""
+    (part,) = source.parts
+    counts = counts_by_folder(part.relative_names())
+    held_out = held_out_folders(counts)
+    if held_out:
+        print(
+            f"corrupt_dataset.py: warning: corrupted as well: {folders_text(counts, held_out)}, for "
+            "validation or test by the name; to leave it clean, let --masks name the training "
+            "folder alone.",
+            file=sys.stderr,
+        )
 
 
 def corrupt(args: argparse.Namespace) -> None:
@@ -140,6 +160,8 @@ def corrupt(args: argparse.Namespace) -> None:
     source = build_source(args)
     spec = None if args.noise is None else parse_spec(args.noise)
     noise, seed = noise_of(source, spec, args.seed)
+    if args.masks is not None:
+        warn_of_held_out(source)
     plan, manifest = corrupt_dataset(
         source, noise, args.out, seed=seed, resume=args.resume, jobs=args.jobs
     )
@@ -147,22 +169,32 @@ def corrupt(args: argparse.Namespace) -> None:
     share = totals["changed_share"]
     print(
         f"{totals['files']} masks in {args.out}, {totals['changed_pixels']} of {totals['valid_pixels']} "
-        f"pixels changed ({'no pixels' if share is None else f'{share:.2%}'}).\n"
+        f"pixels changed ({'no pixels' if share is None else f'{share:.2%}'})."
     )
+    counts = counts_by_folder(record["file"] for record in manifest["files"])
+    if len(counts) > 1:
+        print(f"folders: {folders_text(counts)}")
+    print()
     print(how_to_load(plan, args.out))
 
 
 def say(report: Report, manifest: str) -> None:
     """Print what a verification found; exit with an error unless everything is right."""
     for note in report.notes:
-        print(note)
+        print(printable(note))
     for problem in report.problems[:_MOST_PROBLEMS]:
-        print(problem)
+        print(printable(problem))
     if len(report.problems) > _MOST_PROBLEMS:
         print(f"and {len(report.problems) - _MOST_PROBLEMS} more")
     if not report.clean:
         sys.exit(f"corrupt_dataset.py: problems found: {len(report.problems)}.")
-    print(f"clean: {report.files} files are what {manifest} says, pixel by pixel.")
+    how = "pixel by pixel" if report.remade else "by names, sizes and checksums"
+    print(f"clean: {report.files} files are what {manifest} says, {how}.")
+    if not report.remade:
+        print(
+            "The masks were not made again: that runs the config, which is code. Name it after the "
+            "manifest, with its --cfg-options, if you trust it."
+        )
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -173,7 +205,7 @@ def main(argv: list[str] | None = None) -> None:
         else:
             say(verify(args), args.verify)
     except (*WRONG_INPUT, OSError, RuntimeError) as error:
-        sys.exit(f"corrupt_dataset.py: {sentence(error)}")
+        sys.exit(f"corrupt_dataset.py: {printable(sentence(error))}")
     except KeyboardInterrupt:
         sys.exit("corrupt_dataset.py: interrupted; go on with --resume.")
 

@@ -29,7 +29,7 @@ def write_bytes_atomically(path: str | os.PathLike, data: bytes) -> None:
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Name the file in an error of writing it: a full disk does not, others name a temporary file."""
+    """Name the file in an error of writing it: others name none, or a temporary one."""
     try:
         yield
     except OSError as error:

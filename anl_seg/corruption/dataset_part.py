@@ -210,7 +210,11 @@ def _without_type(corruption: dict | None) -> dict | None:
 
 def _files(info: Mapping) -> list[str]:
     """The files that a sample names: image, mask, and masks where it has several."""
-    paths = [info.get("img_path"), info.get("seg_map_path"), *(info.get("mask_paths") or {}).values()]
+    paths = [
+        info.get("img_path"),
+        info.get("seg_map_path"),
+        *(info.get("mask_paths") or {}).values(),
+    ]
     return [path for path in paths if path is not None]
 
 
@@ -220,7 +224,9 @@ def _loaded(transform: Callable[[dict], dict | None], results: dict) -> dict | N
         return transform(results)
     except (FileNotFoundError, ValueError, KeyError, TypeError, AssertionError):
         raise
-    except Exception as error:  # of Pillow or OpenCV, which are given bytes and do not know the file
+    except (
+        Exception
+    ) as error:  # of Pillow or OpenCV, which are given bytes and do not know the file
         files = _files(results)
         if not files or any(str(path) in str(error) for path in files):
             raise

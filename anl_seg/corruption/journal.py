@@ -1,4 +1,4 @@
-"""Which files an unfinished run has written and from what: a line for each, until the manifest says it."""
+"""Which files an unfinished run has written and from what: a line for each."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Journal:
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Note down a file that has been written."""
-        # Unbuffered: the system keeps it when the process is killed. A line that a power cut takes costs
-        # making one file again.
+        # Unbuffered: the system keeps it when the process is killed. A line that a power cut takes
+        # costs making one file again.
         with naming(self._path):
             self._file.write(_line(record).encode("ascii"))
 
@@ -64,7 +64,7 @@ def _line(record: Mapping[str, Any]) -> str:
 
 
 def known_records(out: Path) -> dict[str, dict[str, Any]]:
-    """What is known of the files in a folder: from its manifest, or from the journal of a run that did not end.
+    """What is known of the files in a folder: from its manifest, or from an unfinished run's journal.
 
     Returns:
         Entries of the manifest by file.

@@ -66,8 +66,8 @@ def write_manifest(out: Path, content: dict[str, Any]) -> None:
 def read_manifest(path: str | Path) -> tuple[dict[str, Any], bool]:
     """A manifest, and whether it is byte for byte as it was written.
 
-    It may come from anywhere: it is values alone, every one that is used is of its kind, and no file is
-    named that lies elsewhere than below the manifest's folder.
+    It may come from anywhere: it is values alone, every one that is used is of its kind, and no file
+    is named that lies elsewhere than below the manifest's folder.
 
     Raises:
         FileNotFoundError: no such file.

@@ -34,8 +34,8 @@ def write_sample(
         plan: what is to be done.
         target: the sample.
         out: the output folder.
-        known: the record of the file that an earlier run has written. A file is kept if it has the bytes of
-            its record, and its source is what the record says.
+        known: the record of the file that an earlier run has written. A file is kept if it has the
+            bytes of its record, and its source is what the record says.
     """
     path = inside(out, target.file, "mask file")
     made = MISSING
@@ -50,9 +50,7 @@ def write_sample(
     return outcome_of(plan, target, sample, noisy, data)._replace(made=made)
 
 
-def _kept(
-    plan: Plan, target: Target, path: Path, known: Mapping[str, Any] | None
-) -> Outcome | str:
+def _kept(plan: Plan, target: Target, path: Path, known: Mapping[str, Any] | None) -> Outcome | str:
     """The outcome of a file that is there, or why it must be made again."""
     if known is None or (plan.with_image and "image_sha256" not in known):
         return UNKNOWN
@@ -70,8 +68,8 @@ def _kept(
         expected = file_content(plan, target, sample, noisy)
     except ValueError:  # of another size, or ignored elsewhere
         return SOURCE_CHANGED
-    # Colours, and values of pixels that the noise left alone, come from the source too and do not show in
-    # the checksum of its labels.
+    # Colours, and values of pixels that the noise left alone, come from the source too and do not
+    # show in the checksum of its labels.
     if source_changed(known, outcome.record) or encode_mask_png(expected) != data:
         return SOURCE_CHANGED
     return outcome
@@ -139,6 +137,6 @@ def _labels_file(plan: Plan, noisy: np.ndarray) -> MaskPng:
 
 
 def noisy_labels(plan: Plan, target: Target, found: MaskPng) -> np.ndarray:
-    """(H, W) the labels that a file of the sample holds; ``REFUSED`` where the loader would stop."""
+    """(H, W) the labels that a file of the sample holds; ``REFUSED`` where a loader stops."""
     raw = plan.raw[target.dataset]
     return found.values.astype(np.int64) if raw is None else raw.labels(found.values)

@@ -15,8 +15,8 @@ class OutFolder(NamedTuple):
 
     Attributes:
         path: where it lies.
-        identity: its device and number there: another folder under the same name has others, as long as
-            this one is held open.
+        identity: its device and number there: another folder under the same name has others, as
+            long as this one is held open.
     """
 
     path: Path

@@ -113,7 +113,7 @@ class Plan:
         return _sha256_of_lines([target.key, target.file] for target in self.targets)
 
     def sizes_sha256(self) -> str:
-        """SHA-256 of the keys, the files and the sizes of the source's files: what older manifests hold."""
+        """SHA-256 of keys, files and sizes of the source's files: what older manifests hold."""
         return _sha256_of_lines(
             [target.key, target.file, self._source_size(target)] for target in self.targets
         )

@@ -35,7 +35,8 @@ def read_mask_png(file: str | os.PathLike | bytes, name: str | None = None) -> M
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: it is no regular file, no PNG, of more pixels than Pillow opens, cannot be decoded, or is a colour picture; the file is named.
+        ValueError: it is no regular file, no PNG, of more pixels than Pillow opens, cannot be
+            decoded, or is a colour picture; the file is named.
     """
     name = str(file) if name is None else name
     data = file if isinstance(file, bytes) else read_regular_file(file, "mask file")

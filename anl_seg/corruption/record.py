@@ -45,8 +45,8 @@ def outcome_of(
         data: the file's bytes.
 
     Raises:
-        ValueError: the labels are none that noise makes of the sample: of another size, out of range, or
-            ignored elsewhere.
+        ValueError: the labels are none that noise makes of the sample: of another size, out of range,
+            or ignored elsewhere.
     """
     statistics = noise_statistics(
         sample.mask.astype(np.int64),

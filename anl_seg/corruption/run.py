@@ -76,8 +76,8 @@ def corrupt_dataset(
         noise: noise config, for example ``dict(type='SymmetricNoise', rate=0.4)``, or a noise.
         out: the folder to write to; not in or around the source's folders, and new or empty.
         seed: seed of the noise.
-        resume: go on in a folder that an interrupted run has left. Files are kept that are as they were
-            written and whose source is what it was; all others are made.
+        resume: go on in a folder that an interrupted run has left. Files are kept that are as they
+            were written and whose source is what it was; all others are made.
         jobs: worker processes.
         console: where progress is shown; None = standard error.
 
@@ -111,7 +111,7 @@ def corrupt_dataset(
 def _begin(
     out: Path, plan: Plan, settings: dict[str, Any], resume: bool
 ) -> dict[str, dict[str, Any]]:
-    """Make sure that the folder may be written to; the records of the files that are there, by file."""
+    """Make sure that the folder may be written to; what is known of its files, by file."""
     if resume:
         remove_leftovers(out)
     if os.path.lexists(out / FILE_NAME) and resume:
@@ -168,7 +168,7 @@ def _resumed(made: Mapping[str | None, int]) -> str:
 
 
 def _clear(out: Path, keep: bool) -> None:
-    """Clear up after a run that failed; without ``keep`` one that could not write a file leaves nothing."""
+    """Clear up after a run that failed; with no file written and no ``keep``, all of it."""
     # The folder may be gone or read-only; the error that led here is the one to be told.
     with contextlib.suppress(OSError):
         remove_leftovers(out)
@@ -210,7 +210,9 @@ def _check_same(path: Path, plan: Plan, settings: dict[str, Any]) -> None:
     old, intact = read_manifest(path)
     if not intact:
         raise ValueError(f"'{path}' was changed after it was written; start again elsewhere.")
-    if "sha256" in old["samples"]:  # of an older version, which does not know files from what they were made
+    if (
+        "sha256" in old["samples"]
+    ):  # of an older version, which does not know files from what they were made
         samples = {"count": len(plan.targets), "sha256": plan.sizes_sha256()}
         settings = {**settings, "samples": samples}
     old = {key: old.get(key) for key in settings}

@@ -1,7 +1,8 @@
 """Making sure that a corrupted data set is what its manifest says.
 
-What the manifest names is never built: it is a file that may come from anywhere, and a config is code. A
-source that is a config is given by whoever verifies; without it, files are compared with the manifest alone.
+What the manifest names is never built: it is a file that may come from anywhere, and a config is
+code. A source that is a config is given by whoever verifies; without it, files are compared with the
+manifest alone.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from rich.console import Console
 from anl_seg._suggest import sentence
 from anl_seg.corruption.manifest import complete, head
 from anl_seg.corruption.manifest_file import FILE_NAME, differences, read_manifest
+from anl_seg.corruption.named_source import is_of_folders, noise_in, source_of
 from anl_seg.corruption.one_sample import corrupted, file_content, noisy_labels
 from anl_seg.corruption.plan import Plan, Target
 from anl_seg.corruption.png import MaskPng, read_mask_png
 from anl_seg.corruption.progress import shown
 from anl_seg.corruption.record import Outcome, labels_sha256, outcome_of, source_changed
-from anl_seg.corruption.sources import MaskSource, config_source, folder_source
+from anl_seg.corruption.sources import MaskSource
 from anl_seg.corruption.verify_files import (
     compare_bytes,
     compare_counts,
@@ -34,9 +36,7 @@ from anl_seg.corruption.verify_files import (
     verify_files,
 )
 from anl_seg.corruption.workers import unordered
-from anl_seg.noise import MaskNoise, NoiseStatistics, build_noise
-
-_SPLITS = ("train", "val", "test")
+from anl_seg.noise import NoiseStatistics
 
 
 @dataclass
@@ -61,96 +61,6 @@ class Report:
         return not self.problems
 
 
-def source_of(manifest: dict[str, Any], **named: Any) -> MaskSource:
-    """The source of a manifest, where the caller says that it lies.
-
-    Args:
-        manifest: see :func:`anl_seg.corruption.manifest_file.read_manifest`.
-        named: ``config`` (with ``cfg_options``) for masks of a config. It is code, so neither its place nor
-            its options are taken from the manifest. ``masks`` or ``images``, where folders lie
-            elsewhere than the manifest says.
-
-    Raises:
-        FileNotFoundError: it is not there.
-        ValueError: what is named does not fit the manifest, or a config is needed and not named.
-    """
-    origin = manifest["source"]
-    kinds = {name: manifest[name] for name in ("num_classes", "ignore_index")}
-    of_folders = is_of_folders(manifest)
-    wrong = named.keys() & ({"config", "cfg_options"} if of_folders else {"masks", "images"})
-    if wrong:
-        raise ValueError(
-            f"the manifest is of {'folders' if of_folders else 'a config'}: "
-            f"--{sorted(wrong)[0].replace('_', '-')} does not fit."
-        )
-    if of_folders:
-        origin = {**origin, **named}
-        return folder_source(
-            _text(origin, "masks"),
-            None if origin.get("images") is None else _text(origin, "images"),
-            mask_suffix=_text(origin, "mask_suffix"),
-            image_suffix=_suffixes(origin.get("image_suffix")),
-            **kinds,
-        )
-    if named.get("config") is None:
-        raise ValueError(
-            f"the masks are of a config, which is code: name it after the manifest, if you trust it. "
-            f"The manifest says {json.dumps(origin.get('config'))}."
-        )
-    if origin.get("split") not in _SPLITS:
-        raise ValueError(f"source.split must be one of {', '.join(_SPLITS)}.")
-    return config_source(
-        named["config"], origin["split"], cfg_options=named.get("cfg_options"), **kinds
-    )
-
-
-def is_of_folders(manifest: dict[str, Any]) -> bool:
-    """Whether the masks were those of a folder, which is read and not run."""
-    return "masks" in manifest["source"]
-
-
-def _text(origin: dict[str, Any], name: str) -> str:
-    value = origin.get(name)
-    if not isinstance(value, (str, os.PathLike)):
-        raise ValueError(f"source.{name} must be text, got {value!r}.")
-    return os.fspath(value)
-
-
-def _suffixes(value: Any) -> str | list[str]:
-    """What the names of images end in: as text that leads to no other folder."""
-    each = [value] if isinstance(value, str) else value
-    if not isinstance(each, list) or any(
-        not isinstance(one, str) or ".." in one.replace("\\", "/").split("/") for one in each
-    ):
-        raise ValueError(f"source.image_suffix must be ends of names, got {value!r}.")
-    return value
-
-
-def _noise_of(manifest: dict[str, Any]) -> MaskNoise:
-    """The noise of a manifest: one of ours, with the numbers that the manifest holds.
-
-    Raises:
-        ValueError: anything else, a file to read parameters from included.
-    """
-    config = manifest["noise"]
-    for value in _texts(config):
-        if not value.isidentifier():  # names of noises and words are; paths are not
-            raise ValueError(f"the noise of a manifest holds values alone, not {value!r}.")
-    noise = build_noise(config)
-    if json.loads(json.dumps(noise.config())) != config:
-        raise ValueError("the noise of a manifest names all of its parameters; this one does not.")
-    return noise
-
-
-def _texts(value: Any) -> list[str]:
-    """All texts in a piece of JSON but the names of settings."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        return [text for item in value for text in _texts(item)]
-    return [value] if isinstance(value, str) else []
-
-
 def verify_manifest(
     path: str | os.PathLike,
     *,
@@ -158,16 +68,16 @@ def verify_manifest(
     jobs: int = 1,
     console: Console | None = None,
 ) -> Report:
-    """Compare a corrupted data set with its manifest and, where possible, with a new corruption of its source.
+    """Compare a corrupted data set with its manifest and with a new corruption of its source.
 
     Every file's bytes are compared with the manifest's SHA-256, and its pixels with the noise computed
     again from the source; every number of the manifest with that of the files; and the manifest with
     its own checksum. Files that lack or are too many are found. Package versions that differ are a
     note, as the pixels themselves have been compared.
 
-    Without ``source``, masks of a folder are read where the manifest says. A config is not: it is code, and
-    the manifest may come from anywhere. Files, names, checksums and sums are compared then, and
-    nothing is made again.
+    Without ``source``, masks of a folder are read where the manifest says. A config is not: it is
+    code, and the manifest may come from anywhere. Files, names, checksums and sums are compared then,
+    and nothing is made again.
 
     Args:
         path: the manifest.
@@ -210,7 +120,7 @@ def _verify(
         report.problems += verify_files(path.parent, old, jobs, console)
         return
     report.remade = True
-    plan = Plan(source_of(old) if source is None else source, _noise_of(old), old["seed"])
+    plan = Plan(source_of(old) if source is None else source, noise_in(old), old["seed"])
     moved = plan.source.origin != old["source"]
     settings = json.loads(json.dumps(head(plan)))
     records = {record["file"]: record for record in old["files"]}
@@ -268,7 +178,9 @@ def _check(state: tuple[Plan, Path], job: _ToCheck) -> _Checked:
         problems.append(f"{file}: the source's image has changed since")
     if not problems:
         # Older manifests say nothing about images; the noise has just been made from them.
-        new = {key: v for key, v in outcome.record.items() if key in record or key != "image_sha256"}
+        new = {
+            key: v for key, v in outcome.record.items() if key in record or key != "image_sha256"
+        }
         problems = [f"{FILE_NAME}: {file}: {text}" for text in differences(record, new)]
     return _Checked(problems, outcome)
 

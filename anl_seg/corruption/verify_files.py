@@ -1,4 +1,4 @@
-"""Comparing the files of a corrupted data set with its manifest alone: nothing that it names is built."""
+"""Comparing the files of a corrupted data set with its manifest alone: nothing is built."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from rich.console import Console
 
 from anl_seg._inside import inside
@@ -63,7 +64,8 @@ def compare_names(names: set[str], listed: set[str]) -> list[str]:
 def compare_counts(manifest: Mapping[str, Any]) -> list[str]:
     """Compare the totals of a manifest with the numbers of its files."""
     records = manifest["files"]
-    totals, confusion = manifest.get("totals") or {}, manifest.get("confusion") or []
+    totals = manifest.get("totals")
+    totals = totals if isinstance(totals, dict) else {}
     counted = {
         "files": len(records),
         "valid_pixels": sum(record["valid_pixels"] for record in records),
@@ -74,14 +76,24 @@ def compare_counts(manifest: Mapping[str, Any]) -> list[str]:
         for name, count in counted.items()
         if totals.get(name) != count
     ]
-    cells = [cell for row in confusion for cell in row]
-    kept = sum(row[i] for i, row in enumerate(confusion))
-    if (sum(cells), sum(cells) - kept) != (counted["valid_pixels"], counted["changed_pixels"]):
+    confusion = _table(manifest.get("confusion"))
+    pixels = int(confusion.sum())
+    changed = pixels - int(np.trace(confusion))
+    if (pixels, changed) != (counted["valid_pixels"], counted["changed_pixels"]):
         problems.append(f"{FILE_NAME}: confusion does not sum up to the pixels of its files")
     count = manifest["samples"].get("count")
     if count != len(records):
         problems.append(f"{FILE_NAME}: samples.count is {count}, but lists {len(records)}")
     return problems
+
+
+def _table(confusion: Any) -> np.ndarray:
+    """(C, C) int64; (0, 0) for anything that is no such table."""
+    try:
+        table = np.array(confusion, dtype=np.int64)
+    except (TypeError, ValueError, OverflowError):
+        table = np.zeros(0)
+    return table if table.ndim == 2 else np.zeros((0, 0), np.int64)
 
 
 def verify_files(out: Path, manifest: Mapping[str, Any], jobs: int, console: Console) -> list[str]:
