@@ -162,9 +162,8 @@ def _make(
 
 def _resumed(made: Mapping[str | None, int]) -> str:
     """What a resumed run did, in a line."""
-    parts = [f"{made[None]} masks kept"]
-    parts += [f"{count} made, as {why}" for why, count in made.items() if why is not None]
-    return f"resumed: {'; '.join(parts)}."
+    again = [f"; {count} made, as {why}" for why, count in made.items() if why is not None]
+    return f"resumed: of {sum(made.values())} masks {made[None]} kept{''.join(again)}."
 
 
 def _clear(out: Path, keep: bool) -> None:
