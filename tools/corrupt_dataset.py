@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from mmengine.config import DictAction
 
@@ -56,14 +57,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--split",
         choices=["train", "val", "test"],
-        default="train",
         help="which data of the config (default train)",
     )
     parser.add_argument("--masks", help="instead of a config: folder of PNG masks")
     parser.add_argument(
         "--images", help="with --masks: folder of the images, for noise that needs them"
     )
-    parser.add_argument("--mask-suffix", default=".png", help="what masks end in (default .png)")
+    parser.add_argument("--mask-suffix", help="what masks end in (default .png)")
     parser.add_argument(
         "--image-suffix", help="what images end in instead (default: .jpg, .png, ...)"
     )
@@ -97,10 +97,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def _check(args: argparse.Namespace) -> None:
     """Exit in words where arguments do not go together."""
     if args.verify is not None:
-        names = ("out", "noise", "seed", "num_classes", "ignore_index", "resume")
-        unused = [name for name in names if getattr(args, name)]
-        if unused:
-            sys.exit(f"corrupt_dataset.py: --verify takes no --{unused[0].replace('_', '-')}.")
+        names = ("out", "noise", "seed", "split", "num_classes", "ignore_index", "resume")
+        _refuse(args, (*names, "mask_suffix", "image_suffix"), "--verify takes no")
         return
     if (args.config is None) == (args.masks is None):
         sys.exit("corrupt_dataset.py: name a config or --masks, and not both.")
@@ -110,6 +108,19 @@ def _check(args: argparse.Namespace) -> None:
         sys.exit("corrupt_dataset.py: --masks goes with --num-classes.")
     if args.masks is None and args.images is not None:
         sys.exit("corrupt_dataset.py: --images goes with --masks.")
+    if args.masks is None:
+        _refuse(args, ("mask_suffix", "image_suffix"), "without --masks there is no use for")
+    else:
+        _refuse(args, ("split", "cfg_options"), "without a config there is no use for")
+    if args.images is None:
+        _refuse(args, ("image_suffix",), "without --images there is no use for")
+
+
+def _refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """Exit if one of the arguments is given, which would have no effect."""
+    given = [name for name in names if getattr(args, name) not in (None, False)]
+    if given:
+        sys.exit(f"corrupt_dataset.py: {why} --{given[0].replace('_', '-')}.")
 
 
 def build_source(args: argparse.Namespace) -> MaskSource:
@@ -117,19 +128,18 @@ def build_source(args: argparse.Namespace) -> MaskSource:
     if args.config is not None:
         return config_source(
             args.config,
-            args.split,
+            args.split or "train",
             num_classes=args.num_classes,
             ignore_index=args.ignore_index,
             cfg_options=args.cfg_options,
         )
-    suffix = {} if args.image_suffix is None else {"image_suffix": args.image_suffix}
+    suffixes = {"mask_suffix": args.mask_suffix, "image_suffix": args.image_suffix}
     return folder_source(
         args.masks,
         args.images,
         num_classes=args.num_classes,
         ignore_index=255 if args.ignore_index is None else args.ignore_index,
-        mask_suffix=args.mask_suffix,
-        **suffix,
+        **{name: suffix for name, suffix in suffixes.items() if suffix is not None},
     )
 
 
@@ -141,16 +151,13 @@ def verify(args: argparse.Namespace) -> Report:
     return verify_manifest(args.verify, source=source, jobs=args.jobs)
 
 
-def warn_of_held_out(source: MaskSource) -> None:
-    """Say it where folders are among the masks that are not for training by their names."""
-    (part,) = source.parts
-    counts = counts_by_folder(part.relative_names())
+def warn_of_held_out(counts: dict[str, int], remedy: str) -> None:
+    """Say it where folders are among those of the masks that are not for training by their names."""
     held_out = held_out_folders(counts)
     if held_out:
         print(
             f"corrupt_dataset.py: warning: corrupted as well: {folders_text(counts, held_out)}, for "
-            "validation or test by the name; to leave it clean, let --masks name the training "
-            "folder alone.",
+            f"validation or test by the name; to leave it clean, {remedy}.",
             file=sys.stderr,
         )
 
@@ -161,7 +168,9 @@ def corrupt(args: argparse.Namespace) -> None:
     spec = None if args.noise is None else parse_spec(args.noise)
     noise, seed = noise_of(source, spec, args.seed)
     if args.masks is not None:
-        warn_of_held_out(source)
+        (part,) = source.parts
+        counts = counts_by_folder(part.relative_names())
+        warn_of_held_out(counts, "let --masks name the training folder alone")
     plan, manifest = corrupt_dataset(
         source, noise, args.out, seed=seed, resume=args.resume, jobs=args.jobs
     )
@@ -174,6 +183,8 @@ def corrupt(args: argparse.Namespace) -> None:
     counts = counts_by_folder(record["file"] for record in manifest["files"])
     if len(counts) > 1:
         print(f"folders: {folders_text(counts)}")
+    if args.config is not None and args.split in (None, "train"):
+        warn_of_held_out(counts, "let train_dataloader of the config find training masks alone")
     print()
     print(how_to_load(plan, args.out))
 

@@ -112,7 +112,7 @@ def mask_pairs(clean: str | Path, noisy: str | Path) -> list[tuple[Path, Path]]:
     for folder in (clean, noisy):
         if not Path(folder).is_dir():
             raise FileNotFoundError(f"no folder {str(folder)!r}")
-        found = (p.relative_to(folder) for p in Path(folder).rglob("*") if p.is_file())
+        found = (p.relative_to(folder) for p in Path(folder).rglob("*") if not p.is_dir())
         names.append({p for p in found if p.suffix.lower() == ".png" and p.name[0] != "."})
         if not names[-1]:
             raise FileNotFoundError(f"no PNG file in {str(folder)!r}")
@@ -195,7 +195,7 @@ def main(argv: list[str] | None = None) -> None:
         else:
             allow_mmengine_checkpoints()
             cfg = build_config(args)
-    except WRONG_INPUT as error:
+    except (*WRONG_INPUT, OSError) as error:
         sys.exit(f"estimate_transition_matrix.py: {sentence(error)}")
     if args.config is not None:
         runner = Runner.from_cfg(cfg)

@@ -99,11 +99,12 @@ def corrupt_dataset(
     out.mkdir(parents=True, exist_ok=True)
     console = console or Console(stderr=True)
     with locked(out):
+        folder = OutFolder.of(out)
         known = _begin(out, plan, settings, resume)
         try:
-            manifest = _make(OutFolder.of(out), plan, settings, known, jobs, console)
+            manifest = _make(folder, plan, settings, known, jobs, console)
         except BaseException:
-            _clear(out, keep=resume)
+            _clear(folder, keep=resume)
             raise
     return plan, manifest
 
@@ -166,10 +167,12 @@ def _resumed(made: Mapping[str | None, int]) -> str:
     return f"resumed: of {sum(made.values())} masks {made[None]} kept{''.join(again)}."
 
 
-def _clear(out: Path, keep: bool) -> None:
+def _clear(folder: OutFolder, keep: bool) -> None:
     """Clear up after a run that failed; with no file written and no ``keep``, all of it."""
+    out = folder.path
     # The folder may be gone or read-only; the error that led here is the one to be told.
     with contextlib.suppress(OSError):
+        folder.check()
         remove_leftovers(out)
         ours = {out / FILE_NAME, journal_path(out)}
         if not keep and all(path in ours or path.is_dir() for path in out.rglob("*")):

@@ -174,6 +174,19 @@ def test_problems_are_printed_and_counted(tool, masks, tmp_path, capsys):
         (["CONFIG", "--noise=PairNoise:rate=0.1"], "--out is missing"),
         (["--masks=MASKS", "--out=OUT"], "--masks goes with --num-classes"),
         (["CONFIG", "--images=MASKS", "--out=OUT"], "--images goes with --masks"),
+        (
+            ["CONFIG", "--mask-suffix=.png", "--out=OUT"],
+            "without --masks there is no use for --mask",
+        ),
+        (
+            ["--masks=MASKS", "--num-classes=3", "--split=val", "--out=OUT"],
+            "without a config there is no use for --split",
+        ),
+        (
+            ["--masks=MASKS", "--num-classes=3", "--image-suffix=.jpg", "--out=OUT"],
+            "without --images there is no use for --image-suffix",
+        ),
+        (["--verify=OUT/manifest.json", "--split=val"], "--verify takes no --split"),
         (["CONFIG", "--out=OUT"], "no noise: give --noise"),
         (["CONFIG", "--noise=PairNois:rate=0.1", "--out=OUT"], "Did you mean PairNoise"),
         (["CONFIG", "--noise=PairNoise:rate=1.1", "--out=OUT"], "1.1"),

@@ -106,6 +106,22 @@ def test_the_advice_for_folders_leads_to_the_corrupted_training_masks(
             assert np.array_equal(mask, np.array(Image.open(path)))
 
 
+def test_a_training_data_set_that_finds_validation_masks_is_warned_of(
+    corrupt_tool, tmp_path, capsys
+):
+    write_data(tmp_path, ["train", "val"])
+    config = tmp_path / "config.py"
+    config.write_text(config_of(tmp_path, ".").pretty_text)
+    corrupt_tool.main([str(config), f"--out={tmp_path / 'out'}", *ARGUMENTS])
+    text, errors = capsys.readouterr()
+    assert "folders: train (2 masks), val (2 masks)\n" in text
+    assert "corrupted as well: val (2 masks), for validation or test by the name" in errors
+    # Asked for by name: nothing to warn of.
+    masks = f"--masks={tmp_path / 'masks' / 'val'}"
+    corrupt_tool.main([masks, f"--out={tmp_path / 'other'}", *ARGUMENTS])
+    assert "warning" not in capsys.readouterr().err
+
+
 def test_a_path_that_a_shell_or_mmengine_would_change_is_not_given_as_an_option(
     corrupt_tool, tmp_path, capsys
 ):
