@@ -24,6 +24,7 @@ from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config, measured_dataloader
 from anl_seg.config.inject_noise import from_heads
 from anl_seg.corruption.png import read_mask_png
+from anl_seg.corruption.sources import check_classes
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.evaluation import EstimateTransitionMatrix
@@ -133,7 +134,7 @@ def mask_pairs(clean: str | Path, noisy: str | Path) -> list[tuple[Path, Path]]:
 def count_folders(args: argparse.Namespace) -> TransitionCounts:
     """The labels of all pairs of masks."""
     ignore_index = 255 if args.ignore_index is None else args.ignore_index
-    counts = TransitionCounts(args.num_classes, ignore_index)
+    counts = TransitionCounts(check_classes(args.num_classes), ignore_index)
     pairs = mask_pairs(args.clean, args.noisy)
     for clean, noisy in track(pairs, "comparing", console=Console(stderr=True), transient=True):
         try:

@@ -54,8 +54,11 @@ class FolderPart(Part):
         self._names = sorted(_files(self._masks, mask_suffix))
         if not self._names:
             raise FileNotFoundError(f"no *{mask_suffix} in '{self._masks}' or a folder in it.")
-        for name in self._names:  # before hours of work, not amid it
-            check_regular_file(self._masks / name, "mask file")
+        for index in range(len(self)):  # before hours of work, not amid it
+            check_regular_file(self.mask_path(index), "mask file")
+            image = self.image_path(index)
+            if image is not None:
+                check_regular_file(image, "image")
 
     def __len__(self) -> int:
         return len(self._names)
@@ -133,10 +136,15 @@ def _check_pixels(data: bytes, path: str, shape: tuple[int, int]) -> None:
         )
 
 
+def _raise(error: OSError) -> None:
+    """A folder that cannot be listed is an error: without one its masks would be left out unsaid."""
+    raise error
+
+
 def _files(folder: Path, suffix: str) -> list[str]:
     """Names below a folder, in posix form; hidden ones left out, links to folders followed once."""
     names, seen = [], set()
-    for at, folders, files in os.walk(folder, followlinks=True):
+    for at, folders, files in os.walk(folder, followlinks=True, onerror=_raise):
         real = os.path.realpath(at)
         if real in seen:
             folders.clear()

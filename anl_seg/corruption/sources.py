@@ -19,8 +19,8 @@ from anl_seg.corruption.folder_part import IMAGE_SUFFIXES, FolderPart
 from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
 from anl_seg.noise._checks import check_integer
 
-#: As many as 16 bits, the most that a mask file holds, can tell apart.
-MOST_CLASSES = 1 << 16
+#: Each pair of classes is counted for every mask: 128 MiB for so many.
+MOST_CLASSES = 1 << 12
 
 __all__ = ["MaskSource", "Sample", "config_source", "folder_source"]
 
@@ -54,7 +54,7 @@ class MaskSource:
         name: str = "",
     ) -> None:
         self.parts = tuple(parts)
-        self.num_classes = _check_classes(num_classes)
+        self.num_classes = check_classes(num_classes)
         self.ignore_index = ignore_index
         # Names and colours of another number of classes would be attached to the wrong ones.
         whole = class_names is not None and len(class_names) == num_classes
@@ -178,11 +178,13 @@ def config_source(
     return source
 
 
-def _check_classes(num_classes: object) -> int:
+def check_classes(num_classes: object) -> int:
+    """Return a number of classes whose pairs can be counted, or raise a ValueError that names it."""
     num_classes = check_integer("num_classes", num_classes, low=2)
     if num_classes > MOST_CLASSES:
         raise ValueError(
-            f"num_classes must be at most {MOST_CLASSES}, as a mask file has 16 bits; got {num_classes}."
+            f"num_classes must be at most {MOST_CLASSES}, as every pair of classes is counted; "
+            f"got {num_classes}."
         )
     return num_classes
 
@@ -213,7 +215,7 @@ def folder_source(
     Raises:
         FileNotFoundError: no such folder, or no mask in it.
     """
-    num_classes = _check_classes(num_classes)
+    num_classes = check_classes(num_classes)
     part = FolderPart(
         masks_dir,
         images_dir,

@@ -16,7 +16,6 @@ from rich.console import Console
 
 from anl_seg.corruption import corrupt_dataset, folder_source, read_manifest, verify_manifest
 from anl_seg.corruption import run as run_module
-from anl_seg.corruption.manifest_file import manifest_text
 from anl_seg.noise import NOISES, MaskNoise
 
 NOISE = dict(type="SymmetricNoise", rate=0.4)
@@ -122,7 +121,7 @@ def test_a_source_of_another_size_or_palette_is_made_again(corrupt, masks_dir, t
 
 
 def test_a_mask_whose_image_was_changed_is_made_again(
-    corrupt, masks_dir, tmp_path, files_of, monkeypatch, silent
+    rewritten, corrupt, masks_dir, tmp_path, files_of, monkeypatch, silent
 ):
     monkeypatch.setitem(NOISES, "DarkNoise", DarkNoise)
     images, noise = tmp_path / "images", dict(type="DarkNoise")
@@ -147,15 +146,9 @@ def test_a_mask_whose_image_was_changed_is_made_again(
     assert "3 made, as there is no record" in corrupt(noise=noise, images=images, resume=True)
 
 
-def rewritten(out, change):
-    content, _ = read_manifest(out / "manifest.json")
-    change(content)
-    (out / "manifest.json").write_text(manifest_text(content))
-
-
 @pytest.mark.parametrize("complete", [True, False])
 def test_a_run_of_an_older_version_is_gone_on_with(
-    corrupt, masks_dir, tmp_path, files_of, silent, complete
+    rewritten, corrupt, masks_dir, tmp_path, files_of, silent, complete
 ):
     corrupt()
     whole = files_of(tmp_path / "out")
@@ -193,7 +186,7 @@ def test_a_mask_that_others_changed_meanwhile_is_made_again(
     assert files_of(tmp_path / "out") == whole
 
 
-def test_a_journal_that_is_cut_off_costs_one_file(corrupt, tmp_path, files_of):
+def test_a_journal_that_is_cut_off_costs_one_file(rewritten, corrupt, tmp_path, files_of):
     corrupt()
     out = tmp_path / "out"
     whole = files_of(out)

@@ -135,6 +135,26 @@ def test_images_are_measured_before_they_are_decoded(masks_dir, tmp_path, monkey
         source.sample(1, with_image=True)
 
 
+def test_a_pipe_among_the_images_is_named_before_any_work(masks_dir, tmp_path):
+    (tmp_path / "images").mkdir()
+    os.mkfifo(tmp_path / "images" / "b.jpg")
+    with pytest.raises(ValueError, match=r"image '.*b\.jpg' is no regular file but a named pipe"):
+        folder_source(masks_dir, tmp_path / "images", num_classes=4)
+
+
+def test_a_folder_that_may_not_be_listed_is_no_empty_one(masks_dir, monkeypatch):
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("more"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError, match=r"Permission denied: '.*more'"):
+        folder_source(masks_dir, num_classes=4)
+
+
 def test_a_file_that_may_not_be_read_is_named(masks_dir, tmp_path, silent, monkeypatch):
     source = folder_source(masks_dir, num_classes=4)
 
@@ -190,5 +210,5 @@ def test_the_corruptor_names_the_mask_with_a_label_of_two_billion(
 
 
 def test_a_billion_classes_are_refused_at_once(masks_dir):
-    with pytest.raises(ValueError, match=r"num_classes must be at most 65536.*got 1000000000"):
+    with pytest.raises(ValueError, match=r"num_classes must be at most 4096.*got 1000000000"):
         folder_source(masks_dir, num_classes=1_000_000_000)

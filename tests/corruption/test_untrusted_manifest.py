@@ -18,24 +18,8 @@ from anl_seg.corruption import (
     source_of,
     verify_manifest,
 )
-from anl_seg.corruption.manifest_file import manifest_text
 
 NOISE = dict(type="SymmetricNoise", rate=0.4)
-
-
-@pytest.fixture
-def out(masks_dir, tmp_path, silent):
-    """A corrupted folder, its source beside."""
-    folder = tmp_path / "out"
-    corrupt_dataset(folder_source(masks_dir, num_classes=4), NOISE, folder, console=silent)
-    return folder
-
-
-def resealed(out, change):
-    """Change a manifest as an attacker would: the checksum is right."""
-    content, _ = read_manifest(out / "manifest.json")
-    change(content)
-    (out / "manifest.json").write_text(manifest_text(content))
 
 
 def load_corrupted(folder):
@@ -48,7 +32,7 @@ def sample_of(masks_dir, name="a.png"):
 
 
 def test_verifying_runs_neither_the_config_nor_the_options_of_a_manifest(
-    make_config, tmp_path, silent
+    rewritten, make_config, tmp_path, silent
 ):
     config, out, ran = make_config("ade"), tmp_path / "out", tmp_path / "ran"
     corrupt_dataset(config_source(config), NOISE, out, console=silent)
@@ -66,7 +50,7 @@ def test_verifying_runs_neither_the_config_nor_the_options_of_a_manifest(
         def change(content, source=(str(place), cfg_options)):
             content["source"].update(config=source[0], cfg_options=source[1])
 
-        resealed(out, change)
+        rewritten(out, change)
         report = verify_manifest(out / "manifest.json", console=silent)
         assert report.clean
         assert not report.remade
@@ -80,7 +64,7 @@ def test_verifying_runs_neither_the_config_nor_the_options_of_a_manifest(
 
 
 def test_verifying_without_the_config_finds_files_and_numbers_that_are_wrong(
-    make_config, tmp_path, silent
+    rewritten, make_config, tmp_path, silent
 ):
     out = tmp_path / "out"
     corrupt_dataset(config_source(make_config("ade")), NOISE, out, console=silent)
@@ -96,7 +80,7 @@ def test_verifying_without_the_config_finds_files_and_numbers_that_are_wrong(
         content["confusion"][0][0] += 1
         content["samples"]["count"] = 4
 
-    resealed(out, change)
+    rewritten(out, change)
     problems = verify_manifest(out / "manifest.json", console=silent).problems
     assert problems[:4] == [
         "0.png: its bytes are not those of the manifest's sha256",
@@ -136,11 +120,13 @@ def test_what_is_named_must_fit_the_manifest(out, make_config):
         dict(type="SymmetricNoise", rate=0.4, command="id"),
     ],
 )
-def test_the_noise_of_a_manifest_is_one_of_ours_with_values_alone(out, tmp_path, silent, noise):
+def test_the_noise_of_a_manifest_is_one_of_ours_with_values_alone(
+    rewritten, out, tmp_path, silent, noise
+):
     path = tmp_path / "matrix.json"
     path.write_text("[[1, 0], [0, 1]]")
     noise = json.loads(json.dumps(noise).replace("PATH", str(path)))
-    resealed(out, lambda content: content.update(noise=noise))
+    rewritten(out, lambda content: content.update(noise=noise))
     with pytest.raises((ValueError, TypeError), match=r"holds values|names all|does not know"):
         verify_manifest(out / "manifest.json", console=silent)
 
@@ -157,11 +143,11 @@ OUTSIDE = [
 
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_files_outside_the_folder_are_neither_trained_on_nor_verified(
-    out, masks_dir, tmp_path, silent, name
+    rewritten, out, masks_dir, tmp_path, silent, name
 ):
     (tmp_path / "outside.png").write_bytes((out / "a.png").read_bytes())
     name = name.replace("/OUTSIDE", str(tmp_path / "outside.png"))
-    resealed(out, lambda content: content["files"][0].update(file=name))
+    rewritten(out, lambda content: content["files"][0].update(file=name))
     for read in (
         lambda: load_corrupted(out),
         lambda: verify_manifest(out / "manifest.json", console=silent),
@@ -216,9 +202,9 @@ def test_a_manifest_that_was_changed_is_not_trained_by(out):
         load_corrupted(out)
 
 
-def test_labels_that_a_manifest_makes_up_are_named(out, masks_dir):
+def test_labels_that_a_manifest_makes_up_are_named(rewritten, out, masks_dir):
     def runs(value):
-        resealed(out, lambda content: content["datasets"][0].update(labels=value))
+        rewritten(out, lambda content: content["datasets"][0].update(labels=value))
 
     runs([[0, 1 << 40, 5]])  # a table of 8 terabytes
     with pytest.raises(ValueError, match=r"a run of labels is .*, got \[0, 1099511627776, 5\]"):
@@ -239,8 +225,8 @@ def test_labels_that_a_manifest_makes_up_are_named(out, masks_dir):
         (lambda c: c["files"].append(c["files"][0]), r"files\.3\.file: 'a\.png' is listed twice"),
     ],
 )
-def test_a_manifest_of_another_form_is_named(out, change, text):
-    resealed(out, change)
+def test_a_manifest_of_another_form_is_named(rewritten, out, change, text):
+    rewritten(out, change)
     with pytest.raises(ValueError, match=f"is no manifest of corrupt_dataset.py: {text}"):
         read_manifest(out / "manifest.json")
 

@@ -13,22 +13,12 @@ from PIL import Image
 from anl_seg.corruption import (
     config_source,
     corrupt_dataset,
-    folder_source,
     read_manifest,
     source_of,
     verify_manifest,
 )
-from anl_seg.corruption.manifest_file import manifest_text
 
 NOISE = dict(type="SymmetricNoise", rate=0.4)
-
-
-@pytest.fixture
-def out(masks_dir, tmp_path, silent):
-    """A corrupted folder, its source beside."""
-    folder = tmp_path / "out"
-    corrupt_dataset(folder_source(masks_dir, num_classes=4), NOISE, folder, console=silent)
-    return folder
 
 
 @pytest.fixture
@@ -37,13 +27,6 @@ def problems(silent):
         return verify_manifest(folder / "manifest.json", console=silent, **options).problems
 
     return verify
-
-
-def rewritten(out, change):
-    """Change the manifest as someone would who also puts the checksum right."""
-    content, _ = read_manifest(out / "manifest.json")
-    change(content)
-    (out / "manifest.json").write_text(manifest_text(content))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +75,9 @@ def test_every_flipped_byte_of_the_manifest_is_found(out, silent):
     assert verify_manifest(path, console=silent).clean
 
 
-def test_pixels_are_compared_with_the_noise_and_not_with_the_manifest_alone(out, problems):
+def test_pixels_are_compared_with_the_noise_and_not_with_the_manifest_alone(
+    rewritten, out, problems
+):
     values = np.array(Image.open(out / "a.png"))
     at = tuple(np.argwhere(values < 3)[0])
     values[at] += 1
@@ -141,7 +126,7 @@ def test_a_changed_palette_is_found(out, problems):
         (lambda c: c.update(status="incomplete"), "the run did not end; go on with --resume"),
     ],
 )
-def test_numbers_of_the_manifest_are_computed_again(out, problems, change, text):
+def test_numbers_of_the_manifest_are_computed_again(rewritten, out, problems, change, text):
     rewritten(out, change)
     found = problems(out)
     assert not any("checksum" in one for one in found)

@@ -162,6 +162,7 @@ def test_wrong_folders_and_files(tool, folders, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "no PNG file" in refused(tool, [f"--clean={tmp_path / 'empty'}", *arguments[1:]])
     assert "labels 2" in refused(tool, [*arguments[:2], "--num-classes=2"])
+    assert "must be at most 4096" in refused(tool, [*arguments[:2], "--num-classes=1000000000"])
     path = tmp_path / "noisy/city1/1.png"
     data = path.read_bytes()
     for broken in (data[: len(data) // 2], b"", b"\x89PNG"):
