@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart test test-long lint format clean
+.PHONY: help quickstart test test-long lint format clean clean-runs
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,5 +38,8 @@ format: $(VENV)/.tests-installed ## repair style and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## remove the environment and what runs have written
-	rm -rf $(VENV) work_dirs .pytest_cache .ruff_cache .hypothesis
+clean: ## remove the environment and caches; results of runs stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+
+clean-runs: ## remove work_dirs: everything that runs have written, checkpoints and results
+	rm -rf work_dirs

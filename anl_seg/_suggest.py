@@ -28,3 +28,11 @@ WRONG_INPUT = (FileNotFoundError, KeyError, TypeError, ValueError)
 def sentence(error: Exception) -> str:
     """The text of an error, without the quotes that ``str`` puts around that of a KeyError."""
     return str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+
+
+def printable(text: object) -> str:
+    """A text out of a file as a terminal may show it: control characters become ``\\x1b``."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii")
+        for c in str(text)
+    )

@@ -6,24 +6,30 @@ Examples:
     python tools/corrupt_dataset.py --masks data/masks --num-classes 4 \
         --noise AlphaBetaNoise:alpha=0.7,beta=0.7 --out data/masks_noisy
     python tools/corrupt_dataset.py --verify data/masks_noisy/manifest.json
+    python tools/corrupt_dataset.py --verify data/cityscapes_noisy/manifest.json \
+        mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-512x1024.py
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from mmengine.config import DictAction
 
-from anl_seg._suggest import WRONG_INPUT, sentence
+from anl_seg._suggest import WRONG_INPUT, printable, sentence
 from anl_seg.config import parse_spec
 from anl_seg.corruption import (
     MaskSource,
     Report,
     config_source,
     corrupt_dataset,
+    counts_by_folder,
     cpu_count,
     folder_source,
+    folders_text,
+    held_out_folders,
     how_to_load,
     noise_of,
     read_manifest,
@@ -51,14 +57,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--split",
         choices=["train", "val", "test"],
-        default="train",
         help="which data of the config (default train)",
     )
     parser.add_argument("--masks", help="instead of a config: folder of PNG masks")
     parser.add_argument(
         "--images", help="with --masks: folder of the images, for noise that needs them"
     )
-    parser.add_argument("--mask-suffix", default=".png", help="what masks end in (default .png)")
+    parser.add_argument("--mask-suffix", help="what masks end in (default .png)")
     parser.add_argument(
         "--image-suffix", help="what images end in instead (default: .jpg, .png, ...)"
     )
@@ -75,7 +80,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--verify",
         metavar="MANIFEST",
-        help="compute everything again and compare; name a config, --masks or --images if they have moved",
+        help="compute everything again and compare; masks of a config need it named too, with its "
+        "--cfg-options; name --masks or --images if they have moved",
     )
     parser.add_argument(
         "--cfg-options",
@@ -91,10 +97,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def _check(args: argparse.Namespace) -> None:
     """Exit in words where arguments do not go together."""
     if args.verify is not None:
-        names = ("out", "noise", "seed", "num_classes", "ignore_index", "resume")
-        unused = [name for name in names if getattr(args, name)]
-        if unused:
-            sys.exit(f"corrupt_dataset.py: --verify takes no --{unused[0].replace('_', '-')}.")
+        names = ("out", "noise", "seed", "split", "num_classes", "ignore_index", "resume")
+        _refuse(args, (*names, "mask_suffix", "image_suffix"), "--verify takes no")
         return
     if (args.config is None) == (args.masks is None):
         sys.exit("corrupt_dataset.py: name a config or --masks, and not both.")
@@ -104,6 +108,19 @@ def _check(args: argparse.Namespace) -> None:
         sys.exit("corrupt_dataset.py: --masks goes with --num-classes.")
     if args.masks is None and args.images is not None:
         sys.exit("corrupt_dataset.py: --images goes with --masks.")
+    if args.masks is None:
+        _refuse(args, ("mask_suffix", "image_suffix"), "without --masks there is no use for")
+    else:
+        _refuse(args, ("split", "cfg_options"), "without a config there is no use for")
+    if args.images is None:
+        _refuse(args, ("image_suffix",), "without --images there is no use for")
+
+
+def _refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """Exit if one of the arguments is given, which would have no effect."""
+    given = [name for name in names if getattr(args, name) not in (None, False)]
+    if given:
+        sys.exit(f"corrupt_dataset.py: {why} --{given[0].replace('_', '-')}.")
 
 
 def build_source(args: argparse.Namespace) -> MaskSource:
@@ -111,28 +128,38 @@ def build_source(args: argparse.Namespace) -> MaskSource:
     if args.config is not None:
         return config_source(
             args.config,
-            args.split,
+            args.split or "train",
             num_classes=args.num_classes,
             ignore_index=args.ignore_index,
             cfg_options=args.cfg_options,
         )
-    suffix = {} if args.image_suffix is None else {"image_suffix": args.image_suffix}
+    suffixes = {"mask_suffix": args.mask_suffix, "image_suffix": args.image_suffix}
     return folder_source(
         args.masks,
         args.images,
         num_classes=args.num_classes,
         ignore_index=255 if args.ignore_index is None else args.ignore_index,
-        mask_suffix=args.mask_suffix,
-        **suffix,
+        **{name: suffix for name, suffix in suffixes.items() if suffix is not None},
     )
 
 
 def verify(args: argparse.Namespace) -> Report:
-    """Check what ``--verify`` names, against the source where it lies now."""
-    moved = {n: getattr(args, n) for n in ("config", "masks", "images", "cfg_options")}
-    moved = {name: value for name, value in moved.items() if value is not None}
-    source = source_of(read_manifest(args.verify)[0], **moved) if moved else None
+    """Check what ``--verify`` names, against the source where the arguments say that it lies."""
+    named = {n: getattr(args, n) for n in ("config", "masks", "images", "cfg_options")}
+    named = {name: value for name, value in named.items() if value is not None}
+    source = source_of(read_manifest(args.verify)[0], **named) if named else None
     return verify_manifest(args.verify, source=source, jobs=args.jobs)
+
+
+def warn_of_held_out(counts: dict[str, int], remedy: str) -> None:
+    """Say it where folders are among those of the masks that are not for training by their names."""
+    held_out = held_out_folders(counts)
+    if held_out:
+        print(
+            f"corrupt_dataset.py: warning: corrupted as well: {folders_text(counts, held_out)}, for "
+            f"validation or test by the name; to leave it clean, {remedy}.",
+            file=sys.stderr,
+        )
 
 
 def corrupt(args: argparse.Namespace) -> None:
@@ -140,6 +167,10 @@ def corrupt(args: argparse.Namespace) -> None:
     source = build_source(args)
     spec = None if args.noise is None else parse_spec(args.noise)
     noise, seed = noise_of(source, spec, args.seed)
+    if args.masks is not None:
+        (part,) = source.parts
+        counts = counts_by_folder(part.relative_names())
+        warn_of_held_out(counts, "let --masks name the training folder alone")
     plan, manifest = corrupt_dataset(
         source, noise, args.out, seed=seed, resume=args.resume, jobs=args.jobs
     )
@@ -147,22 +178,34 @@ def corrupt(args: argparse.Namespace) -> None:
     share = totals["changed_share"]
     print(
         f"{totals['files']} masks in {args.out}, {totals['changed_pixels']} of {totals['valid_pixels']} "
-        f"pixels changed ({'no pixels' if share is None else f'{share:.2%}'}).\n"
+        f"pixels changed ({'no pixels' if share is None else f'{share:.2%}'})."
     )
+    counts = counts_by_folder(record["file"] for record in manifest["files"])
+    if len(counts) > 1:
+        print(f"folders: {folders_text(counts)}")
+    if args.config is not None and args.split in (None, "train"):
+        warn_of_held_out(counts, "let train_dataloader of the config find training masks alone")
+    print()
     print(how_to_load(plan, args.out))
 
 
 def say(report: Report, manifest: str) -> None:
     """Print what a verification found; exit with an error unless everything is right."""
     for note in report.notes:
-        print(note)
+        print(printable(note))
     for problem in report.problems[:_MOST_PROBLEMS]:
-        print(problem)
+        print(printable(problem))
     if len(report.problems) > _MOST_PROBLEMS:
         print(f"and {len(report.problems) - _MOST_PROBLEMS} more")
     if not report.clean:
         sys.exit(f"corrupt_dataset.py: problems found: {len(report.problems)}.")
-    print(f"clean: {report.files} files are what {manifest} says, pixel by pixel.")
+    how = "pixel by pixel" if report.remade else "by names, sizes and checksums"
+    print(f"clean: {report.files} files are what {manifest} says, {how}.")
+    if not report.remade:
+        print(
+            "The masks were not made again: that runs the config, which is code. Name it after the "
+            "manifest, with its --cfg-options, if you trust it."
+        )
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -173,7 +216,7 @@ def main(argv: list[str] | None = None) -> None:
         else:
             say(verify(args), args.verify)
     except (*WRONG_INPUT, OSError, RuntimeError) as error:
-        sys.exit(f"corrupt_dataset.py: {sentence(error)}")
+        sys.exit(f"corrupt_dataset.py: {printable(sentence(error))}")
     except KeyboardInterrupt:
         sys.exit("corrupt_dataset.py: interrupted; go on with --resume.")
 

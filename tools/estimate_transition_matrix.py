@@ -24,6 +24,7 @@ from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config, measured_dataloader
 from anl_seg.config.inject_noise import from_heads
 from anl_seg.corruption.png import read_mask_png
+from anl_seg.corruption.sources import check_classes
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.evaluation import EstimateTransitionMatrix
@@ -112,7 +113,7 @@ def mask_pairs(clean: str | Path, noisy: str | Path) -> list[tuple[Path, Path]]:
     for folder in (clean, noisy):
         if not Path(folder).is_dir():
             raise FileNotFoundError(f"no folder {str(folder)!r}")
-        found = (p.relative_to(folder) for p in Path(folder).rglob("*") if p.is_file())
+        found = (p.relative_to(folder) for p in Path(folder).rglob("*") if not p.is_dir())
         names.append({p for p in found if p.suffix.lower() == ".png" and p.name[0] != "."})
         if not names[-1]:
             raise FileNotFoundError(f"no PNG file in {str(folder)!r}")
@@ -133,7 +134,7 @@ def mask_pairs(clean: str | Path, noisy: str | Path) -> list[tuple[Path, Path]]:
 def count_folders(args: argparse.Namespace) -> TransitionCounts:
     """The labels of all pairs of masks."""
     ignore_index = 255 if args.ignore_index is None else args.ignore_index
-    counts = TransitionCounts(args.num_classes, ignore_index)
+    counts = TransitionCounts(check_classes(args.num_classes), ignore_index)
     pairs = mask_pairs(args.clean, args.noisy)
     for clean, noisy in track(pairs, "comparing", console=Console(stderr=True), transient=True):
         try:
@@ -195,7 +196,7 @@ def main(argv: list[str] | None = None) -> None:
         else:
             allow_mmengine_checkpoints()
             cfg = build_config(args)
-    except WRONG_INPUT as error:
+    except (*WRONG_INPUT, OSError) as error:
         sys.exit(f"estimate_transition_matrix.py: {sentence(error)}")
     if args.config is not None:
         runner = Runner.from_cfg(cfg)

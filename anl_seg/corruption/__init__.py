@@ -14,12 +14,15 @@ _MODULES = {
     "Sample": "part",
     "config_source": "sources",
     "corrupt_dataset": "run",
+    "counts_by_folder": "splits",
     "cpu_count": "workers",
     "folder_source": "sources",
+    "folders_text": "splits",
+    "held_out_folders": "splits",
     "how_to_load": "advice",
     "noise_of": "run",
     "read_manifest": "manifest_file",
-    "source_of": "verify",
+    "source_of": "named_source",
     "verify_manifest": "verify",
 }
 

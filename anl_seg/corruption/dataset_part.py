@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 from mmseg.utils import register_all_modules
 
+from anl_seg._regular_file import check_regular_file
+from anl_seg._suggest import sentence
 from anl_seg.config._walk import loads_seg_map, type_name
 from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
 from anl_seg.datasets.transforms.corrupt_mask import key_of_sample
@@ -97,6 +99,10 @@ class DatasetPart(Part):
         self._dataset = self._build(self._config)
         *self._before, self._loader = self._dataset.pipeline.transforms
         self.metainfo = dict(self._dataset.metainfo)
+        for index in range(len(self)):  # before hours of work, not amid it
+            for path in _files(self._dataset.get_data_info(index)):
+                if os.path.lexists(path):
+                    check_regular_file(path, f"of {place} the file")
 
     def _build(self, config: dict) -> Any:
         try:
@@ -130,7 +136,7 @@ class DatasetPart(Part):
         mask_only = not with_image and all(type(t) is LoadImageFromFile for t in self._before)
         image = None
         for transform in [self._loader] if mask_only else [*self._before, self._loader]:
-            results = transform(results)
+            results = _loaded(transform, results)
             if results is None:
                 raise ValueError(
                     f"{type(transform).__name__} filters sample {index} of {self.place} out, so it is "
@@ -181,9 +187,7 @@ class DatasetPart(Part):
     def folders(self) -> set[Path]:
         files = set()
         for i in range(len(self)):
-            info = self._dataset.get_data_info(i)
-            files |= {info.get("img_path"), info.get("seg_map_path")}
-            files |= set((info.get("mask_paths") or {}).values())
+            files |= set(_files(self._dataset.get_data_info(i)))
         return {Path(path).absolute().parent for path in files if _file(path)}
 
     def describe(self) -> dict[str, Any]:
@@ -202,6 +206,34 @@ def _without_type(corruption: dict | None) -> dict | None:
         "ignore_index": corruption.get("ignore_index", 255),
         "key_parts": corruption.get("key_parts", DEFAULT_KEY_PARTS),
     }
+
+
+def _files(info: Mapping) -> list[str]:
+    """The files that a sample names: image, mask, and masks where it has several."""
+    paths = [
+        info.get("img_path"),
+        info.get("seg_map_path"),
+        *(info.get("mask_paths") or {}).values(),
+    ]
+    return [path for path in paths if path is not None]
+
+
+def _loaded(transform: Callable[[dict], dict | None], results: dict) -> dict | None:
+    """What a loader makes of a sample; whatever it raises tells which files it was to load."""
+    try:
+        return transform(results)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AssertionError):
+        raise
+    except (
+        Exception
+    ) as error:  # of Pillow or OpenCV, which are given bytes and do not know the file
+        files = _files(results)
+        if not files or any(str(path) in str(error) for path in files):
+            raise
+        raise ValueError(
+            f"{type(transform).__name__} cannot load one of {', '.join(map(repr, files))}: "
+            f"{type(error).__name__}: {sentence(error)}"
+        ) from error
 
 
 def _file(path: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
+from anl_seg._regular_file import check_regular_file, read_regular_file
 from anl_seg.corruption.part import Part, Sample
 from anl_seg.corruption.png import read_mask_png
 from anl_seg.noise import sample_key
@@ -51,6 +54,11 @@ class FolderPart(Part):
         self._names = sorted(_files(self._masks, mask_suffix))
         if not self._names:
             raise FileNotFoundError(f"no *{mask_suffix} in '{self._masks}' or a folder in it.")
+        for index in range(len(self)):  # before hours of work, not amid it
+            check_regular_file(self.mask_path(index), "mask file")
+            image = self.image_path(index)
+            if image is not None:
+                check_regular_file(image, "image")
 
     def __len__(self) -> int:
         return len(self._names)
@@ -67,15 +75,15 @@ class FolderPart(Part):
             return None
         stem = self._names[index][: -len(self._mask_suffix)]
         candidates = (self._images / f"{stem}{suffix}" for suffix in self._image_suffixes)
-        return next((str(path) for path in candidates if path.is_file()), None)
+        return next((str(path) for path in candidates if os.path.lexists(path)), None)
 
     def sample(self, index: int, with_image: bool) -> Sample:
         path, image_path = self.mask_path(index), self.image_path(index)
         mask = self.labels_of_file(index, path)
-        image = self._image(index, image_path) if with_image else None
+        image = self._image(index, image_path, mask.shape) if with_image else None
         return Sample(self.key(index), mask, image, path, image_path)
 
-    def _image(self, index: int, path: str | None) -> np.ndarray:
+    def _image(self, index: int, path: str | None, shape: tuple[int, int]) -> np.ndarray:
         if self._images is None:
             raise ValueError(
                 "the image of a mask is needed: give the folder of the images (--images)."
@@ -85,10 +93,17 @@ class FolderPart(Part):
                 f"no image for mask '{self.mask_path(index)}' in '{self._images}' "
                 f"(same name, ending in {' or '.join(self._image_suffixes)})."
             )
-        # imdecode, as mmseg's loader: it opens names that imread cannot on some systems.
-        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+        data = read_regular_file(path, "image")
+        _check_pixels(data, path, shape)
+        try:
+            # imdecode, as mmseg's loader: it opens names that imread cannot on some systems.
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        except cv2.error as error:  # an empty file, or more pixels than OpenCV opens
+            raise ValueError(
+                f"image '{path}' ({len(data)} bytes) cannot be decoded: {error.err}"
+            ) from error
         if image is None:
-            raise ValueError(f"image '{path}' cannot be decoded.")
+            raise ValueError(f"image '{path}' ({len(data)} bytes) cannot be decoded.")
         return image
 
     def labels_of_file(self, index: int, path: str) -> np.ndarray:
@@ -105,10 +120,31 @@ class FolderPart(Part):
         return dict(self._given)
 
 
+def _check_pixels(data: bytes, path: str, shape: tuple[int, int]) -> None:
+    """Compare the size that an image file claims with its mask's, before memory is asked for it."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+    except (OSError, ValueError, SyntaxError):  # a format that Pillow does not know
+        return
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"image '{path}': {error}") from error
+    # OpenCV turns images as their metadata say, so height and width may be exchanged here.
+    if width * height != shape[0] * shape[1]:
+        raise ValueError(
+            f"image '{path}' is {height} x {width} (height x width), its mask {shape[0]} x {shape[1]}."
+        )
+
+
+def _raise(error: OSError) -> None:
+    """A folder that cannot be listed is an error: without one its masks would be left out unsaid."""
+    raise error
+
+
 def _files(folder: Path, suffix: str) -> list[str]:
     """Names below a folder, in posix form; hidden ones left out, links to folders followed once."""
     names, seen = [], set()
-    for at, folders, files in os.walk(folder, followlinks=True):
+    for at, folders, files in os.walk(folder, followlinks=True, onerror=_raise):
         real = os.path.realpath(at)
         if real in seen:
             folders.clear()

@@ -12,8 +12,8 @@ import PIL
 import scipy
 
 from anl_seg.corruption.manifest_file import FORMAT
-from anl_seg.corruption.one_sample import Outcome, numbers
 from anl_seg.corruption.plan import Plan
+from anl_seg.corruption.record import numbers
 from anl_seg.noise import NoiseStatistics
 from anl_seg.version import __version__
 
@@ -53,22 +53,31 @@ def head(plan: Plan) -> dict[str, Any]:
             }
             for number, part in enumerate(source.parts)
         ],
-        "samples": {"count": len(plan.targets), "sha256": plan.fingerprint()},
+        "samples": {"count": len(plan.targets), "names_sha256": plan.names_sha256()},
         "packages": packages(),
     }
 
 
-def complete(head: dict[str, Any], plan: Plan, outcomes: Iterable[Outcome]) -> dict[str, Any]:
-    """The whole manifest of a finished run; the order of the outcomes does not matter."""
+def complete(
+    head: dict[str, Any],
+    plan: Plan,
+    records: Iterable[dict[str, Any]],
+    total: NoiseStatistics,
+) -> dict[str, Any]:
+    """The whole manifest of a finished run; the order of the records does not matter.
+
+    Args:
+        head: see :func:`head`.
+        plan: what was done.
+        records: of all files.
+        total: the statistics of all files together.
+    """
     order = {target.file: i for i, target in enumerate(plan.targets)}
-    outcomes = sorted(outcomes, key=lambda outcome: order[outcome.record["file"]])
-    total = NoiseStatistics.zeros(plan.source.num_classes)
-    for outcome in outcomes:
-        total += outcome.statistics
+    records = sorted(records, key=lambda record: order[record["file"]])
     return {
         **head,
         "status": "complete",
-        "totals": {"files": len(outcomes), **numbers(total)},
+        "totals": {"files": len(records), **numbers(total)},
         "confusion": total.confusion.tolist(),
-        "files": [outcome.record for outcome in outcomes],
+        "files": records,
     }

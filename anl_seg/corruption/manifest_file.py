@@ -4,13 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+from anl_seg._inside import check_inside_name
+from anl_seg._regular_file import read_regular_file
+from anl_seg._suggest import sentence
 from anl_seg.corruption.atomic import write_bytes_atomically
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
+
+_KINDS = {
+    "status": str,
+    "noise": dict,
+    "seed": int,
+    "num_classes": int,
+    "ignore_index": int,
+    "key_parts": int,
+    "source": dict,
+    "datasets": list,
+    "samples": dict,
+}
+_RECORD_KINDS = {
+    "file": str,
+    "dataset": int,
+    "key": str,
+    "sha256": str,
+    "valid_pixels": int,
+    "changed_pixels": int,
+}
 
 
 def manifest_text(content: dict[str, Any]) -> str:
@@ -42,23 +66,62 @@ def write_manifest(out: Path, content: dict[str, Any]) -> None:
 def read_manifest(path: str | Path) -> tuple[dict[str, Any], bool]:
     """A manifest, and whether it is byte for byte as it was written.
 
+    It may come from anywhere: it is values alone, every one that is used is of its kind, and no file
+    is named that lies elsewhere than below the manifest's folder.
+
     Raises:
         FileNotFoundError: no such file.
         ValueError: it is not one of ours.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise FileNotFoundError(f"no manifest at '{path}'.")
-    data = path.read_bytes()
+    data = read_regular_file(path, "manifest")
     try:
         content = json.loads(data.decode("utf-8"))
         known = content["format"]
         text = manifest_text(content)
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"'{path}' is no manifest of corrupt_dataset.py: {error}") from error
+        if known == FORMAT:
+            _check_form(content)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(
+            f"'{path}' is no manifest of corrupt_dataset.py: {sentence(error)}"
+        ) from error
     if known != FORMAT:
         raise ValueError(f"'{path}' has format {known!r}; this version reads format {FORMAT}.")
     return content, text.encode("ascii") == data
+
+
+def _check_form(content: dict[str, Any]) -> None:
+    """Raise a ValueError unless every value that is used is of its kind."""
+    _check_kinds(content, _KINDS, "")
+    for number, dataset in enumerate(content["datasets"]):
+        _check_kinds(dataset, {}, f"datasets.{number}.")
+    if not isinstance(content["noise"].get("type"), str):
+        raise ValueError("noise.type must be the name of a noise")
+    names = set()
+    for number, record in enumerate(content.get("files", [])):
+        place = f"files.{number}."
+        _check_kinds(record, _RECORD_KINDS, place)
+        name = check_inside_name(record["file"], f"{place}file")
+        if name in names:
+            raise ValueError(f"{place}file: {name!r} is listed twice")
+        names.add(name)
+        if not 0 <= record["dataset"] < len(content["datasets"]):
+            raise ValueError(
+                f"{place}dataset is {record['dataset']} of {len(content['datasets'])} data sets"
+            )
+
+
+def _check_kinds(content: Any, kinds: dict[str, type], place: str) -> None:
+    if not isinstance(content, dict):
+        raise ValueError(f"{place.rstrip('.')} must be settings by name, got {_short(content)}")
+    for name, kind in kinds.items():
+        # Not isinstance: True would be an integer.
+        if type(content.get(name)) is not kind:
+            raise ValueError(
+                f"{place}{name} must be of type {kind.__name__}, got {_short(content.get(name))}"
+            )
 
 
 def differences(old: Any, new: Any, name: str = "") -> list[str]:

@@ -1,46 +1,78 @@
-"""One sample: its corrupted file, and what the manifest says about it."""
+"""One sample: its corrupted file, made or kept."""
 
 from __future__ import annotations
 
 import hashlib
-import math
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from anl_seg._inside import inside
+from anl_seg._regular_file import read_regular_file
 from anl_seg.corruption.atomic import write_bytes_atomically
 from anl_seg.corruption.part import Sample
 from anl_seg.corruption.plan import Plan, Target
 from anl_seg.corruption.png import MaskPng, encode_mask_png, read_mask_png
-from anl_seg.noise import NoiseStatistics, noise_statistics
+from anl_seg.corruption.record import Outcome, outcome_of, source_changed
 
-_DIGITS = 6  # of shares and Dice; the counts beside them are exact
+#: Why a file is made; all but the first are of files that were there.
+MISSING = "they were missing"
+UNKNOWN = "there is no record of what they were made from"
+DAMAGED = "they are not as they were written"
+SOURCE_CHANGED = "their source has changed since"
 
 
-class Outcome(NamedTuple):
-    """What is known of a finished file.
+def write_sample(
+    plan: Plan, target: Target, out: Path, known: Mapping[str, Any] | None = None
+) -> Outcome:
+    """Corrupt a sample and write its file, unless the file is there already.
 
-    Attributes:
-        record: its entry in the manifest.
-        statistics: its clean labels against its noisy ones.
+    Args:
+        plan: what is to be done.
+        target: the sample.
+        out: the output folder.
+        known: the record of the file that an earlier run has written. A file is kept if it has the
+            bytes of its record, and its source is what the record says.
     """
-
-    record: dict[str, Any]
-    statistics: NoiseStatistics
-
-
-def write_sample(plan: Plan, target: Target, out: Path) -> Outcome:
-    """Corrupt a sample and write its file, unless a file of the sample is there already."""
-    path = out / target.file
-    if path.is_file():
-        kept = outcome_of_file(plan, target, path.read_bytes())
-        if kept is not None:
+    path = inside(out, target.file, "mask file")
+    made = MISSING
+    if os.path.lexists(path):
+        kept = _kept(plan, target, path, known)
+        if isinstance(kept, Outcome):
             return kept
+        made = kept
     sample, noisy = corrupted(plan, target)
     data = encode_mask_png(file_content(plan, target, sample, noisy))
     write_bytes_atomically(path, data)
-    return _outcome(plan, target, sample.mask, noisy, data)
+    return outcome_of(plan, target, sample, noisy, data)._replace(made=made)
+
+
+def _kept(plan: Plan, target: Target, path: Path, known: Mapping[str, Any] | None) -> Outcome | str:
+    """The outcome of a file that is there, or why it must be made again."""
+    if known is None or (plan.with_image and "image_sha256" not in known):
+        return UNKNOWN
+    try:
+        data = read_regular_file(path, "mask file")
+        found = read_mask_png(data, target.file)
+    except (OSError, ValueError):
+        return DAMAGED
+    if hashlib.sha256(data).hexdigest() != known.get("sha256"):
+        return DAMAGED
+    sample = plan.source.sample(target.index, plan.with_image)
+    try:
+        noisy = noisy_labels(plan, target, found)
+        outcome = outcome_of(plan, target, sample, noisy, data)
+        expected = file_content(plan, target, sample, noisy)
+    except ValueError:  # of another size, or ignored elsewhere
+        return SOURCE_CHANGED
+    # Colours, and values of pixels that the noise left alone, come from the source too and do not
+    # show in the checksum of its labels.
+    if source_changed(known, outcome.record) or encode_mask_png(expected) != data:
+        return SOURCE_CHANGED
+    return outcome
 
 
 def corrupted(plan: Plan, target: Target) -> tuple[Sample, np.ndarray]:
@@ -104,51 +136,7 @@ def _labels_file(plan: Plan, noisy: np.ndarray) -> MaskPng:
     return MaskPng(noisy.astype(np.uint8), colours)
 
 
-def outcome_of_file(plan: Plan, target: Target, data: bytes) -> Outcome | None:
-    """What the manifest says about a file that is there; None if it is no file of this sample."""
-    clean = plan.source.sample(target.index, with_image=False).mask
+def noisy_labels(plan: Plan, target: Target, found: MaskPng) -> np.ndarray:
+    """(H, W) the labels that a file of the sample holds; ``REFUSED`` where a loader stops."""
     raw = plan.raw[target.dataset]
-    try:
-        values = read_mask_png(data, target.file).values
-        noisy = values.astype(np.int64) if raw is None else raw.labels(values)
-        return _outcome(plan, target, clean, noisy, data)
-    except ValueError:
-        return None
-
-
-def _outcome(
-    plan: Plan, target: Target, clean: np.ndarray, noisy: np.ndarray, data: bytes
-) -> Outcome:
-    statistics = noise_statistics(
-        clean.astype(np.int64),
-        noisy.astype(np.int64),
-        num_classes=plan.source.num_classes,
-        ignore_index=plan.source.ignore_index,
-    )
-    record = {
-        "file": target.file,
-        "dataset": target.dataset,
-        "key": target.key,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "clean_sha256": labels_sha256(clean),
-        **numbers(statistics),
-    }
-    return Outcome(record, statistics)
-
-
-def numbers(statistics: NoiseStatistics) -> dict[str, Any]:
-    """The counts, the changed share and the Dice of each class (None for one in neither mask)."""
-    share = statistics.changed_share
-    return {
-        "valid_pixels": statistics.valid_pixels,
-        "changed_pixels": statistics.changed_pixels,
-        "changed_share": None if math.isnan(share) else round(share, _DIGITS),
-        "dice": [None if np.isnan(d) else round(float(d), _DIGITS) for d in statistics.dice],
-    }
-
-
-def labels_sha256(labels: np.ndarray) -> str:
-    """SHA-256 of a label map, whatever integer type it has."""
-    digest = hashlib.sha256("{} x {}:".format(*labels.shape).encode("ascii"))
-    digest.update(np.ascontiguousarray(labels, dtype="<i4").tobytes())
-    return digest.hexdigest()
+    return found.values.astype(np.int64) if raw is None else raw.labels(found.values)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from anl_seg._inside import check_inside_name
 from anl_seg.corruption.folder_part import FolderPart
 from anl_seg.corruption.part import Part
 from anl_seg.corruption.raw_labels import RawLabels, find_raw_labels
@@ -103,18 +104,31 @@ class Plan:
                 )
             found[file] = inner
             file = os.path.join(self.folder(number), file).replace(os.sep, "/")
+            check_inside_name(file, f"the mask file of {part.place or 'the folder'}")
             targets.append(Target(start + inner, number, key, file))
         return targets
 
-    def fingerprint(self) -> str:
-        """SHA-256 of the keys, the files and the sizes of the source's files."""
-        digest = hashlib.sha256()
-        for target in self.targets:
-            inner = self.source.locate(target.index)[1]
-            path = self.source.parts[target.dataset].mask_path(inner)
-            size = None if path is None else os.path.getsize(path)
-            digest.update(json.dumps([target.key, target.file, size]).encode("ascii") + b"\n")
-        return digest.hexdigest()
+    def names_sha256(self) -> str:
+        """SHA-256 of the keys and the files."""
+        return _sha256_of_lines([target.key, target.file] for target in self.targets)
+
+    def sizes_sha256(self) -> str:
+        """SHA-256 of keys, files and sizes of the source's files: what older manifests hold."""
+        return _sha256_of_lines(
+            [target.key, target.file, self._source_size(target)] for target in self.targets
+        )
+
+    def _source_size(self, target: Target) -> int | None:
+        inner = self.source.locate(target.index)[1]
+        path = self.source.parts[target.dataset].mask_path(inner)
+        return None if path is None else os.path.getsize(path)
+
+
+def _sha256_of_lines(rows: Iterable[list]) -> str:
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps(row).encode("ascii") + b"\n")
+    return digest.hexdigest()
 
 
 def _file_of_key(key: str) -> str:

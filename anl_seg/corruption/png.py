@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+
+from anl_seg._regular_file import read_regular_file
 
 
 class MaskPng(NamedTuple):
@@ -34,10 +35,11 @@ def read_mask_png(file: str | os.PathLike | bytes, name: str | None = None) -> M
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: it is no PNG, cannot be decoded, or is a colour picture; the file is named.
+        ValueError: it is no regular file, no PNG, of more pixels than Pillow opens, cannot be
+            decoded, or is a colour picture; the file is named.
     """
     name = str(file) if name is None else name
-    data = file if isinstance(file, bytes) else Path(file).read_bytes()
+    data = file if isinstance(file, bytes) else read_regular_file(file, "mask file")
     try:
         image = Image.open(io.BytesIO(data), formats=["PNG"])
         image.load()

@@ -36,9 +36,18 @@ class RawLabels:
 
     @classmethod
     def from_runs(cls, runs: Iterable[Sequence[int]]) -> RawLabels:
-        """The table of :meth:`runs`."""
+        """The table of :meth:`runs`.
+
+        Raises:
+            ValueError: runs that no table has.
+        """
         table = np.full(1 << 16, REFUSED)
-        for first, last, label in runs:
+        for run in runs:
+            if not _is_run(run):
+                raise ValueError(
+                    f"a run of labels is [first value, last value, label of the first], got {run!r}."
+                )
+            first, last, label = run
             table[first : last + 1] = np.arange(label, label + last - first + 1)
         return cls(table)
 
@@ -73,6 +82,12 @@ class RawLabels:
                 f"{num_classes} classes are out of reach): is num_classes={num_classes} right?"
             )
         return np.array([self._value[label] for label in range(num_classes)])
+
+
+def _is_run(run: object) -> bool:
+    if not isinstance(run, (list, tuple)) or [type(item) for item in run] != [int] * 3:
+        return False
+    return 0 <= run[0] <= run[1] < 1 << 16 and abs(run[2]) < 1 << 31
 
 
 def find_raw_labels(part: Part, index: int) -> RawLabels | None:

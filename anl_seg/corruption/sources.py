@@ -19,6 +19,9 @@ from anl_seg.corruption.folder_part import IMAGE_SUFFIXES, FolderPart
 from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
 from anl_seg.noise._checks import check_integer
 
+#: Each pair of classes is counted for every mask: 128 MiB for so many.
+MOST_CLASSES = 1 << 12
+
 __all__ = ["MaskSource", "Sample", "config_source", "folder_source"]
 
 
@@ -51,7 +54,7 @@ class MaskSource:
         name: str = "",
     ) -> None:
         self.parts = tuple(parts)
-        self.num_classes = check_integer("num_classes", num_classes, low=2)
+        self.num_classes = check_classes(num_classes)
         self.ignore_index = ignore_index
         # Names and colours of another number of classes would be attached to the wrong ones.
         whole = class_names is not None and len(class_names) == num_classes
@@ -175,6 +178,17 @@ def config_source(
     return source
 
 
+def check_classes(num_classes: object) -> int:
+    """Return a number of classes whose pairs can be counted, or raise a ValueError that names it."""
+    num_classes = check_integer("num_classes", num_classes, low=2)
+    if num_classes > MOST_CLASSES:
+        raise ValueError(
+            f"num_classes must be at most {MOST_CLASSES}, as every pair of classes is counted; "
+            f"got {num_classes}."
+        )
+    return num_classes
+
+
 def folder_source(
     masks_dir: str | os.PathLike,
     images_dir: str | os.PathLike | None = None,
@@ -201,7 +215,7 @@ def folder_source(
     Raises:
         FileNotFoundError: no such folder, or no mask in it.
     """
-    num_classes = check_integer("num_classes", num_classes, low=2)
+    num_classes = check_classes(num_classes)
     part = FolderPart(
         masks_dir,
         images_dir,

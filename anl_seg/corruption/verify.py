@@ -1,10 +1,15 @@
-"""Making sure that a corrupted data set is what its manifest says: all of it is computed once more."""
+"""Making sure that a corrupted data set is what its manifest says.
+
+What the manifest names is never built: it is a file that may come from anywhere, and a config is
+code. A source that is a config is given by whoever verifies; without it, files are compared with the
+manifest alone.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+from collections.abc import Set
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,18 +21,22 @@ from rich.console import Console
 from anl_seg._suggest import sentence
 from anl_seg.corruption.manifest import complete, head
 from anl_seg.corruption.manifest_file import FILE_NAME, differences, read_manifest
-from anl_seg.corruption.one_sample import (
-    Outcome,
-    corrupted,
-    file_content,
-    labels_sha256,
-    outcome_of_file,
-)
+from anl_seg.corruption.named_source import is_of_folders, noise_in, source_of
+from anl_seg.corruption.one_sample import corrupted, file_content, noisy_labels
 from anl_seg.corruption.plan import Plan, Target
-from anl_seg.corruption.png import read_mask_png
+from anl_seg.corruption.png import MaskPng, read_mask_png
 from anl_seg.corruption.progress import shown
-from anl_seg.corruption.sources import MaskSource, config_source, folder_source
+from anl_seg.corruption.record import Outcome, labels_sha256, outcome_of, source_changed
+from anl_seg.corruption.sources import MaskSource
+from anl_seg.corruption.verify_files import (
+    compare_bytes,
+    compare_counts,
+    compare_names,
+    names_there,
+    verify_files,
+)
 from anl_seg.corruption.workers import unordered
+from anl_seg.noise import NoiseStatistics
 
 
 @dataclass
@@ -38,43 +47,18 @@ class Report:
         files: how many files the manifest lists.
         problems: one sentence each; none if everything is as it was written.
         notes: what is worth knowing and no problem.
+        remade: whether the masks were made again and compared pixel by pixel.
     """
 
     files: int = 0
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    remade: bool = False
 
     @property
     def clean(self) -> bool:
         """Whether nothing is wrong."""
         return not self.problems
-
-
-def source_of(manifest: dict[str, Any], **moved: str) -> MaskSource:
-    """The source that a manifest names.
-
-    Args:
-        manifest: see :func:`anl_seg.corruption.manifest.read_manifest`.
-        moved: ``config``, ``masks`` or ``images``, where these lie elsewhere by now.
-
-    Raises:
-        FileNotFoundError: it is not there.
-        ValueError: the manifest names none.
-    """
-    origin = {**manifest["source"], **moved}
-    kinds = {name: manifest[name] for name in ("num_classes", "ignore_index")}
-    if "masks" in origin:
-        return folder_source(
-            origin["masks"],
-            origin["images"],
-            mask_suffix=origin["mask_suffix"],
-            image_suffix=origin["image_suffix"],
-            **kinds,
-        )
-    if origin.get("config") is None:
-        raise ValueError("the manifest names no config file: name it after the manifest.")
-    options = origin["cfg_options"]
-    return config_source(origin["config"], origin["split"], cfg_options=options, **kinds)
 
 
 def verify_manifest(
@@ -91,9 +75,13 @@ def verify_manifest(
     its own checksum. Files that lack or are too many are found. Package versions that differ are a
     note, as the pixels themselves have been compared.
 
+    Without ``source``, masks of a folder are read where the manifest says. A config is not: it is
+    code, and the manifest may come from anywhere. Files, names, checksums and sums are compared then,
+    and nothing is made again.
+
     Args:
         path: the manifest.
-        source: the clean masks; None = where the manifest says.
+        source: the clean masks, see :func:`source_of`.
         jobs: worker processes.
         console: where progress is shown; None = standard error.
 
@@ -124,27 +112,32 @@ def _verify(
     jobs: int,
     console: Console,
 ) -> None:
-    if old.get("status") != "complete":
+    if old["status"] != "complete":
         report.problems.append(f"{path.name}: the run did not end; go on with --resume")
         return
-    moved = source is not None
-    plan = Plan(source_of(old) if source is None else source, old["noise"], old["seed"])
+    report.files = len(old["files"])
+    if source is None and not is_of_folders(old):
+        report.problems += verify_files(path.parent, old, jobs, console)
+        return
+    report.remade = True
+    plan = Plan(source_of(old) if source is None else source, noise_in(old), old["seed"])
+    moved = plan.source.origin != old["source"]
     settings = json.loads(json.dumps(head(plan)))
     records = {record["file"]: record for record in old["files"]}
-    report.files = len(records)
-    _compare_names(report, path.parent, plan, records)
+    report.problems += _compare_names(path.parent, plan, records.keys())
     checks = [_ToCheck(t, records[t.file]) for t in plan.targets if t.file in records]
-    outcomes = []
+    found = []
+    total = NoiseStatistics.zeros(plan.source.num_classes)
     with closing(unordered(_check, (plan, path.parent), checks, jobs)) as checked:
         for result in shown(checked, len(checks), "verifying", console):
             report.problems += result.problems
             if result.outcome is not None:
-                outcomes.append(result.outcome)
+                found.append(result.outcome.record)
+                total += result.outcome.statistics
     report.problems.sort()
-    if len(outcomes) == len(records) == len(plan.targets):
-        _compare_settings(report, old, complete(settings, plan, outcomes), moved)
-    else:
-        _compare_settings(report, old, settings, moved)
+    if len(found) == len(records) == len(plan.targets):
+        settings = complete(settings, plan, found, total)
+    _compare_settings(report, old, settings, moved)
 
 
 class _ToCheck(NamedTuple):
@@ -161,12 +154,9 @@ def _check(state: tuple[Plan, Path], job: _ToCheck) -> _Checked:
     plan, out = state
     target, record = job
     file = target.file
-    if not (out / file).is_file():
-        return _Checked([], None)  # named already
-    data = (out / file).read_bytes()
-    problems = []
-    if hashlib.sha256(data).hexdigest() != record.get("sha256"):
-        problems.append(f"{file}: its bytes are not those of the manifest's sha256")
+    problems, data = compare_bytes(out, record)
+    if data is None:
+        return _Checked(problems, None)
     try:
         sample, noisy = corrupted(plan, target)
         expected = file_content(plan, target, sample, noisy)
@@ -179,6 +169,24 @@ def _check(state: tuple[Plan, Path], job: _ToCheck) -> _Checked:
         found = read_mask_png(data, file)
     except ValueError as error:
         return _Checked([*problems, str(error)], None)
+    problems += _compare_pixels(file, found, expected)
+    try:
+        outcome = outcome_of(plan, target, sample, noisy_labels(plan, target, found), data)
+    except ValueError:  # named already
+        return _Checked(problems, None)
+    if source_changed(record, outcome.record) == "image":
+        problems.append(f"{file}: the source's image has changed since")
+    if not problems:
+        # Older manifests say nothing about images; the noise has just been made from them.
+        new = {
+            key: v for key, v in outcome.record.items() if key in record or key != "image_sha256"
+        }
+        problems = [f"{FILE_NAME}: {file}: {text}" for text in differences(record, new)]
+    return _Checked(problems, outcome)
+
+
+def _compare_pixels(file: str, found: MaskPng, expected: MaskPng) -> list[str]:
+    problems = []
     if found.values.shape != expected.values.shape:
         problems.append(
             f"{file}: is {found.values.shape}, the noise gives {expected.values.shape} (H, W)"
@@ -188,26 +196,16 @@ def _check(state: tuple[Plan, Path], job: _ToCheck) -> _Checked:
         problems.append(f"{file}: {count} pixels are not what the noise makes of the source")
     if (found.palette or b"").rstrip(b"\0") != (expected.palette or b"").rstrip(b"\0"):
         problems.append(f"{file}: the palette is not the source's")
-    outcome = outcome_of_file(plan, target, data)
-    if outcome is not None and not problems:
-        problems = [f"{FILE_NAME}: {file}: {d}" for d in differences(record, outcome.record)]
-    return _Checked(problems, outcome)
+    return problems
 
 
-def _compare_names(
-    report: Report, out: Path, plan: Plan, records: dict[str, dict[str, Any]]
-) -> None:
-    there = {path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir()} - {
-        FILE_NAME
-    }
+def _compare_names(out: Path, plan: Plan, listed: Set[str]) -> list[str]:
     planned = {target.file for target in plan.targets}
-    for names, text in (
-        (records.keys() - there, "is missing"),
-        (there - records.keys(), "is not in the manifest"),
-        (records.keys() - planned, "has no sample in the source any more"),
-        (planned - records.keys(), "is a sample of the source that the manifest lacks"),
-    ):
-        report.problems += [f"{name}: {text}" for name in names]
+    problems = compare_names(names_there(out), set(listed))
+    problems += [f"{name}: has no sample in the source any more" for name in listed - planned]
+    return problems + [
+        f"{name}: is a sample of the source that the manifest lacks" for name in planned - listed
+    ]
 
 
 def _compare_settings(
@@ -229,6 +227,4 @@ def _compare_settings(
     known = {key: value for key, value in new.items() if key not in skipped}
     listed = {key: old.get(key) for key in known}
     report.problems += [f"{FILE_NAME}: {text}" for text in differences(listed, known)]
-    count = old.get("samples", {}).get("count")
-    if count != report.files:
-        report.problems.append(f"{FILE_NAME}: samples.count is {count}, but lists {report.files}")
+    report.problems += compare_counts(old)

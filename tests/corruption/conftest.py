@@ -11,6 +11,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from anl_seg.corruption import corrupt_dataset, folder_source, read_manifest
+from anl_seg.corruption.manifest_file import manifest_text
+
 SIZE = (40, 56)
 VOC_PALETTE = [value for i in range(21) for value in (i * 12, 255 - i * 12, i * 7 % 256)]
 
@@ -227,3 +230,24 @@ def files_of():
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
     return read
+
+
+@pytest.fixture
+def out(masks_dir, tmp_path, silent):
+    """A corrupted folder, its source beside."""
+    folder = tmp_path / "out"
+    noise = dict(type="SymmetricNoise", rate=0.4)
+    corrupt_dataset(folder_source(masks_dir, num_classes=4), noise, folder, console=silent)
+    return folder
+
+
+@pytest.fixture
+def rewritten():
+    """Changes a manifest as someone would who also puts the checksum right."""
+
+    def rewrite(folder, change):
+        content, _ = read_manifest(folder / "manifest.json")
+        change(content)
+        (folder / "manifest.json").write_text(manifest_text(content))
+
+    return rewrite

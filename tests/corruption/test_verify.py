@@ -13,22 +13,12 @@ from PIL import Image
 from anl_seg.corruption import (
     config_source,
     corrupt_dataset,
-    folder_source,
     read_manifest,
     source_of,
     verify_manifest,
 )
-from anl_seg.corruption.manifest_file import manifest_text
 
 NOISE = dict(type="SymmetricNoise", rate=0.4)
-
-
-@pytest.fixture
-def out(masks_dir, tmp_path, silent):
-    """A corrupted folder, its source beside."""
-    folder = tmp_path / "out"
-    corrupt_dataset(folder_source(masks_dir, num_classes=4), NOISE, folder, console=silent)
-    return folder
 
 
 @pytest.fixture
@@ -39,23 +29,19 @@ def problems(silent):
     return verify
 
 
-def rewritten(out, change):
-    """Change the manifest as someone would who also puts the checksum right."""
-    content, _ = read_manifest(out / "manifest.json")
-    change(content)
-    (out / "manifest.json").write_text(manifest_text(content))
-
-
 @pytest.mark.parametrize(
     "kind", ["ade", "concat", "voc", "grey16", "bmp", "isic", "jsrt", "synthetic", "noisy_config"]
 )
 def test_what_was_written_is_clean(make_config, tmp_path, silent, kind):
     source = config_source(make_config(kind))
     corrupt_dataset(source, NOISE, tmp_path / "out", seed=2, console=silent)
-    report = verify_manifest(tmp_path / "out/manifest.json", console=silent)
-    assert report.clean
-    assert report.problems == report.notes == []
-    assert report.files >= 2
+    # A config is code: without it files are compared with the manifest alone.
+    for given in (None, source):
+        report = verify_manifest(tmp_path / "out/manifest.json", source=given, console=silent)
+        assert report.clean
+        assert report.problems == report.notes == []
+        assert report.files >= 2
+        assert report.remade == (given is not None)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -89,7 +75,9 @@ def test_every_flipped_byte_of_the_manifest_is_found(out, silent):
     assert verify_manifest(path, console=silent).clean
 
 
-def test_pixels_are_compared_with_the_noise_and_not_with_the_manifest_alone(out, problems):
+def test_pixels_are_compared_with_the_noise_and_not_with_the_manifest_alone(
+    rewritten, out, problems
+):
     values = np.array(Image.open(out / "a.png"))
     at = tuple(np.argwhere(values < 3)[0])
     values[at] += 1
@@ -138,7 +126,7 @@ def test_a_changed_palette_is_found(out, problems):
         (lambda c: c.update(status="incomplete"), "the run did not end; go on with --resume"),
     ],
 )
-def test_numbers_of_the_manifest_are_computed_again(out, problems, change, text):
+def test_numbers_of_the_manifest_are_computed_again(rewritten, out, problems, change, text):
     rewritten(out, change)
     found = problems(out)
     assert not any("checksum" in one for one in found)

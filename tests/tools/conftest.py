@@ -31,6 +31,11 @@ def evaluate():
 
 
 @pytest.fixture
+def corrupt_tool():
+    return load_tool("corrupt_dataset")
+
+
+@pytest.fixture
 def corrupted(tmp_path):
     """Writes the quickstart config with the masks of one data loader corrupted."""
 

@@ -79,8 +79,14 @@ def test_config_to_masks_and_back(tool, ade_config, tmp_path, capsys):
     assert manifest["source"] == {"config": ade_config, "split": "train", "cfg_options": {}}
     assert manifest["seed"] == 3
     assert manifest["totals"]["changed_share"] == pytest.approx(0.4, abs=0.02)
-    tool.main([f"--verify={out}/manifest.json", "--jobs=1"])
-    assert f"clean: 4 files are what {out}/manifest.json says" in capsys.readouterr().out
+    verify = [f"--verify={out}/manifest.json", "--jobs=1"]
+    for arguments, how in (
+        (verify, "by names, sizes and checksums"),
+        ([*verify, ade_config], "pixel by pixel"),
+    ):
+        tool.main(arguments)
+        text = capsys.readouterr().out
+        assert f"clean: 4 files are what {out}/manifest.json says, {how}." in text
 
 
 def test_other_split_and_options(tool, ade_config, tiny_ade, tmp_path, capsys):
@@ -104,12 +110,16 @@ def test_other_split_and_options(tool, ade_config, tiny_ade, tmp_path, capsys):
     assert "3 masks in" in text
     assert "val_dataloader = dict(" in text
     assert "Give the same --cfg-options there." in text
-    tool.main([f"--verify={out}/manifest.json"])
+    # Neither the config nor its options are taken from the manifest: they are given once more.
+    verify = [f"--verify={out}/manifest.json", ade_config, "--jobs=1", "--cfg-options"]
+    tool.main([*verify, f"val_dataloader.dataset.data_root={moved}"])
     shutil.rmtree(moved)
     with pytest.raises(SystemExit, match=r"corrupt_dataset\.py: .*moved"):
-        tool.main([f"--verify={out}/manifest.json"])
-    options = ["--cfg-options", f"val_dataloader.dataset.data_root={tiny_ade}"]
-    tool.main([f"--verify={out}/manifest.json", *options])
+        tool.main([*verify, f"val_dataloader.dataset.data_root={moved}"])
+    tool.main([*verify, f"val_dataloader.dataset.data_root={tiny_ade}"])
+    assert "pixel by pixel" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="the masks are of a config, which is code: name it"):
+        tool.main([*verify[:1], *verify[2:], f"val_dataloader.dataset.data_root={tiny_ade}"])
 
 
 def test_folder_and_its_move(tool, masks, tmp_path, capsys, monkeypatch):
@@ -164,6 +174,19 @@ def test_problems_are_printed_and_counted(tool, masks, tmp_path, capsys):
         (["CONFIG", "--noise=PairNoise:rate=0.1"], "--out is missing"),
         (["--masks=MASKS", "--out=OUT"], "--masks goes with --num-classes"),
         (["CONFIG", "--images=MASKS", "--out=OUT"], "--images goes with --masks"),
+        (
+            ["CONFIG", "--mask-suffix=.png", "--out=OUT"],
+            "without --masks there is no use for --mask",
+        ),
+        (
+            ["--masks=MASKS", "--num-classes=3", "--split=val", "--out=OUT"],
+            "without a config there is no use for --split",
+        ),
+        (
+            ["--masks=MASKS", "--num-classes=3", "--image-suffix=.jpg", "--out=OUT"],
+            "without --images there is no use for --image-suffix",
+        ),
+        (["--verify=OUT/manifest.json", "--split=val"], "--verify takes no --split"),
         (["CONFIG", "--out=OUT"], "no noise: give --noise"),
         (["CONFIG", "--noise=PairNois:rate=0.1", "--out=OUT"], "Did you mean PairNoise"),
         (["CONFIG", "--noise=PairNoise:rate=1.1", "--out=OUT"], "1.1"),

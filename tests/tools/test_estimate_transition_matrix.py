@@ -162,6 +162,7 @@ def test_wrong_folders_and_files(tool, folders, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "no PNG file" in refused(tool, [f"--clean={tmp_path / 'empty'}", *arguments[1:]])
     assert "labels 2" in refused(tool, [*arguments[:2], "--num-classes=2"])
+    assert "must be at most 4096" in refused(tool, [*arguments[:2], "--num-classes=1000000000"])
     path = tmp_path / "noisy/city1/1.png"
     data = path.read_bytes()
     for broken in (data[: len(data) // 2], b"", b"\x89PNG"):
@@ -169,6 +170,14 @@ def test_wrong_folders_and_files(tool, folders, tmp_path):
         text = refused(tool, arguments)
         assert f"mask file '{path}'" in text
         assert "is no readable PNG" in text
+    path.unlink()
+    for make, kind in (
+        (os.mkfifo, "is no regular file but a named pipe"),
+        (lambda path: path.symlink_to("nowhere"), "is a link to 'nowhere', which does not exist"),
+    ):
+        make(path)
+        assert f"mask file '{path}' {kind}" in refused(tool, arguments)
+        path.unlink()
     cv2.imwrite(str(path), np.zeros((64, 64, 3), dtype=np.uint8))
     assert f"'{path}' is a colour picture" in refused(tool, arguments)
     cv2.imwrite(str(path), np.zeros((64, 63), dtype=np.uint8))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import cv2
 import numpy as np
+
+from anl_seg._regular_file import read_regular_file
 
 _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
 
@@ -22,13 +23,10 @@ def read_binary_mask(path: str | os.PathLike) -> np.ndarray:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file cannot be decoded, has differing or too many channels, or holds
-            values other than 0 and 255; the text names the file and the values.
+        ValueError: if it is no regular file, cannot be decoded, has differing or too many channels, or
+            holds values other than 0 and 255; the text names the file and the values.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"mask file '{path}' does not exist.")
-    data = path.read_bytes()
+    data = read_regular_file(path, "mask file")
     # Some OpenCV versions decode a truncated PNG without complaint and leave the rest empty.
     truncated = data.startswith(_PNG_START) and _PNG_END not in data[-64:]
     image = None

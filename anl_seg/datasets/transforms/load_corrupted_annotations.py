@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from anl_seg._inside import inside
+from anl_seg._regular_file import read_regular_file
 from anl_seg.corruption.manifest_file import FILE_NAME, read_manifest
 from anl_seg.corruption.png import read_mask_png
 from anl_seg.corruption.raw_labels import RawLabels
@@ -33,11 +36,15 @@ class LoadCorruptedAnnotations(BaseTransform):
         dataset: number of the data set in the manifest, where it holds several.
         keep_clean: keep the clean map beside the noisy one.
 
+    Each file is compared with its SHA-256 in the manifest whenever it is read, and the manifest with
+    its own when the transform is built. Nothing is read that lies outside the folder, links followed.
+
     Raises:
         FileNotFoundError: no manifest in the folder, or no file for a sample.
-        ValueError: a manifest of a run that was interrupted, of another format or of several data sets
-            of which none is named; a file that cannot be read or is of another size than the clean map;
-            a pipeline that corrupts twice.
+        ValueError: a manifest of a run that was interrupted, that was changed, of another format or of
+            several data sets of which none is named; a file that cannot be read, was changed since
+            the manifest was written, lies elsewhere or is of another size than the clean map; a
+            pipeline that corrupts twice.
         KeyError: a sample that was not corrupted there, or has no key.
     """
 
@@ -48,10 +55,15 @@ class LoadCorruptedAnnotations(BaseTransform):
         self.dataset = dataset
         self.keep_clean = keep_clean
         path = Path(folder) / FILE_NAME
-        manifest, _ = read_manifest(path)
+        manifest, intact = read_manifest(path)
         if manifest["status"] != "complete":
             raise ValueError(
                 f"the corruption in '{folder}' was interrupted: end it with corrupt_dataset.py --resume."
+            )
+        if not intact:
+            raise ValueError(
+                f"'{path}' was changed after it was written (wrong checksum); corrupt_dataset.py --verify "
+                "tells what else was."
             )
         count = len(manifest["datasets"])
         if dataset is None and count > 1:
@@ -61,14 +73,16 @@ class LoadCorruptedAnnotations(BaseTransform):
             raise ValueError(f"dataset must be 0 to {count - 1} for '{path}'; got {dataset}.")
         self._noise = manifest["noise"]["type"]
         self._key_parts = manifest["key_parts"]
-        runs = manifest["datasets"][number]["labels"]
+        runs = manifest["datasets"][number].get("labels")
         self._raw = RawLabels.identity() if runs is None else RawLabels.from_runs(runs)
-        self._files: dict[str, str | None] = {}
+        #: (name, SHA-256) of the file of each key.
+        self._files: dict[str, tuple[str, str] | None] = {}
         for record in manifest["files"]:
             if record["dataset"] == number:
                 # Two files may have one key; such samples cannot be told apart.
                 known = record["key"] in self._files
-                self._files[record["key"]] = None if known else record["file"]
+                file = (record["file"], record["sha256"])
+                self._files[record["key"]] = None if known else file
 
     def transform(self, results: dict) -> dict:
         """Exchange the map of one sample."""
@@ -82,15 +96,20 @@ class LoadCorruptedAnnotations(BaseTransform):
                 "loads the annotations."
             )
         clean = results["gt_seg_map"]
-        noisy = self._load(results)
+        name, sha256 = self._file(results)
+        noisy = self._load(name, sha256)
         if noisy.shape != clean.shape:
             raise ValueError(
                 f"corrupted mask of size {noisy.shape} (H, W) for a clean one of size {clean.shape}: "
-                f"{self._path(results)}"
+                f"{Path(self.folder, name)}"
             )
         low, high = int(noisy.min(initial=0)), int(noisy.max(initial=0))
         info = np.iinfo(clean.dtype)
         fits = info.min <= low and high <= info.max
+        if not fits and (low < 0 or high > np.iinfo(np.uint16).max):
+            raise ValueError(
+                f"the manifest gives no label from 0 to 65535 to every value of '{Path(self.folder, name)}'."
+            )
         results["gt_seg_map"] = noisy.astype(clean.dtype if fits else np.uint16)
         results["mask_noise"] = self._noise
         if self.keep_clean:
@@ -98,7 +117,8 @@ class LoadCorruptedAnnotations(BaseTransform):
             results["seg_fields"] = [*results.get("seg_fields", []), "gt_seg_map_clean"]
         return results
 
-    def _path(self, results: dict) -> Path:
+    def _file(self, results: dict) -> tuple[str, str]:
+        """The file of a sample: its name below the folder and its SHA-256."""
         key = key_of_sample(results, self._key_parts)
         if key not in self._files:
             raise KeyError(f"no corrupted mask for sample {key!r} in '{self.folder}'.")
@@ -108,13 +128,19 @@ class LoadCorruptedAnnotations(BaseTransform):
                 f"several corrupted masks in '{self.folder}' have the key {key!r}; lead the data set to "
                 "them by data_prefix."
             )
-        return Path(self.folder) / file
+        return file
 
-    def _load(self, results: dict) -> np.ndarray:
-        path = self._path(results)
-        if not path.is_file():
+    def _load(self, name: str, sha256: str) -> np.ndarray:
+        path = inside(self.folder, name, "corrupted mask")
+        if not os.path.lexists(path):
             raise FileNotFoundError(f"corrupted mask '{path}' is missing.")
-        return self._raw.labels(read_mask_png(path).values)
+        data = read_regular_file(path, "corrupted mask")
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise ValueError(
+                f"corrupted mask '{path}' was changed after it was written: its SHA-256 is not that of "
+                f"{FILE_NAME}."
+            )
+        return self._raw.labels(read_mask_png(data, str(path)).values)
 
     def __repr__(self) -> str:
         return (

@@ -1,0 +1,26 @@
+"""What the targets of the Makefile would do; nothing is run."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def make(*arguments):
+    return subprocess.run(
+        ["make", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_results_of_runs_are_removed_by_their_own_target_alone():
+    assert "work_dirs" not in make("--dry-run", "clean")
+    assert "rm -rf work_dirs" in make("--dry-run", "clean-runs")
+    text = make("help")
+    assert "results of runs stay" in text
+    assert "clean-runs" in text
