@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study.plan import Run
+from anl_seg.study.threads import asked_threads
 
 _POLL_SECONDS = 1.0
 _LINE_SECONDS = 15.0
@@ -45,7 +46,8 @@ def launch_runs(
     Args:
         runs: see :func:`anl_seg.study.plan_runs`.
         train_script: path of tools/train.py.
-        jobs: trainings at a time; the CPU threads are divided among them.
+        jobs: trainings at a time; each has as many CPU threads as ``OMP_NUM_THREADS``
+            says, else its share of the cores.
         console: where progress goes; None = standard output.
 
     Raises:
@@ -57,7 +59,7 @@ def launch_runs(
     waiting = [run for run in runs if not run.is_finished()]
     if len(waiting) < len(runs):
         console.print(f"{len(runs) - len(waiting)} of {len(runs)} runs are finished already.")
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = asked_threads() or max(1, (os.cpu_count() or 1) // jobs)
     active: dict[Run, subprocess.Popen] = {}
     failed: list[Run] = []
     total = len(waiting)
