@@ -62,11 +62,16 @@ def _picture(plot: Plot, folder: Path, taken: set[str]) -> _Picture:
 
 
 @contextmanager
-def _told(what: str, problems: list[Problem], hide: Callable[[str], str]) -> Iterator[None]:
-    """One part of the report that cannot be made must not cost the others: it is a problem that is told."""
+def _told(what: str, problems: list[Problem] | None, hide: Callable[[str], str]) -> Iterator[None]:
+    """One part of the report that cannot be made must not cost the others: it is a problem that is told.
+
+    Without a list to tell it in, it is an error.
+    """
     try:
         yield
     except Exception as error:
+        if problems is None:
+            raise
         problems.append(
             Problem(hide(f"The {what} could not be made ({type(error).__name__}: {error})."))
         )
@@ -76,8 +81,8 @@ def _plots(
     plan: Mapping[str, Any],
     records: Sequence[RunRecord],
     frame: pd.DataFrame,
-    problems: list[Problem],
-    hide: Callable[[str], str],
+    problems: list[Problem] | None = None,
+    hide: Callable[[str], str] = str,
 ) -> list[Plot]:
     main = metric_names(plan)[0]
     column = main_column(plan)
