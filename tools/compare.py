@@ -15,14 +15,20 @@ import sys
 from pathlib import Path
 
 from anl_seg._suggest import WRONG_INPUT, sentence
+from anl_seg.config import load_config
+from anl_seg.config.cfg_options import add_cfg_options, parse_cfg_options
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study import (
+    Run,
     comparison_records,
     comparison_table,
     experiments_of,
     launch_runs,
     plan_runs,
 )
+from anl_seg.study.known_metrics import check_metric
+from anl_seg.study.plan import merge_options
+from anl_seg.study.state import check_work_dir
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -38,28 +44,45 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time (default 1)")
     parser.add_argument("--metric", default="mIoU", help="metric to report (default mIoU)")
     parser.add_argument("--work-dir", default="work_dirs/compare", help="folder of the runs")
+    add_cfg_options(parser)
     return parser.parse_args(argv)
+
+
+def check_metrics(args: argparse.Namespace) -> None:
+    """Refuse a metric that one of the configs does not measure, before anything is trained."""
+    for path in args.configs:
+        cfg = load_config(path)
+        merge_options(cfg, parse_cfg_options(args.cfg_options))
+        check_metric(cfg, args.metric)
+
+
+def write_table(runs: list[Run], metric: str, work_dir: Path) -> str:
+    """The table of finished runs, also written to the work dir."""
+    records = comparison_records(runs, metric)
+    table = comparison_table(records, metric)
+    write_json_atomically(work_dir / "comparison.json", {"metric": metric, "records": records})
+    (work_dir / "comparison.md").write_text(table + "\n", encoding="utf-8")
+    return f"{table}\n\nwritten to {work_dir / 'comparison.md'} and comparison.json"
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     try:
         runs = plan_runs(
-            experiments_of(args.configs, args.loss), args.noise, args.seeds, args.work_dir
+            experiments_of(args.configs, args.loss),
+            args.noise,
+            args.seeds,
+            args.work_dir,
+            options=args.cfg_options,
         )
+        check_metrics(args)
+        check_work_dir(args.work_dir)
         failed = launch_runs(runs, Path(__file__).with_name("train.py"), jobs=args.jobs)
-    except WRONG_INPUT as error:
+        finished = [run for run in runs if run not in failed]
+        if finished:
+            print(f"\n{write_table(finished, args.metric, Path(args.work_dir))}")
+    except (*WRONG_INPUT, OSError) as error:
         sys.exit(f"compare.py: {sentence(error)}")
-    finished = [run for run in runs if run not in failed]
-    if finished:
-        records = comparison_records(finished, args.metric)
-        table = comparison_table(records, args.metric)
-        work_dir = Path(args.work_dir)
-        write_json_atomically(
-            work_dir / "comparison.json", {"metric": args.metric, "records": records}
-        )
-        (work_dir / "comparison.md").write_text(table + "\n", encoding="utf-8")
-        print(f"\n{table}\n\nwritten to {work_dir / 'comparison.md'} and comparison.json")
     if failed:
         sys.exit(f"compare.py: {len(failed)} of {len(runs)} runs failed; the table lacks them.")
 

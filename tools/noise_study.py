@@ -27,8 +27,9 @@ from anl_seg.study.grid import StudyRun, plan_study, planned_runs, write_plan
 from anl_seg.study.progress_table import Timings, time_text
 from anl_seg.study.run_record import noise_text
 from anl_seg.study.runner import only_runner, run_study
-from anl_seg.study.state import check_work_dir, read_state, told_status
+from anl_seg.study.state import DAMAGED, check_work_dir, known_state, told_status
 from anl_seg.study.study_file import Study, load_study
+from anl_seg.study.threads import asked_threads
 
 TRAIN = Path(__file__).resolve().with_name("train.py")
 COMMANDS = {
@@ -77,7 +78,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
             help="GPUs of each run (default 1 where there are any; 0.5: two runs share one)",
         )
         command.add_argument(
-            "--cpus-per-run", type=int, help="CPU threads of each run (default: cores / jobs)"
+            "--cpus-per-run",
+            type=int,
+            help="CPU threads of each run (default: OMP_NUM_THREADS, or cores / jobs)",
         )
         command.add_argument(
             "--launcher",
@@ -109,7 +112,8 @@ def make_executor(args: argparse.Namespace) -> Executor:
         raise ValueError(f"--nproc-per-run must be 1 or more; got {args.nproc_per_run}.")
     if args.nproc_per_run > 1 and args.launcher != "pytorch":
         raise ValueError("--nproc-per-run goes with --launcher pytorch.")
-    gpus, cpus = args.gpus_per_run, args.cpus_per_run
+    gpus = args.gpus_per_run
+    cpus = asked_threads() if args.cpus_per_run is None else args.cpus_per_run
     if args.executor == "local":
         if args.address is not None:
             raise ValueError("--address goes with --executor ray.")
@@ -167,7 +171,7 @@ def _finished_timings(runs: list[StudyRun]) -> Timings:
     """Seconds per model of finished runs that were trained in one go."""
     seen: dict[str, list[float]] = {}
     for run in runs:
-        state = read_state(run.folder)
+        state = known_state(run.folder)
         attempts = state["attempts"]
         if state["status"] == "finished" and len(attempts) == 1 and attempts[0].get("seconds"):
             seen.setdefault(run.axes["model"], []).append(attempts[0]["seconds"])
@@ -233,11 +237,11 @@ def status(args: argparse.Namespace, study: Study, work_dir: Path, console: Cons
     counts = Counter(statuses.values())
     console.print(f"{len(runs)} runs: " + ", ".join(f"{n} {word}" for word, n in counts.items()))
     for run, word in statuses.items():
-        if word == "failed":
-            reason = read_state(run.folder)["reason"]
+        if word in ("failed", DAMAGED):
+            reason = known_state(run.folder)["reason"]
             console.print(f"{run.name}: {reason}", markup=False, highlight=False)
             console.print(f"  {run.folder / 'output.log'}", markup=False, highlight=False)
-    return 1 if counts["failed"] else 0
+    return 1 if counts["failed"] or counts[DAMAGED] else 0
 
 
 def report(args: argparse.Namespace, study: Study, work_dir: Path, console: Console) -> int:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from anl_seg._suggest import WRONG_INPUT, sentence
+from anl_seg.config.cfg_options import add_cfg_options
 from anl_seg.study import (
     comparison_records,
     comparison_table,
@@ -18,6 +19,7 @@ from anl_seg.study import (
     launch_runs,
     plan_runs,
 )
+from anl_seg.study.state import check_work_dir
 
 TOOLS = Path(__file__).parent
 CONFIGS = TOOLS.parent / "configs" / "quickstart"
@@ -31,6 +33,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--noise", default="SymmetricNoise:rate=0.5", metavar="SPEC", help="noise")
     parser.add_argument("--seed", type=int, default=0, help="seed of training and noise")
     parser.add_argument("--work-dir", default="work_dirs/quickstart", help="folder of the runs")
+    add_cfg_options(parser)
     return parser.parse_args(argv)
 
 
@@ -39,7 +42,14 @@ def main(argv: list[str] | None = None) -> None:
     configs = [str(path) for path in sorted(CONFIGS.glob("*.py"))]
     start = time.monotonic()
     try:
-        runs = plan_runs(experiments_of(configs), [args.noise], [args.seed], args.work_dir)
+        runs = plan_runs(
+            experiments_of(configs),
+            [args.noise],
+            [args.seed],
+            args.work_dir,
+            options=args.cfg_options,
+        )
+        check_work_dir(args.work_dir)
         failed = launch_runs(runs, TOOLS / "train.py", jobs=min(len(runs), os.cpu_count() or 1))
     except WRONG_INPUT as error:
         sys.exit(f"quickstart.py: {sentence(error)}")

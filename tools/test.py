@@ -9,10 +9,18 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
+from torch.utils.data import Dataset
 
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config, noisy_evaluation
+from anl_seg.config.evaluation_options import (
+    check_test,
+    draw_pictures,
+    save_predictions,
+    use_tta,
+)
 from anl_seg.engine import allow_mmengine_checkpoints
+from anl_seg.engine.evaluated_checkpoint import load_to_evaluate
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -50,6 +58,9 @@ def build_config(args: argparse.Namespace) -> Config:
     if not Path(args.checkpoint).is_file() and "://" not in args.checkpoint:
         raise FileNotFoundError(f"no checkpoint at {args.checkpoint!r}.")
     cfg.load_from = args.checkpoint
+    check_test(cfg)
+    if args.tta:
+        use_tta(cfg)
     if "test_dataloader" in noisy_evaluation(cfg) and not args.allow_noisy_eval:
         raise ValueError(
             "the test masks are corrupted, so the scores would be against wrong labels. "
@@ -60,26 +71,63 @@ def build_config(args: argparse.Namespace) -> Config:
     elif cfg.get("work_dir") is None:
         cfg.work_dir = str(Path("work_dirs") / Path(args.config).stem)
     if args.show_dir:
-        cfg.default_hooks["visualization"] = dict(type="SegVisualizationHook", draw=True)
-        cfg.visualizer["save_dir"] = args.show_dir
-    if args.tta:
-        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
-        cfg.tta_model.module = cfg.model
-        cfg.model = cfg.tta_model
+        draw_pictures(cfg, args.show_dir)
     if args.out:
-        cfg.test_evaluator["output_dir"] = args.out
-        cfg.test_evaluator["keep_results"] = True
+        save_predictions(cfg, args.out)
     return cfg
+
+
+def check_images(dataset: Dataset, args: argparse.Namespace) -> None:
+    """Refuse images that predictions or pictures cannot be written for.
+
+    Raises:
+        ValueError: two whose files would have one name, or images that are no files.
+    """
+    if not (args.out or args.show_dir) or not hasattr(dataset, "get_data_info"):
+        return
+    paths = [dataset.get_data_info(i).get("img_path") for i in range(len(dataset))]
+    paths = [path for path in paths if path is not None]
+    if args.show_dir and paths and "://" not in paths[0] and not Path(paths[0]).is_file():
+        raise ValueError(
+            f"--show-dir draws on the image files, and this data set has none ({paths[0]!r})."
+        )
+    first: dict[str, str] = {}
+    for path in paths:
+        # mmseg names the file of a prediction so.
+        other = first.setdefault(Path(path).stem, path)
+        if args.out and other != path:
+            raise ValueError(
+                f"--out names files by images, and {other!r} and {path!r} have one name: the prediction of "
+                "one would replace that of the other."
+            )
+
+
+def make_runner(args: argparse.Namespace) -> Runner:
+    """A runner with its weights loaded and its data found.
+
+    Raises:
+        FileNotFoundError, KeyError, TypeError, ValueError: what is wrong with arguments, config, data or
+            checkpoint.
+        OSError: a folder that cannot be written to.
+    """
+    cfg = build_config(args)
+    for folder in (args.out, args.show_dir, cfg.work_dir):
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+    runner = Runner.from_cfg(cfg)
+    check_images(runner.test_dataloader.dataset, args)
+    load_to_evaluate(runner, args.checkpoint)
+    return runner
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     allow_mmengine_checkpoints()
     try:
-        cfg = build_config(args)
-    except WRONG_INPUT as error:
+        runner = make_runner(args)
+    except (*WRONG_INPUT, OSError) as error:
         sys.exit(f"test.py: {sentence(error)}")
-    Runner.from_cfg(cfg).test()
+    runner.test()
 
 
 if __name__ == "__main__":

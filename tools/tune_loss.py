@@ -15,14 +15,19 @@ import sys
 from pathlib import Path
 
 from anl_seg._suggest import WRONG_INPUT, sentence
-from anl_seg.config.replace_losses import qualified_loss
-from anl_seg.config.spec import parse_spec
+from anl_seg.config import load_config
+from anl_seg.config.cfg_options import add_cfg_options
 from anl_seg.engine._atomic import write_json_atomically
+from anl_seg.study.known_metrics import check_metric
+from anl_seg.study.state import check_work_dir
 from anl_seg.study.tune import (
     OBJECTIVES,
     Space,
+    check_free,
+    check_space,
     loss_spec,
     parse_space,
+    plan_trial,
     suggest,
     tuning_config,
     value_of,
@@ -68,6 +73,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--storage", help="Optuna storage (default sqlite:///WORK_DIR/tuning.db)", metavar="URL"
     )
+    add_cfg_options(parser)
     return parser.parse_args(argv)
 
 
@@ -85,33 +91,8 @@ def _again(study, trial) -> None:
         study.enqueue_trial(trial.params, user_attrs={"folder": f"trial{trial.number:04d}"})
 
 
-def make_study(args: argparse.Namespace, space: Space):
-    """The study of these arguments, old or new.
-
-    Raises:
-        ValueError: the storage holds a search of other arguments.
-    """
-    optuna = _optuna()
-    folder = Path(args.work_dir).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    # Optuna 5 has another name for what is called when a trial's process has died.
-    known = inspect.signature(optuna.storages.RDBStorage).parameters
-    name = next(
-        n for n in ("heartbeat_stale_trial_callback", "failed_trial_callback") if n in known
-    )
-    storage = optuna.storages.RDBStorage(
-        args.storage or f"sqlite:///{folder / 'tuning.db'}",
-        heartbeat_interval=HEARTBEAT,
-        grace_period=GRACE,
-        **{name: _again},
-    )
-    study = optuna.create_study(
-        storage=storage,
-        study_name="loss",
-        direction="maximize",
-        load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(seed=args.sampler_seed, multivariate=True),
-    )
+def _asked(args: argparse.Namespace, space: Space) -> dict:
+    """What tells a search from others."""
     asked = {
         "config": Path(args.config).name,
         "loss": args.loss,
@@ -122,64 +103,148 @@ def make_study(args: argparse.Namespace, space: Space):
         "metric": args.metric,
         "seeds": args.seeds,
     }
-    old = study.user_attrs.get("asked")
+    if args.cfg_options:
+        asked["cfg_options"] = args.cfg_options
+    return asked
+
+
+def _storage(url: str):
+    """Optuna's storage at an URL.
+
+    Raises:
+        ValueError: it cannot be opened.
+    """
+    optuna = _optuna()
+    # Optuna 5 has another name for what is called when a trial's process has died.
+    known = inspect.signature(optuna.storages.RDBStorage).parameters
+    name = next(
+        n for n in ("heartbeat_stale_trial_callback", "failed_trial_callback") if n in known
+    )
+    try:
+        return optuna.storages.RDBStorage(
+            url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, **{name: _again}
+        )
+    except Exception as error:  # SQLAlchemy's and the database drivers' own
+        told = str(error).strip().partition("\n")[0]
+        raise ValueError(f"the storage {url} cannot be opened: {told}.") from error
+
+
+def make_study(args: argparse.Namespace, space: Space):
+    """The study of these arguments, old or new.
+
+    Raises:
+        ValueError: the storage cannot be opened, or holds a search of other arguments.
+    """
+    optuna = _optuna()
+    folder = Path(args.work_dir).resolve()
+    study = optuna.create_study(
+        storage=_storage(args.storage or f"sqlite:///{folder / 'tuning.db'}"),
+        study_name="loss",
+        direction="maximize",
+        load_if_exists=True,
+        sampler=optuna.samplers.TPESampler(seed=args.sampler_seed, multivariate=True),
+    )
+    old, asked = study.user_attrs.get("asked"), _asked(args, space)
     if old is not None and old != asked:
-        other = ", ".join(f"{key} {old.get(key)!r}" for key in asked if old.get(key) != asked[key])
+        keys = {**old, **asked}
+        other = ", ".join(
+            f"{key} {old.get(key)!r}" for key in keys if old.get(key) != asked.get(key)
+        )
         raise ValueError(
             f"the storage holds a search of another kind ({other}); give another work dir."
         )
-    study.set_user_attr("asked", asked)
     return study
 
 
 def report(study, args: argparse.Namespace) -> str:
-    """The finished trials, best first, as a table; also written beside the runs."""
+    """The finished trials, best first, and those that gave no number; also written beside the runs."""
     done = [t for t in study.trials if t.state.name == "COMPLETE"]
     done.sort(key=lambda trial: -trial.value)
+    broken = [t for t in study.trials if t.state.name == "PRUNED"]
     lines = [f"| {args.metric} | loss |", "|---|---|"]
     lines += [f"| {trial.value:.2f} | {trial.user_attrs['loss']} |" for trial in done]
     rows = [{"value": t.value, "loss": t.user_attrs["loss"], **t.params} for t in done]
+    failed = [
+        {"loss": t.user_attrs.get("loss"), "reason": t.user_attrs.get("reason")} for t in broken
+    ]
+    if failed:
+        lines += ["", f"{len(failed)} of {len(done) + len(failed)} trials gave no number:", ""]
+        lines += [f"- {row['loss']}: {row['reason'] or 'not recorded'}" for row in failed]
     folder = Path(args.work_dir)
-    write_json_atomically(folder / "tuning.json", {**study.user_attrs["asked"], "trials": rows})
+    content = {**study.user_attrs["asked"], "trials": rows, "without_number": failed}
+    write_json_atomically(folder / "tuning.json", content)
     (folder / "tuning.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return "\n".join(lines)
+
+
+def prepare(args: argparse.Namespace):
+    """Find what is wrong with the arguments before anything is trained.
+
+    Returns:
+        (study, space, path of the config that trials train).
+
+    Raises:
+        FileNotFoundError, KeyError, TypeError, ValueError: see the checks.
+    """
+    if args.trials < 1:
+        raise ValueError(f"trials must be 1 or more; got {args.trials}.")
+    space = parse_space(args.space)
+    probe = check_space(args.loss, space)
+    check_free(args.cfg_options, space)
+    folder = check_work_dir(args.work_dir)
+    study = make_study(args, space)
+    config = tuning_config(
+        args.config,
+        args.noise,
+        args.objective,
+        args.seeds[0],
+        args.samples,
+        folder,
+        args.cfg_options,
+    )
+    plan_trial(config, probe, args.noise, args.seeds, folder / "runs", args.cfg_options)
+    check_metric(load_config(config), args.metric)
+    study.set_user_attr("asked", _asked(args, space))
+    return study, space, config
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     optuna = _optuna()
-    folder = Path(args.work_dir).resolve()
     try:
-        if args.trials < 1:
-            raise ValueError(f"trials must be 1 or more; got {args.trials}.")
-        space = parse_space(args.space)
-        qualified_loss(parse_spec(args.loss))
-        study = make_study(args, space)
-        config = tuning_config(
-            args.config, args.noise, args.objective, args.seeds[0], args.samples, folder
-        )
+        study, space, config = prepare(args)
     except WRONG_INPUT as error:
         sys.exit(f"tune_loss.py: {sentence(error)}")
+    folder = Path(args.work_dir).resolve()
 
     def objective(trial) -> float:
         loss = loss_spec(args.loss, suggest(trial, space))
         trial.set_user_attr("loss", loss)
         runs = folder / "runs" / trial.user_attrs.get("folder", f"trial{trial.number:04d}")
         try:
-            return value_of(config, loss, args.noise, args.seeds, args.metric, TRAIN, runs)
-        except (ValueError, RuntimeError) as error:
-            # A setting that the loss does not allow, or a training that broke: not a good setting.
-            print(f"tune_loss.py: {sentence(error)}", file=sys.stderr)
+            planned = plan_trial(config, loss, args.noise, args.seeds, runs, args.cfg_options)
+            return value_of(planned, args.metric, TRAIN)
+        except (*WRONG_INPUT, RuntimeError) as error:
+            # A setting that the loss does not allow, or a training that broke or ended without a number:
+            # not a good setting. (Optuna tries a trial that returns NaN anew, without end.)
+            reason = f"{type(error).__name__}: {sentence(error)}"
+            trial.set_user_attr("reason", reason)
+            print(f"tune_loss.py: {loss}: {reason}", file=sys.stderr)
             raise optuna.TrialPruned from error
 
     # Several processes count the same trials; one that broke counts, so that a search always ends.
     states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
     if sum(trial.state in states for trial in study.trials) < args.trials:
         enough = optuna.study.MaxTrialsCallback(args.trials, states=states)
-        study.optimize(objective, callbacks=[enough])
+        try:
+            study.optimize(objective, callbacks=[enough])
+        except OSError as error:
+            sys.exit(f"tune_loss.py: {error}; the same command goes on.")
     print(
         f"\n{report(study, args)}\n\nwritten to {Path(args.work_dir) / 'tuning.md'} and tuning.json"
     )
+    if not any(trial.state.name == "COMPLETE" for trial in study.trials):
+        sys.exit(f"tune_loss.py: no trial gave a number for {args.metric}; the reasons are above.")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 from mmcv.transforms import LoadAnnotations
@@ -34,10 +35,65 @@ def pipelines(dataset: dict) -> Iterator[dict]:
         yield from pipelines(inner)
 
 
+def is_wrapper(dataset: dict) -> bool:
+    """Whether a data set config repeats, balances, mixes or concatenates others."""
+    return "dataset" in dataset or "datasets" in dataset
+
+
+def unwrapped(dataset: dict) -> list[dict]:
+    """Copies of the innermost data set configs, in their order, each with all that its samples go through.
+
+    The ``pipeline`` of each is its own and, behind it, those of the wrappers around it, but for
+    transforms that mix several samples. A :func:`joined` list of them gives each sample once, however
+    often a wrapper repeats it.
+    """
+    if not is_wrapper(dataset):
+        return [copy.deepcopy(dataset)]
+    found = []
+    for inner in as_list(dataset.get("dataset")) + as_list(dataset.get("datasets")):
+        found += unwrapped(inner)
+    outer = [step for step in dataset.get("pipeline") or [] if not _mixes(step)]
+    for leaf in found if outer else ():
+        leaf["pipeline"] = [*(leaf.get("pipeline") or []), *copy.deepcopy(outer)]
+    return found
+
+
+def joined(datasets: list[dict], like: dict) -> dict:
+    """One data set config of several; those listed twice count once.
+
+    Args:
+        datasets: at least one.
+        like: the config that they were taken out of, for what its concatenations allow.
+    """
+    once = [one for i, one in enumerate(datasets) if one not in datasets[:i]]
+    if len(once) == 1:
+        return once[0]
+    ignored = {"ignore_keys": keys} if (keys := _ignore_keys(like)) else {}
+    return dict(type="ConcatDataset", datasets=once, **ignored)
+
+
+def _ignore_keys(dataset: dict) -> list[str]:
+    """What the concatenations in a data set config do not compare."""
+    found = as_list(dataset.get("ignore_keys"))
+    for inner in as_list(dataset.get("dataset")) + as_list(dataset.get("datasets")):
+        found += [key for key in _ignore_keys(inner) if key not in found]
+    return found
+
+
+def transform_class(transform: dict) -> object:
+    """The class that a transform config names; None if it is not known."""
+    kind = transform.get("type")
+    return TRANSFORMS.get(kind) if isinstance(kind, str) else kind
+
+
+def _mixes(transform: dict) -> bool:
+    """Whether a transform makes one sample of several (mosaics, mixtures)."""
+    return hasattr(transform_class(transform), "get_indices")
+
+
 def loads_seg_map(transform: dict) -> bool:
     """Whether a transform config loads the label map of a sample."""
-    kind = transform.get("type")
-    cls = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
+    cls = transform_class(transform)
     return isinstance(cls, type) and (
         issubclass(cls, LoadAnnotations) or getattr(cls, "loads_seg_map", False)
     )

@@ -12,6 +12,7 @@ from anl_seg.config._walk import (
     add_hook,
     as_list,
     heads,
+    is_wrapper,
     loads_seg_map,
     pipelines,
     type_name,
@@ -113,7 +114,7 @@ def inject_noise(
             if loads_seg_map(transform):
                 pipeline.append(copy.deepcopy(corrupt))
                 loads = found = True
-        if not (loads or "dataset" in owner or "datasets" in owner):
+        if not (loads or is_wrapper(owner)):
             bare.append(type_name(owner))
         owner["pipeline"] = pipeline
     if not found:

@@ -6,7 +6,7 @@ import copy
 
 from mmengine.config import Config
 
-from anl_seg.config._walk import add_hook, pipelines, type_name
+from anl_seg.config._walk import add_hook, joined, type_name, unwrapped
 
 #: Random augmentations: left out when the training set is measured.
 _RANDOM = ("Random", "PhotoMetricDistortion")
@@ -15,8 +15,9 @@ _RANDOM = ("Random", "PhotoMetricDistortion")
 def measure_memorization(cfg: Config, *, interval: int | None = None) -> Config:
     """Add ``anl_seg.MemorizationHook`` over the config's own noisy training set.
 
-    The hook's data loader is the training one without random augmentation and shuffling, one image at
-    a time, scored at the size that the network works at. The config is changed in place.
+    The hook's data loader is the training one without random augmentation and shuffling, outside
+    wrappers that repeat, balance or mix: each image once, one at a time, scored at the size that the
+    network works at. The config is changed in place.
 
     Args:
         cfg: a config whose training pipeline corrupts with ``keep_clean=True``.
@@ -31,18 +32,20 @@ def measure_memorization(cfg: Config, *, interval: int | None = None) -> Config:
     if not cfg.get("train_dataloader"):
         raise ValueError("the config has no train_dataloader to measure memorisation on.")
     loader = copy.deepcopy(cfg.train_dataloader)
-    for owner in pipelines(loader["dataset"]):
-        kept = [t for t in owner["pipeline"] if not type_name(t).startswith(_RANDOM)]
+    leaves = unwrapped(loader["dataset"])
+    for leaf in leaves:
+        kept = [t for t in leaf.get("pipeline") or [] if not type_name(t).startswith(_RANDOM)]
         names = [type_name(t) for t in kept]
         if "PackNoisySegInputs" in names:
             kept.insert(names.index("PackNoisySegInputs"), {"type": "anl_seg.ResizedAsOriginal"})
-        owner["pipeline"] = kept
-    steps = [type_name(t) for owner in pipelines(loader["dataset"]) for t in owner["pipeline"]]
+        leaf["pipeline"] = kept
+    steps = [type_name(t) for leaf in leaves for t in leaf["pipeline"]]
     if "CorruptMask" not in steps or "PackNoisySegInputs" not in steps:
         raise ValueError(
             "memorisation is measured against the clean masks: corrupt the training masks with "
             "keep_clean=True first (inject_noise(cfg, noise, keep_clean=True))."
         )
+    loader["dataset"] = joined(leaves, loader["dataset"])
     loader["sampler"] = {"type": "DefaultSampler", "shuffle": False}
     # Without the random crop images differ in size, and mmseg stacks only equal ones when it predicts.
     loader["batch_size"] = 1

@@ -6,7 +6,7 @@ import copy
 
 from mmengine.config import Config
 
-from anl_seg.config._walk import CARRIES_CLEAN, loads_seg_map, pipelines, type_name
+from anl_seg.config._walk import CARRIES_CLEAN, joined, loads_seg_map, type_name, unwrapped
 
 
 def measured_dataloader(cfg: Config, data: str, method: str) -> dict:
@@ -34,9 +34,7 @@ def measured_dataloader(cfg: Config, data: str, method: str) -> dict:
                 "give --method anchor, which looks at the predictions only."
             )
     # Outside wrappers that repeat, balance or mix.
-    loader["dataset"] = (
-        leaves[0] if len(leaves) == 1 else dict(type="ConcatDataset", datasets=leaves)
-    )
+    loader["dataset"] = joined(leaves, loader["dataset"])
     loader["sampler"] = dict(type="DefaultSampler", shuffle=False)
     # Images may differ in size, and mmseg stacks only equal ones when it predicts.
     loader["batch_size"] = 1
@@ -46,9 +44,9 @@ def measured_dataloader(cfg: Config, data: str, method: str) -> dict:
 
 
 def _leaves(loader: dict) -> list[dict]:
-    """The innermost data set configs of a data loader."""
-    owners = pipelines(loader["dataset"]) if loader else ()
-    return [owner for owner in owners if "dataset" not in owner and "datasets" not in owner]
+    """The innermost data set configs of a data loader that have a pipeline."""
+    found = unwrapped(loader["dataset"]) if loader else ()
+    return [leaf for leaf in found if leaf.get("pipeline")]
 
 
 def _test_pipelines(cfg: Config, leaves: list[dict]) -> list[list[dict]]:

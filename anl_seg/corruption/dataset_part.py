@@ -16,7 +16,7 @@ from mmseg.utils import register_all_modules
 
 from anl_seg._regular_file import check_regular_file
 from anl_seg._suggest import sentence
-from anl_seg.config._walk import loads_seg_map, type_name
+from anl_seg.config._walk import is_wrapper, loads_seg_map, type_name
 from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
 from anl_seg.datasets.transforms.corrupt_mask import key_of_sample
 from anl_seg.noise import build_noise
@@ -40,7 +40,7 @@ def dataset_parts(dataset: Mapping, place: str, scope: str) -> list[DatasetPart]
     register_all_modules(init_default_scope=False)
     parts = []
     for at, owner in _located(dataset, place):
-        if "dataset" in owner or "datasets" in owner:
+        if is_wrapper(owner):
             continue  # a wrapper; what its pipeline does comes after the annotations
         steps = [dict(step) for step in owner.get("pipeline") or []]
         loader = next((i for i, step in enumerate(steps) if loads_seg_map(step)), None)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.evaluator import BaseMetric
 
 from anl_seg.evaluation.probabilities import class_probabilities
 from anl_seg.registry import METRICS
+
+#: Probabilities that differ by less are equal to float32 rounding.
+_TIE = 1e-4
 
 
 @METRICS.register_module()
@@ -34,7 +38,8 @@ class CalibrationErrorMetric(BaseMetric):
 
     Raises:
         ValueError: If ``bins`` is no integer >= 1; while evaluating if a sample has no
-            ``seg_logits``, these are no logits of the dataset's classes, or sizes differ.
+            ``seg_logits``, these are no logits of the dataset's classes or not those that the prediction
+            was made of, or sizes differ.
     """
 
     def __init__(self, bins: int = 15, ignore_index: int = 255, **kwargs: Any) -> None:
@@ -62,7 +67,9 @@ class CalibrationErrorMetric(BaseMetric):
                     f"{tuple(pred.shape[1:])}, {tuple(label.shape[1:])}, {tuple(probabilities.shape[1:])}"
                 )
             valid = label != self.ignore_index
-            confidence = probabilities.gather(0, pred)[valid].double().numpy()
+            confidence = probabilities.gather(0, pred)
+            _check_own(confidence, probabilities, sample)
+            confidence = confidence[valid].double().numpy()
             right = (pred == label)[valid].double().numpy()
             index = np.searchsorted(edges, confidence, side="left")
             self.results.append(
@@ -88,3 +95,23 @@ class CalibrationErrorMetric(BaseMetric):
             "ECE": float(np.abs(right - confidence).sum() / total) * 100,
             "overconfidence": float((confidence.sum() - right.sum()) / total) * 100,
         }
+
+
+def _check_own(confidence: torch.Tensor, probabilities: torch.Tensor, sample: dict) -> None:
+    """Refuse logits of which the prediction is not the largest.
+
+    Args:
+        confidence: (1, H, W), the probability of the predicted class.
+        probabilities: (C, H, W).
+        sample: what they are of; a head of one channel predicts by a threshold, not by the largest.
+    """
+    if len(sample["seg_logits"]["data"]) == 1:
+        return
+    below = probabilities.amax(dim=0) - confidence[0] > _TIE
+    if below.any():
+        raise ValueError(
+            f"the prediction of {sample.get('img_path', 'an image')} is not the largest of its seg_logits at "
+            f"{int(below.sum())} pixels, so they are not what it was made of. mmseg's SegTTAModel leaves the "
+            "logits of the last view there: give tta_model=dict(type='anl_seg.SegTTAModel'), as "
+            "tools/test.py --tta does."
+        )

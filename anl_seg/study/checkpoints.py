@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import zipfile
@@ -10,13 +11,27 @@ from pathlib import Path
 
 from anl_seg._json_lines import json_lines
 
+#: Where mmengine logs, below the folder of an attempt.
+SCALARS = "vis_data/scalars.json"
 _NAME = re.compile(r"(iter|epoch)_(\d+)\.pth")
 
 
 def log_lines(folder: Path) -> Iterator[dict]:
-    """What mmengine logged, all attempts; a half line is left out."""
-    for path in sorted(folder.glob("*/vis_data/scalars.json")):
-        yield from json_lines(path)
+    """What mmengine logged, all attempts; what is no whole line of it is left out."""
+    for path in sorted(folder.glob(f"*/{SCALARS}")):
+        try:
+            yield from (line for line in json_lines(path) if is_log_line(line))
+        except OSError:
+            continue
+
+
+def is_log_line(line: dict) -> bool:
+    """Whether steps, iterations and epochs of a line are numbers."""
+    return all(
+        isinstance(line[key], (int, float)) and math.isfinite(line[key])
+        for key in ("step", "iter", "epoch")
+        if key in line
+    )
 
 
 def progress(folder: Path, unit: str = "iter") -> int:

@@ -33,6 +33,27 @@ def class_values(record: RunRecord, main: str) -> dict[str, float]:
     }
 
 
+def is_collapsed(record: RunRecord, main: str) -> bool:
+    """Whether a finished run learned one class at most: it predicts that one whatever the image.
+
+    By the values of its classes, or by how many of the rightly labelled training pixels of each class
+    it predicts; below 1 % is not learned. Not where neither is known of two classes or more.
+    """
+    shares = (
+        [*class_values(record, main).values()],
+        [
+            100 * part["right_correct_share"]
+            for part in (
+                record.memorization[-1].get("by_class") or [] if record.memorization else []
+            )
+            if part.get("right_correct_share") is not None
+        ],
+    )
+    return record.status == "finished" and any(
+        len(values) > 1 and sum(value >= UNLEARNED for value in values) <= 1 for values in shares
+    )
+
+
 def lost_classes(records: Sequence[RunRecord], main: str) -> list[tuple[float, float]]:
     """Per run, how many classes ended below 1 %, and below half of what they reached without noise.
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from anl_seg.engine.hooks.memorization_hook import FILE_NAME as MEMORIZATION_FILE
 from anl_seg.study.checkpoints import log_lines
-
-
-def last_step(folder: Path) -> int:
-    """The latest iteration that a run has logged; 0 if none."""
-    return max((line.get("step", 0) for line in log_lines(folder)), default=0)
 
 
 @dataclass(frozen=True)
@@ -32,8 +28,9 @@ class RunResult:
         return self.validations[max(self.validations)][metric]
 
     def best(self, metric: str) -> float:
-        """Highest value of all validations."""
-        return max(v[metric] for v in self.validations.values())
+        """Highest value of all validations; NaN where none has a number."""
+        values = [v[metric] for v in self.validations.values()]
+        return max((value for value in values if math.isfinite(value)), default=math.nan)
 
 
 def collect_run(folder: str | Path, metric: str) -> RunResult:

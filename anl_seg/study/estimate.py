@@ -45,6 +45,17 @@ class Timing:
         return self.start + iterations * self.iteration + validations * self.validation
 
 
+def _known_timings(path: Path) -> dict[str, Timing]:
+    """What was measured before; nothing where the file cannot be read, as it can be measured again."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            key: Timing(**{k: float(v) for k, v in one.items()}) for key, one in content.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
 def _short_config(text: str, iterations: int) -> Config:
     cfg = Config.fromstring(text, ".py")
     cfg.train_cfg.max_iters = cfg.train_cfg.val_interval = iterations
@@ -81,9 +92,9 @@ def time_run(
         return None
     path = work_dir / TIMING_FILE
     key = f"{run.digest}, {threads} threads"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    known = _known_timings(path)
     if key in known:
-        return Timing(**known[key])
+        return known[key]
     folder = work_dir / "timing"
     shutil.rmtree(folder, ignore_errors=True)
     count = min(ITERATIONS, run.max_iters)
@@ -122,7 +133,7 @@ def time_run(
         validation=logged - trained,
     )
     shutil.rmtree(folder, ignore_errors=True)
-    write_json_atomically(path, {**known, key: vars(timing)})
+    write_json_atomically(path, {k: vars(t) for k, t in {**known, key: timing}.items()})
     return timing
 
 

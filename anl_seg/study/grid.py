@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 
 from anl_seg import __version__
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.engine.environment import commit
+from anl_seg.study._quiet import quiet
 from anl_seg.study.run_config import config_digest, config_text, is_noisy, run_config
 from anl_seg.study.run_record import noise_text
 from anl_seg.study.state import PLAN_FILE, read_plan
@@ -159,20 +157,8 @@ def plan_study(study: Study, work_dir: str | Path) -> list[StudyRun]:
     ]
     if study.strengths and all(strength is None for _, strength, _ in noises):
         raise ValueError("axes.strength is given, but no noise has {strength} in it.")
-    with _quiet():
+    with quiet():
         return _build_runs(study, noises, work_dir)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without mmengine's line per replaced loss and run; warnings stay."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _build_runs(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from anl_seg._atomic import replace_atomically
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study.class_tables import class_frame
+from anl_seg.study.escapes import markdown_table, markdown_text
 from anl_seg.study.panels import choose_runs, draw_panel
 from anl_seg.study.plots import (
     Plot,
@@ -22,12 +24,14 @@ from anl_seg.study.plots import (
     memorization_series,
     metric_series,
     save_plot,
+    slug,
     strength_plots,
 )
-from anl_seg.study.problems import find_problems
+from anl_seg.study.problems import Problem, find_problems
 from anl_seg.study.report_content import page_content
 from anl_seg.study.run_record import RunRecord, metric_names, read_study
-from anl_seg.study.table_text import latex_grid, markdown_grid, markdown_table
+from anl_seg.study.shown_paths import path_hider
+from anl_seg.study.table_text import latex_grid, markdown_grid
 from anl_seg.study.tables import frame_of, main_column, summary_frame
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -57,8 +61,28 @@ def _picture(plot: Plot, folder: Path, taken: set[str]) -> _Picture:
     return _Picture(plot.name, plot.title, plot.caption, f"data:image/png;base64,{png}")
 
 
+@contextmanager
+def _told(what: str, problems: list[Problem] | None, hide: Callable[[str], str]) -> Iterator[None]:
+    """One part of the report that cannot be made must not cost the others: it is a problem that is told.
+
+    Without a list to tell it in, it is an error.
+    """
+    try:
+        yield
+    except Exception as error:
+        if problems is None:
+            raise
+        problems.append(
+            Problem(hide(f"The {what} could not be made ({type(error).__name__}: {error})."))
+        )
+
+
 def _plots(
-    plan: Mapping[str, Any], records: Sequence[RunRecord], frame: pd.DataFrame
+    plan: Mapping[str, Any],
+    records: Sequence[RunRecord],
+    frame: pd.DataFrame,
+    problems: list[Problem] | None = None,
+    hide: Callable[[str], str] = str,
 ) -> list[Plot]:
     main = metric_names(plan)[0]
     column = main_column(plan)
@@ -66,15 +90,24 @@ def _plots(
         "memorised, % of wrong": memorization_series("memorized_share"),
         "corrected, % of wrong": memorization_series("corrected_share"),
     }
-    return [
-        *strength_plots(frame, column, column),
-        *strength_plots(frame, "memorized", "memorised, % of wrong pixels"),
-        *curve_plots(
-            records, {main: metric_series(main)}, "learning", "Learning curves", records[0].unit
+    unit = records[0].unit
+    learning = {main: metric_series(main)}
+    parts = {
+        column: lambda: strength_plots(frame, column, column),
+        "memorised": lambda: strength_plots(frame, "memorized", "memorised, % of wrong pixels"),
+        "learning curves": lambda: curve_plots(
+            records, learning, "learning", "Learning curves", unit
         ),
-        *curve_plots(records, shares, "memorization", "Memorisation curves"),
-        *memorization_parts_plots(records),
-    ]
+        "memorisation curves": lambda: curve_plots(
+            records, shares, "memorization", "Memorisation curves"
+        ),
+        "where the noise was memorised": lambda: memorization_parts_plots(records),
+    }
+    plots = []
+    for what, draw in parts.items():
+        with _told(f"plots of {what}", problems, hide):
+            plots += draw()
+    return plots
 
 
 def _panels(
@@ -90,7 +123,7 @@ def _panels(
         except Exception as error:
             notes.append(
                 f"{runs[0].noise_text}: the pictures could not be drawn "
-                f"({type(error).__name__}: {error})."
+                f"({type(error).__name__}: {error}); they are of {', '.join(r.folder for r in runs)}."
             )
     if len(chosen) > _MOST_PANELS:
         notes.append(f"Drawn are the first {_MOST_PANELS} of {len(chosen)} noises.")
@@ -134,27 +167,33 @@ def _write_tables(
             "problems": [{"text": p.text, "runs": p.runs} for p in content["problems"]],
         },
     )
-    parts = [f"# {content['name']}: noise study"]
+    parts = [f"# {markdown_text(content['name'])}: noise study"]
     parts.append(f"{content['finished']} of {content['planned']} runs finished.")
     for problem in content["problems"]:
         told = [
-            f"  - {name} (`{digest}`)" + (f": {text}" if text else "")
+            f"  - {markdown_text(name)} (`{digest}`)" + (f": {markdown_text(text)}" if text else "")
             for name, digest, text in problem.runs
         ]
-        parts.append("\n".join([f"- {problem.text}", *told]))
+        parts.append("\n".join([f"- {markdown_text(problem.text)}", *told]))
     latex = ["% Needs \\usepackage{booktabs}."]
     for i, result in enumerate(content["results"]):
         text = f"## {result.title}\n\n{markdown_grid(result.grid, result.digits)}"
         parts.append(text.replace("\n\n", f"\n\n{result.note}\n\n", 1) if result.note else text)
         caption = f"{content['name']}: {result.title}. {result.note}".strip()
-        latex.append(latex_grid(result.grid, caption, f"{content['name']}-{i}", result.digits))
+        latex.append(
+            latex_grid(result.grid, caption, f"{slug(content['name'])}-{i}", result.digits)
+        )
     for found in content["diagnostics"]:
         table = markdown_table(found.table.head, found.table.rows)
-        parts.append(f"## What the losses did: {found.title}\n\n{found.note}\n\n{table}")
+        parts.append(
+            f"## What the losses did: {markdown_text(found.title)}\n\n{found.note}\n\n{table}"
+        )
     ranks = content["ranks"]
     parts.append(f"## Ranks by {content['column']}\n\n{markdown_table(ranks.head, ranks.rows)}")
     for test in content["tests"]:
-        title = f"## Wilcoxon signed-rank tests against {test.reference} ({test.why})"
+        title = (
+            f"## Wilcoxon signed-rank tests against {markdown_text(test.reference)} ({test.why})"
+        )
         parts.append(f"{title}\n\n{markdown_table(test.head, test.rows)}")
     _write_text(folder / "summary.md", "\n\n".join(parts) + "\n")
     _write_text(folder / "summary.tex", "\n\n".join(latex) + "\n")
@@ -198,8 +237,13 @@ def write_report(work_dir: str | Path) -> Path:
     plot_folder = folder / "plots"
     plot_folder.mkdir(parents=True, exist_ok=True)
     names: set[str] = set()
-    content["plots"] = [_picture(plot, plot_folder, names) for plot in _plots(plan, records, frame)]
-    content["panels"], content["panel_notes"] = _panels(work_dir, records, plot_folder, names)
+    hide = path_hider(work_dir)
+    content["plots"] = []
+    for plot in _plots(plan, records, frame, problems, hide):
+        with _told(f"plot {plot.title!r}", problems, hide):
+            content["plots"].append(_picture(plot, plot_folder, names))
+    panels, notes = _panels(work_dir, records, plot_folder, names)
+    content["panels"], content["panel_notes"] = panels, [hide(note) for note in notes]
     _write_tables(folder, content, frame, summary, classes)
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),

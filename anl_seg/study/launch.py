@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from anl_seg.engine._atomic import write_json_atomically
-from anl_seg.study.collect import last_step
 from anl_seg.study.plan import Run
+from anl_seg.study.threads import asked_threads
 
 _POLL_SECONDS = 1.0
 _LINE_SECONDS = 15.0
@@ -22,6 +22,7 @@ _LINE_SECONDS = 15.0
 
 def _start(run: Run, train_script: Path, threads: int) -> subprocess.Popen:
     run.folder.mkdir(parents=True, exist_ok=True)
+    write_json_atomically(run.started_file, {"digest": run.digest})
     log = open(run.folder / "output.log", "a", encoding="utf-8")  # noqa: SIM115 - the child keeps it
     env = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     with log:
@@ -45,11 +46,12 @@ def launch_runs(
     Args:
         runs: see :func:`anl_seg.study.plan_runs`.
         train_script: path of tools/train.py.
-        jobs: trainings at a time; the CPU threads are divided among them.
+        jobs: trainings at a time; each has as many CPU threads as ``OMP_NUM_THREADS``
+            says, else its share of the cores.
         console: where progress goes; None = standard output.
 
     Raises:
-        ValueError: ``jobs`` below 1, or a folder with a finished run of another configuration.
+        ValueError: ``jobs`` below 1, or a folder with a run of another configuration.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be 1 or more; got {jobs}.")
@@ -57,7 +59,7 @@ def launch_runs(
     waiting = [run for run in runs if not run.is_finished()]
     if len(waiting) < len(runs):
         console.print(f"{len(runs) - len(waiting)} of {len(runs)} runs are finished already.")
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = asked_threads() or max(1, (os.cpu_count() or 1) // jobs)
     active: dict[Run, subprocess.Popen] = {}
     failed: list[Run] = []
     total = len(waiting)
@@ -75,26 +77,26 @@ def launch_runs(
                 while waiting and len(active) < jobs:
                     run = waiting.pop(0)
                     active[run] = _start(run, Path(train_script), threads)
-                    tasks[run] = progress.add_task(run.name, total=run.max_iters)
+                    tasks[run] = progress.add_task(run.name, total=run.length)
                     if not console.is_terminal:
                         console.print(f"start  {run.name}")
                 time.sleep(_POLL_SECONDS)
                 for run, process in list(active.items()):
-                    progress.update(tasks[run], completed=last_step(run.folder))
+                    progress.update(tasks[run], completed=run.done())
                     if process.poll() is None:
                         continue
                     del active[run]
                     if process.returncode == 0:
                         content = {"digest": run.digest, "command": run.command()}
                         write_json_atomically(run.finished_file, content)
-                        progress.update(tasks[run], completed=run.max_iters)
+                        progress.update(tasks[run], completed=run.length)
                     else:
                         failed.append(run)
                     ended = len(failed) + sum(r.finished_file.is_file() for r in tasks)
                     state = "done " if process.returncode == 0 else "FAILED"
                     console.print(f"{state}  {run.name}  ({ended} of {total})")
                 if not console.is_terminal and time.monotonic() > next_line:
-                    at = [f"{r.label} {last_step(r.folder)}/{r.max_iters}" for r in active]
+                    at = [f"{r.label} {r.done()}/{r.length}" for r in active]
                     console.print(f"       {', '.join(at)}")
                     next_line = time.monotonic() + _LINE_SECONDS
         finally:

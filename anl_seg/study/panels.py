@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from anl_seg.engine import allow_mmengine_checkpoints
+from anl_seg.study.escapes import drawn_text
 from anl_seg.study.picture import measured_dataset, predict
 from anl_seg.study.plots import Plot, slug
 from anl_seg.study.run_record import RunRecord
@@ -142,7 +143,7 @@ def draw_panel(work_dir: str | Path, runs: Sequence[RunRecord], *, samples: int 
             lower[column].imshow(outcome_map(own[row], noisy, clean), interpolation="nearest")
     titles = ["image", "clean mask", "noisy mask", *(run.axes["loss"] for run in runs)]
     for ax, title in zip(axes[0], titles):
-        ax.set_title(title, fontsize=9)
+        ax.set_title(drawn_text(title), fontsize=9)
     patches = [
         Patch(facecolor=np.array(colour) / 255, edgecolor="#888888", label=name)
         for name, colour in OUTCOMES.items()

@@ -15,6 +15,7 @@ from mmseg.registry import DATASETS, MODELS
 from torch.utils.data import Dataset
 
 from anl_seg.engine import allow_mmengine_checkpoints
+from anl_seg.study.escapes import drawn_text
 from anl_seg.study.plan import Run
 
 matplotlib.use("Agg")
@@ -77,7 +78,7 @@ def draw_predictions(runs: Sequence[Run], path: str | Path, *, samples: int = 3)
         samples, len(columns), figsize=(2 * len(columns), 2 * samples + 0.3), squeeze=False
     )
     for column, (title, pictures) in enumerate(columns.items()):
-        axes[0, column].set_title(title, fontsize=10)
+        axes[0, column].set_title(drawn_text(title), fontsize=10)
         for row, picture in enumerate(pictures):
             axes[row, column].imshow(picture, interpolation="nearest")
             axes[row, column].set_axis_off()

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from anl_seg.config import load_config, parse_spec
-from anl_seg.config.replace_losses import qualified_loss
+from mmengine.config import Config
+
+from anl_seg.config import (
+    inject_noise,
+    load_config,
+    measure_memorization,
+    noisy_evaluation,
+    parse_spec,
+    replace_losses,
+)
+from anl_seg.config.cfg_options import parse_cfg_options
 from anl_seg.noise import build_noise
+from anl_seg.noise._checks import check_integer
+from anl_seg.study._quiet import quiet
+from anl_seg.study.checkpoints import progress
+from anl_seg.study.run_config import check_options
+from anl_seg.study.schedule import training_length
+
+#: Settings that tell the runs of a comparison apart: one value for all of them would mix them up.
+_OWN = {"randomness.seed": "--seeds", "work_dir": "--work-dir", "resume": None, "load_from": None}
 
 
 @dataclass(frozen=True)
@@ -38,16 +57,20 @@ class Run:
         noise: noise as on the command line, ``Type:key=value,...``.
         seed: seed of training and of the noise.
         folder: work dir.
-        max_iters: iterations of the run.
-        digest: of the full configuration; decides whether a finished run still fits.
+        max_iters: iterations of the run; None where it trains by epochs.
+        digest: of the full configuration; decides whether a run that is there still fits.
+        max_epochs: epochs of the run; None where it trains by iterations.
+        options: words of ``--cfg-options``.
     """
 
     experiment: Experiment
     noise: str
     seed: int
     folder: Path
-    max_iters: int
+    max_iters: int | None
     digest: str
+    max_epochs: int | None = None
+    options: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -64,21 +87,34 @@ class Run:
         """Written when the run has ended well; holds the digest."""
         return self.folder / "finished.json"
 
+    @property
+    def started_file(self) -> Path:
+        """Written when the run is started; holds the digest."""
+        return self.folder / "started.json"
+
+    @property
+    def length(self) -> int:
+        """Iterations or epochs of the run."""
+        return self.max_iters or self.max_epochs or 1
+
+    def done(self) -> int:
+        """Iterations or epochs that the run has logged."""
+        return progress(self.folder, "iter" if self.max_epochs is None else "epoch")
+
     def is_finished(self) -> bool:
         """Whether this very run has ended well.
 
         Raises:
-            ValueError: the folder holds a finished run of another configuration.
+            ValueError: the folder holds a run of another configuration, finished or begun, or a file
+                that cannot be read.
         """
-        if not self.finished_file.is_file():
-            return False
-        digest = json.loads(self.finished_file.read_text(encoding="utf-8"))["digest"]
-        if digest != self.digest:
-            raise ValueError(
-                f"{self.folder} holds a finished run of another configuration; "
-                "give another work dir, or remove that folder."
-            )
-        return True
+        for file, word in ((self.finished_file, "a finished run"), (self.started_file, "a run")):
+            if file.is_file() and _digest_in(file) != self.digest:
+                raise ValueError(
+                    f"{self.folder} holds {word} of another configuration; "
+                    "give another work dir, or remove that folder."
+                )
+        return self.finished_file.is_file()
 
     def command(self) -> list[str]:
         """Arguments for tools/train.py."""
@@ -93,7 +129,17 @@ class Run:
             "--resume",
             "--cfg-options",
             f"randomness.seed={self.seed}",
+            *self.options,
         ]
+
+
+def _digest_in(file: Path) -> str:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))["digest"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{file} cannot be read ({type(error).__name__}: {error}): remove that folder."
+        ) from error
 
 
 def _labels(configs: Sequence[str]) -> list[str]:
@@ -126,41 +172,126 @@ def slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")
 
 
+def _checked_options(words: Sequence[str]) -> dict:
+    """Options of all runs.
+
+    Raises:
+        ValueError: no ``key=value``, or a setting that every run has of its own.
+    """
+    options = parse_cfg_options(words)
+    for name, argument in _OWN.items():
+        if name in options or name.partition(".")[0] in options:
+            told = f"give {argument}" if argument else "a run goes on from its own checkpoint"
+            raise ValueError(f"--cfg-options {name}: each run has its own; {told}.")
+    return options
+
+
+def merge_options(cfg: Config, options: Mapping) -> None:
+    """Put ``--cfg-options`` into a config whose losses are not yet in their place: all but those of losses.
+
+    Raises:
+        KeyError: a setting that there is not.
+    """
+    settings = {name: value for name, value in options.items() if ".loss_" not in name}
+    check_options(cfg, settings)
+    cfg.merge_from_dict(settings)
+
+
+@contextmanager
+def _told(config: str) -> Iterator[None]:
+    """Errors say which of the configs is meant."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{config}: {error}") from error
+
+
+def _rehearsed(
+    cfg: Config, noise: str, options: dict, who: str, allow_noisy_eval: bool
+) -> dict[str, int | None]:
+    """Do to a config what tools/train.py will do for a run; how long that will train.
+
+    Raises:
+        KeyError, TypeError, ValueError: what a training would refuse.
+    """
+    cfg = copy.deepcopy(cfg)
+    inject_noise(cfg, parse_spec(noise), keep_clean=True)
+    measure_memorization(cfg)
+    check_options(cfg, options)
+    cfg.merge_from_dict(options)
+    noisy = [] if allow_noisy_eval else noisy_evaluation(cfg)
+    if noisy:
+        raise ValueError(
+            f"the masks of {' and '.join(noisy)} are corrupted, so the scores would be against wrong labels."
+        )
+    return training_length(cfg, who)
+
+
 def plan_runs(
     experiments: Sequence[Experiment],
     noises: Sequence[str],
     seeds: Sequence[int],
     work_dir: str | Path,
+    *,
+    options: Sequence[str] = (),
+    allow_noisy_eval: bool = False,
+    who: str = "a comparison",
 ) -> list[Run]:
     """Every experiment under every noise with every seed; checked before anything is launched.
 
+    Args:
+        experiments: see :func:`experiments_of`.
+        noises: noises as on the command line.
+        seeds: of training and noise.
+        work_dir: where the folders of the runs are to be.
+        options: words of ``--cfg-options`` for every run.
+        allow_noisy_eval: accept corrupted validation masks.
+        who: what compares, for errors.
+
     Raises:
         FileNotFoundError: a config that is not there.
-        KeyError: a loss that is not there.
-        ValueError: nothing to run, two runs for one folder, or a wrong noise or loss.
+        KeyError: a loss or an option that is not there.
+        TypeError, ValueError: nothing to run, two runs for one folder, a wrong noise, loss, seed or option,
+            or a config that such a run cannot be made of or that ends without a validation.
     """
     if not (experiments and noises and seeds):
-        raise ValueError("a comparison needs at least one config, one noise and one seed.")
+        raise ValueError(f"{who} needs at least one config, one noise and one seed.")
+    for seed in seeds:
+        if check_integer("a seed", seed, low=0) >= 2**32:
+            raise ValueError(f"a seed must be below 2**32, got {seed}")
+    for noise in noises:
+        build_noise(parse_spec(noise))
+    settings = _checked_options(options)
     runs = []
     for experiment in experiments:
         cfg = load_config(experiment.config)
-        if experiment.loss is not None:
-            qualified_loss(parse_spec(experiment.loss))
-        for noise in noises:
-            build_noise(parse_spec(noise))
+        text = cfg.pretty_text
+        with quiet(), _told(experiment.config):
+            merge_options(cfg, settings)
+            if experiment.loss is not None:
+                replace_losses(cfg, parse_spec(experiment.loss))
+            lengths = [_rehearsed(cfg, n, settings, who, allow_noisy_eval) for n in noises]
+        for noise, length in zip(noises, lengths):
             for seed in seeds:
-                content = json.dumps([cfg.pretty_text, experiment.loss, noise, seed])
+                content = [
+                    text,
+                    experiment.loss,
+                    noise,
+                    seed,
+                    *([list(options)] if options else []),
+                ]
+                digest = hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
                 folder = Path(work_dir) / slug(noise) / slug(experiment.label) / f"seed{seed}"
-                runs.append(
-                    Run(
-                        experiment=experiment,
-                        noise=noise,
-                        seed=seed,
-                        folder=folder,
-                        max_iters=cfg.train_cfg.max_iters,
-                        digest=hashlib.blake2b(content.encode(), digest_size=16).hexdigest(),
-                    )
+                run = Run(
+                    experiment=experiment,
+                    noise=noise,
+                    seed=seed,
+                    folder=folder,
+                    digest=digest,
+                    options=tuple(options),
+                    **length,
                 )
+                runs.append(run)
     folders = [run.folder for run in runs]
     twice = sorted({str(f) for f in folders if folders.count(f) > 1})
     if twice:

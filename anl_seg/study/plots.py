@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import t as student
 
 from anl_seg._atomic import replace_atomically
+from anl_seg.study.escapes import drawn_text
 from anl_seg.study.run_record import RunRecord, strength_text
 from anl_seg.study.tables import groups
 
@@ -113,7 +114,7 @@ def _panels(titles: Sequence[str], rows: int = 1) -> tuple[Figure, list[list[Axe
     found = []
     for i, title in enumerate(titles):
         own = [axes[i // columns * rows + row, i % columns] for row in range(rows)]
-        own[0].set_title(title, fontsize=10)
+        own[0].set_title(drawn_text(title), fontsize=10)
         found.append(own)
     for i in range(len(titles), bands * columns):
         for row in range(rows):
@@ -158,7 +159,7 @@ def _line(ax: Axes, x: Sequence, points: Sequence[Point], style: Mapping, label:
     """Means as a line, with a band where there are several values."""
     means, widths = (np.array(column, dtype=float) for column in list(zip(*points))[:2])
     size = 4 if len(x) < 30 else 0
-    ax.plot(x, means, label=label, linewidth=1.4, markersize=size, **style)
+    ax.plot(x, means, label=drawn_text(label), linewidth=1.4, markersize=size, **style)
     if not np.isnan(widths).all():
         ax.fill_between(
             x, means - widths, means + widths, color=style["color"], alpha=0.15, linewidth=0
@@ -181,13 +182,14 @@ def _points(
             continue
         x, means, widths = (np.array(column, dtype=float) for column in zip(*known))
         style = {key: styles[loss][key] for key in ("color", "marker")}
-        ax.plot(x, means, linestyle="", markersize=5, label=loss, **style)
+        ax.plot(x, means, linestyle="", markersize=5, label=drawn_text(loss), **style)
         bars = ~np.isnan(widths)
         if bars.any():
             ax.errorbar(
                 x[bars], means[bars], widths[bars], fmt="none", ecolor=style["color"], elinewidth=1
             )
-    ax.set_xticks(range(len(names)), [name.replace(", ", ",\n") for name in names], fontsize=8)
+    shown = [drawn_text(name).replace(", ", ",\n") for name in names]
+    ax.set_xticks(range(len(names)), shown, fontsize=8)
     if len(names) > _UPRIGHT:
         for label in ax.get_xticklabels():
             label.set(rotation=45, ha="right", rotation_mode="anchor")
@@ -245,7 +247,7 @@ def strength_plots(frame: pd.DataFrame, value: str, label: str) -> list[Plot]:
                     for loss, points in by_loss.items()
                 }
                 _points(ax, names, named, styles)
-        panels[0][0].set_ylabel(label, fontsize=9)
+        panels[0][0].set_ylabel(drawn_text(label), fontsize=9)
         _same_range([ax for (ax,) in panels], drawn)
         _legend(figure, [ax for (ax,) in panels])
         plots.append(
@@ -347,7 +349,7 @@ def curve_plots(
                 for ax in axes:
                     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         for row, label in enumerate(rows):
-            panels[0][row].set_ylabel(label, fontsize=9)
+            panels[0][row].set_ylabel(drawn_text(label), fontsize=9)
             points = [
                 p for found in curves.values() for ps in found[row].values() for p in ps.values()
             ]

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from anl_seg.study.run_record import RunRecord, metric_names
+from anl_seg.study.state import DAMAGED
 
 #: Folders that belong to no planned run are named up to this number.
 _NAMED = 10
@@ -98,8 +99,15 @@ def find_problems(
         ),
         *_about(
             records,
+            "The state cannot be read, so that nothing is known of how it ended, and it is left out of every "
+            "mean: {n}.",
+            lambda r: r.status == DAMAGED,
+            lambda r: r.reason.rstrip("."),
+        ),
+        *_about(
+            records,
             "Not at its end when this report was made, still running or interrupted: {n}.",
-            lambda r: r.status not in ("failed", "finished", "planned"),
+            lambda r: r.status not in ("failed", "finished", "planned", DAMAGED),
             lambda r: (
                 f"{r.status}, last validation at {max(r.validations, default=0)}; log: {r.log}"
             ),
@@ -118,6 +126,15 @@ def find_problems(
             lambda r: f"log: {r.log}",
         ),
     ]
+    if "collapsed" in frame:
+        flat = set(frame["digest"][frame["collapsed"].astype(bool)])
+        problems += _about(
+            finished,
+            "Collapsed: predict one class only, so that few memorised pixels, or a small error, say nothing "
+            "good of them; they are not marked as best by small values, and do not count in ranks by them: "
+            "{n}.",
+            lambda r: r.digest in flat,
+        )
     for metric in others:
         if finished and not any(logged(record, metric) for record in finished):
             problems.append(Problem(f"No run logged the metric {metric}."))

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from anl_seg.study.collect import collect_run
+from anl_seg.study.escapes import markdown_table
 from anl_seg.study.plan import Run
 
 
@@ -78,9 +79,10 @@ def comparison_table(records: Sequence[dict], metric: str) -> str:
     classes = list(records[0]["classes"])
 
     head = ["noise", "loss", f"final {metric}", f"best {metric}", "memorised %", *classes]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    rows = []
     for record in records:
-        values = [record["final"], record["best"], record["memorized"], *record["classes"].values()]
+        values = [record["final"], record["best"], record["memorized"]]
+        values += [record["classes"].get(name) for name in classes]
         cells = [value_cell(v, record["seeds"]) for v in values]
-        lines.append(f"| {record['noise']} | {record['label']} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append([record["noise"], record["label"], *cells])
+    return markdown_table(head, rows)

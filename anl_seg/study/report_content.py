@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from anl_seg._suggest import sentence
 from anl_seg.study.class_tables import class_tables
 from anl_seg.study.class_values import UNLEARNED
 from anl_seg.study.diagnostics_table import diagnostics_tables
@@ -23,7 +24,8 @@ from anl_seg.study.tables import kinds_of, lower_is_better, main_column, main_ki
 
 _WRONG = "Percent of the wrongly labelled training pixels that the trained model predicts as "
 _SHARE_NOTES = {
-    "memorized": f"{_WRONG}their wrong label.",
+    "memorized": f"{_WRONG}their wrong label. A model that predicts one class only "
+    "repeats few: that is told as collapsed, and is not the best.",
     "corrected": f"{_WRONG}their true class.",
     "other": f"{_WRONG}neither.",
 }
@@ -273,12 +275,15 @@ def page_content(
     """All that the template shows but plots and pictures."""
     column = main_column(plan)
     lower = lower_is_better(column, plan["metrics"])
-    ranks = rank_frame(frame, column, lower=lower)
+    ranked = frame
+    if lower:  # what collapsed is not ahead by a small value
+        ranked = frame.assign(**{column: frame[column].astype(float).mask(frame["collapsed"])})
+    ranks = rank_frame(ranked, column, lower=lower)
     published, published_error = None, ""
     try:
         published = published_table(plan.get("published"), summary, column)
-    except ValueError as error:
-        published_error = str(error)
+    except (ValueError, TypeError, KeyError) as error:
+        published_error = sentence(error)
     return {
         "name": plan["name"],
         "planned": len(records),
@@ -299,7 +304,7 @@ def page_content(
         "published_error": published_error,
         "ranks": rank_table(ranks),
         "rank_frame": ranks,
-        "tests": all_tests(plan, frame, ranks),
+        "tests": all_tests(plan, ranked, ranks),
         "alpha": ALPHA,
         "runs": runs_table(plan, frame, records),
         "study_file": plan.get("study_file", "unknown"),

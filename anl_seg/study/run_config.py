@@ -23,6 +23,7 @@ from anl_seg.config import (
     replace_losses,
 )
 from anl_seg.config._walk import add_hook, as_list, type_name
+from anl_seg.study.schedule import check_validates, length_key
 from anl_seg.study.study_file import plain
 
 #: Settings that a config may have at its top beside those of mmengine's Runner.
@@ -39,7 +40,7 @@ _NOT_CONTENT = ("work_dir", "resume", "load_from", "launcher", "log_level")
 _KEPT_CHECKPOINTS = 2
 
 
-def _check_options(cfg: Config, options: Mapping[str, Any]) -> None:
+def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
     """A misspelled option would be a new key that nothing reads."""
     known = {*cfg.keys(), *inspect.signature(Runner.__init__).parameters, *_TOP_LEVEL} - {"self"}
     for name in options:
@@ -59,20 +60,17 @@ def _check_options(cfg: Config, options: Mapping[str, Any]) -> None:
 
 
 def _apply_budget(cfg: Config, budget: Mapping[str, int]) -> None:
-    train = cfg.get("train_cfg") or {}
-    key = "max_epochs" if "max_epochs" in train or train.get("by_epoch") else "max_iters"
+    key = length_key(cfg)
+    train = cfg.train_cfg
     other = "max_iters" if key == "max_epochs" else "max_epochs"
-    if key not in train:
-        raise ValueError("the config has neither train_cfg.max_iters nor train_cfg.max_epochs.")
     if other in budget:
         raise ValueError(
             f"budget has {other}, but the config trains by {key.removeprefix('max_')}: give {key}."
         )
-    if not (cfg.get("val_dataloader") and cfg.get("val_evaluator")):
-        raise ValueError("a study compares by validation, and the config has none.")
     before = train[key]
     for name, value in budget.items():
         train[name] = value
+    check_validates(cfg, "a study")
     if key in budget:
         for scheduler in as_list(cfg.get("param_scheduler")):
             # One that ended with training does so again.
@@ -139,7 +137,7 @@ def run_config(
         KeyError, TypeError, ValueError: an unknown loss, noise or option, or a wrong value of one.
     """
     cfg = copy.deepcopy(base)
-    _check_options(cfg, options)
+    check_options(cfg, options)
     cfg.merge_from_dict(dict(options))
     _apply_budget(cfg, budget)
     if loss is not None:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from anl_seg._json_lines import json_lines
-from anl_seg.engine.hooks.loss_diagnostics_hook import FILE_NAME as DIAGNOSTICS_FILE
-from anl_seg.engine.hooks.memorization_hook import FILE_NAME as MEMORIZATION_FILE
-from anl_seg.engine.hooks.noise_statistics_hook import FILE_NAME as NOISE_FILE
-from anl_seg.engine.hooks.resource_hook import FILE_NAME as RESOURCE_FILE
-from anl_seg.study.checkpoints import log_lines
+from anl_seg.study.run_files import RunFiles
+from anl_seg.study.shown_paths import hidden, path_hider
 from anl_seg.study.state import read_plan, told_status
 
 #: Share of wrongly (or, the last, rightly) labelled pixels in a memorisation record -> name in tables.
@@ -48,7 +43,7 @@ class RunRecord:
         folder: relative to the work dir, with forward slashes.
         axes: ``model``, ``loss``, ``noise``, ``strength``, ``seed``, ``options``.
         command: what trains it.
-        status: ``planned``, ``running``, ``interrupted``, ``finished`` or ``failed``.
+        status: as :func:`anl_seg.study.state.told_status` says it.
         reason: why it failed, in a sentence; empty if it did not.
         attempts: as in ``state.json``.
         validations: step -> metrics of that validation.
@@ -97,76 +92,31 @@ class RunRecord:
         return f"{self.folder}/output.log"
 
 
-class _Folder:
-    """JSON files of a folder; one that cannot be read is a problem and no error."""
-
-    def __init__(self, path: Path, name: str) -> None:
-        self.path, self.name = path, name
-        self.problems: list[str] = []
-
-    def json(self, file_name: str, kind: type) -> Any:
-        """Content of a file, or an empty ``kind``."""
-        path = self.path / file_name
-        if not path.is_file():
-            return kind()
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            self.problems.append(f"{self.name}/{file_name} cannot be read: {error}.")
-            return kind()
-        if not isinstance(content, kind):
-            self.problems.append(f"{self.name}/{file_name} holds no {kind.__name__}.")
-            return kind()
-        return content
-
-
-def _noise_share(statistics: dict) -> float | None:
-    """Changed pixels of valid pixels over all noisy training sets."""
-    counts = [entry["statistics"] for entry in statistics.get("datasets", [])]
-    valid = sum(count["valid_pixels"] for count in counts)
-    return sum(count["changed_pixels"] for count in counts) / valid if valid else None
-
-
-def _checkpoint(folder: Path) -> Path | None:
-    """The checkpoint that mmengine names as the last; it may have moved with its folder."""
-    pointer = folder / "last_checkpoint"
-    if pointer.is_file():
-        path = folder / Path(pointer.read_text(encoding="utf-8").strip()).name
-        if path.is_file():
-            return path
-    return None
-
-
-def _metrics(folder: Path) -> dict[int, dict[str, float]]:
-    """Step -> all numbers logged at it without a loss beside them; what was logged last wins."""
-    found: dict[int, dict[str, float]] = {}
-    for line in log_lines(folder):
-        if "step" in line and "loss" not in line:
-            numbers = {k: v for k, v in line.items() if isinstance(v, (int, float))}
-            found.setdefault(int(line["step"]), {}).update(numbers)
-    return found
-
-
-def read_run(work_dir: str | Path, run: Mapping[str, Any], metrics: list[str]) -> RunRecord:
+def read_run(
+    work_dir: str | Path,
+    run: Mapping[str, Any],
+    metrics: list[str],
+    hide: Callable[[str], str] = str,
+) -> RunRecord:
     """What there is of a run.
 
     Args:
         work_dir: of the study.
         run: its entry in ``study.json``.
         metrics: names; a step counts as a validation if it logged one of them.
+        hide: takes the machine's folders out of texts.
     """
     work_dir = Path(work_dir)
     path = work_dir / run["folder"]
-    folder = _Folder(path, run["folder"])
-    state = folder.json("state.json", dict)
-    status = state.get("status") or "planned"
+    files = RunFiles(path, run["folder"], hide)
+    state = files.state()
+    status = state["status"] or "planned"
     if status == "running":
         status = told_status(path)
-    logged = _metrics(path)
-    checkpoint = _checkpoint(path)
-    reason = state.get("reason") or ""
+    checkpoint = files.checkpoint()
+    reason = state["reason"] or ""
     if status == "failed" and not reason:
-        told = [a.get("reason") for a in state.get("attempts", []) if a.get("reason")]
+        told = [a.get("reason") for a in state["attempts"] if a.get("reason")]
         reason = told[-1] if told else "no reason recorded"
     return RunRecord(
         digest=run["digest"],
@@ -175,20 +125,22 @@ def read_run(work_dir: str | Path, run: Mapping[str, Any], metrics: list[str]) -
         command=list(run.get("command", [])),
         status=status,
         reason=reason,
-        attempts=list(state.get("attempts", [])),
+        attempts=state["attempts"],
         validations={
-            step: values for step, values in sorted(logged.items()) if set(metrics) & set(values)
+            step: values
+            for step, values in sorted(files.metrics().items())
+            if set(metrics) & set(values)
         },
-        memorization=folder.json(MEMORIZATION_FILE, list),
-        diagnostics=json_lines(path / DIAGNOSTICS_FILE),
-        noise_share=_noise_share(folder.json(NOISE_FILE, dict)),
-        resources=folder.json(RESOURCE_FILE, dict),
-        environment=folder.json("environment.json", dict),
-        config=folder.json("run.json", dict).get("config", ""),
+        memorization=files.memorization(),
+        diagnostics=files.diagnostics(),
+        noise_share=files.noise_share(),
+        resources=files.resources(),
+        environment=files.environment(),
+        config=files.config(),
         checkpoint=checkpoint and checkpoint.relative_to(work_dir).as_posix(),
         # mmengine logs the metrics of a training by epochs under the number of the epoch.
         unit="epoch" if run.get("max_epochs") and not run.get("max_iters") else "iteration",
-        problems=folder.problems,
+        problems=files.problems,
     )
 
 
@@ -205,6 +157,8 @@ def read_study(work_dir: str | Path) -> tuple[dict, list[RunRecord]]:
     Raises:
         FileNotFoundError, ValueError: see :func:`anl_seg.study.state.read_plan`.
     """
-    plan = read_plan(work_dir)
+    work_dir = Path(work_dir).absolute()
+    hide = path_hider(work_dir)
+    plan = hidden(read_plan(work_dir), hide)
     names = metric_names(plan)
-    return plan, [read_run(work_dir, run, names) for run in plan["runs"]]
+    return plan, [read_run(work_dir, run, names, hide) for run in plan["runs"]]

@@ -24,7 +24,7 @@ from anl_seg.study.grid import StudyRun
 from anl_seg.study.progress_table import StudyProgress, Timings, time_text
 from anl_seg.study.reasons import is_divergence
 from anl_seg.study.remote import TOKEN_FILE
-from anl_seg.study.state import RUN_FILE, RUNNER_LOCK, read_state, write_state
+from anl_seg.study.state import DAMAGED, RUN_FILE, RUNNER_LOCK, known_state, write_state
 
 #: A run is given to another node so often; losing its node says nothing about the run.
 MOST_LOSSES = 10
@@ -96,7 +96,7 @@ class StudyRunner:
         self.executor, self.retries, self.console = executor, retries, console
         self.work_dir, self.job, self.main_metric = work_dir, dict(job), main_metric
         self.outcome = StudyOutcome()
-        self.tracked = {run.digest: _Tracked(run, read_state(run.folder)) for run in runs}
+        self.tracked = {run.digest: _Tracked(run, known_state(run.folder)) for run in runs}
         self.waiting: deque[_Tracked] = deque()
         self.active: dict[str, _Tracked] = {}
         for tracked in self.tracked.values():
@@ -110,6 +110,10 @@ class StudyRunner:
                 self.waiting.append(tracked)
         self.progress = StudyProgress(console, timings, len(runs), len(self.outcome.finished))
         self.progress.failed = len(self.outcome.failed)
+        for tracked in self.waiting:
+            if tracked.state["status"] == DAMAGED:
+                told = f"{tracked.state['reason'].rstrip('.')}; it goes on from its checkpoint"
+                self.progress.event("DAMAGED", tracked.run, told)
 
     @staticmethod
     def _learn(timings: Timings, tracked: _Tracked) -> None:

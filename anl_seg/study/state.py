@@ -12,6 +12,10 @@ from anl_seg.study.attempt import LOCK_FILE, is_locked
 PLAN_FILE = "study.json"
 RUN_FILE = "run.json"
 STATE_FILE = "state.json"
+#: The status of a run whose state cannot be read.
+DAMAGED = "damaged"
+#: What tells the runs of a study apart.
+AXES = ("model", "loss", "noise", "strength", "seed", "options")
 #: In the work dir, held by the runner.
 RUNNER_LOCK = "runner.lock"
 
@@ -19,7 +23,7 @@ RUNNER_LOCK = "runner.lock"
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # no JSON, or no UTF-8
         raise ValueError(f"{path} is no JSON file: {error}.") from error
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
@@ -37,7 +41,30 @@ def read_plan(work_dir: str | Path) -> dict:
         raise FileNotFoundError(
             f"no {PLAN_FILE} in {work_dir}: plan the study there first (noise_study.py plan)."
         )
-    return _read_json(path)
+    plan = _read_json(path)
+    if wrong := _wrong_plan(plan):
+        raise ValueError(
+            f"{path} is no plan of a study: {wrong}; plan it again (noise_study.py plan)."
+        )
+    return plan
+
+
+def _wrong_plan(plan: Any) -> str | None:
+    """What a plan lacks, in words."""
+    if not isinstance(plan, dict):
+        return f"it holds a {type(plan).__name__}"
+    metrics = plan.get("metrics")
+    if not isinstance(metrics, dict) or not isinstance(metrics.get("main"), str):
+        return "it names no main metric"
+    if not isinstance(plan.get("runs"), list) or not isinstance(plan.get("name"), str):
+        return "it has no name or no list of runs"
+    for number, run in enumerate(plan["runs"]):
+        known = isinstance(run, dict) and all(
+            isinstance(run.get(k), str) for k in ("digest", "folder")
+        )
+        if not known or not set(AXES) <= set(run.get("axes") or ()):
+            return f"run {number} has no digest, folder or axes"
+    return None
 
 
 def read_state(folder: str | Path) -> dict:
@@ -49,7 +76,37 @@ def read_state(folder: str | Path) -> dict:
     path = Path(folder) / STATE_FILE
     if not path.is_file():
         return {"status": None, "attempts": [], "reason": None}
-    return _read_json(path)
+    state = _read_json(path)
+    if wrong := _wrong_state(state):
+        raise ValueError(f"{path} is no state of a run: {wrong}.")
+    return {"reason": None, **state}
+
+
+def _wrong_state(state: Any) -> str | None:
+    """What is wrong with a state, in words."""
+    if not isinstance(state, dict):
+        return f"it holds a {type(state).__name__}"
+    if "status" not in state or not isinstance(state["status"], (str, type(None))):
+        return f"its status is {state.get('status', 'missing')!r}"
+    attempts = state.get("attempts")
+    if not isinstance(attempts, list) or not all(isinstance(a, dict) for a in attempts):
+        return "it has no list of attempts"
+    if not isinstance(state.get("reason"), (str, type(None))):
+        return f"its reason is {state['reason']!r}"
+    if not all(isinstance(a.get("seconds"), (int, float, type(None))) for a in attempts):
+        return "an attempt has no number of seconds"
+    return None
+
+
+def known_state(folder: str | Path) -> dict:
+    """:func:`read_state`; of a file that cannot be read the status ``damaged``, and why as its reason.
+
+    One bad file must not keep the other runs from going on: such a run goes on from its checkpoint.
+    """
+    try:
+        return read_state(folder)
+    except ValueError as error:
+        return {"status": DAMAGED, "attempts": [], "reason": str(error)}
 
 
 def write_state(folder: str | Path, state: dict) -> None:
@@ -58,9 +115,9 @@ def write_state(folder: str | Path, state: dict) -> None:
 
 
 def told_status(folder: str | Path) -> str:
-    """``planned``, ``running``, ``interrupted`` (nothing runs, the next ``run`` goes on), ``finished``
-    or ``failed``."""
-    folder, state = Path(folder), read_state(folder)
+    """``planned``, ``running``, ``interrupted`` (nothing runs, the next ``run`` goes on), ``finished``,
+    ``failed``, or ``damaged`` (its state cannot be read, the next ``run`` goes on)."""
+    folder, state = Path(folder), known_state(folder)
     status = state["status"]
     if status is None:
         return "planned"

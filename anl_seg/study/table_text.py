@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from anl_seg.study.escapes import latex_escaped, markdown_table
 from anl_seg.study.tables import setting_texts
 
 
@@ -22,7 +22,10 @@ class Cell:
         finished: number of finished runs.
         planned: number of planned runs.
         runs: digests of the finished runs.
-        best: whether no other loss has a better mean in this setting, and at least one a worse.
+        best: whether no other loss has a better mean in this setting, and at least one a worse; where small
+            values are good, of those whose runs learned.
+        collapsed: number of finished runs that predict one class only; 0 where the value does not hide
+            that, as small is not good.
     """
 
     mean: float
@@ -32,6 +35,7 @@ class Cell:
     planned: int
     runs: tuple[str, ...] = ()
     best: bool = False
+    collapsed: int = 0
 
     def text(self, digits: int = 2, plus_minus: str = "±") -> str:
         """``mean ± std (n)``: the spread where there are several values, n where some are missing."""
@@ -40,7 +44,9 @@ class Cell:
         text = f"{self.mean:.{digits}f}"
         if self.n > 1:
             text += f" {plus_minus} {self.std:.{digits}f}"
-        return text if self.n == self.planned else f"{text} ({self.n} of {self.planned})"
+        if self.n != self.planned:
+            text += f" ({self.n} of {self.planned})"
+        return f"{text} [{self.collapsed} collapsed]" if self.collapsed else text
 
 
 @dataclass(frozen=True)
@@ -66,19 +72,22 @@ def grid(summary: pd.DataFrame, value: str, *, lower: bool | None = False) -> Gr
     Args:
         summary: of :func:`anl_seg.study.tables.summary_frame`.
         value: a column of the runs that was summarised.
-        lower: whether the lowest mean is the best; None marks none as best.
+        lower: whether the lowest mean is the best; None marks none as best. Then what collapsed is told,
+            and is not the best.
     """
     texts = setting_texts(summary)
     settings = list(dict.fromkeys(texts))
     losses = list(dict.fromkeys(summary["loss"]))
+    # What predicts one class only repeats no wrong label, and is sure of nothing that is wrong.
+    collapsed = summary["collapsed"] if lower and "collapsed" in summary else [0] * len(summary)
     means: dict[str, list[float]] = {}
-    for text, mean in zip(texts, summary[f"{value} mean"]):
-        means.setdefault(text, []).append(mean)
+    for text, mean, flat in zip(texts, summary[f"{value} mean"], collapsed):
+        means.setdefault(text, []).append(math.nan if flat else mean)
     pick = min if lower else max
     known = {s: [m for m in found if not math.isnan(m)] for s, found in means.items()}
     best = {s: pick(found) for s, found in known.items() if len(set(found)) > 1}
     cells: list[list[Cell | None]] = [[None] * len(settings) for _ in losses]
-    for text, (_, row) in zip(texts, summary.iterrows()):
+    for text, flat, (_, row) in zip(texts, collapsed, summary.iterrows()):
         mean = row[f"{value} mean"]
         cells[losses.index(row["loss"])][settings.index(text)] = Cell(
             mean=mean,
@@ -87,20 +96,10 @@ def grid(summary: pd.DataFrame, value: str, *, lower: bool | None = False) -> Gr
             finished=int(row["finished"]),
             planned=int(row["planned"]),
             runs=tuple(row["runs"].split()),
-            best=lower is not None and best.get(text) == mean,
+            best=lower is not None and not flat and best.get(text) == mean,
+            collapsed=int(flat),
         )
     return Grid(losses, settings, cells)
-
-
-def _markdown_escaped(text: object) -> str:
-    return str(text).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
-
-
-def markdown_table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table; ``|`` in texts is escaped."""
-    lines = [head, *rows]
-    text = ["| " + " | ".join(_markdown_escaped(cell) for cell in line) + " |" for line in lines]
-    return "\n".join([text[0], "|" + "---|" * len(head), *text[1:]])
 
 
 def markdown_grid(table: Grid, digits: int = 2) -> str:
@@ -111,28 +110,6 @@ def markdown_grid(table: Grid, digits: int = 2) -> str:
         bold = [f"**{t}**" if c and c.best else t for t, c in zip(texts, cells)]
         rows.append([loss, *bold])
     return markdown_table(["loss", *table.settings], rows)
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "|": r"\textbar{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-}
-
-
-def latex_escaped(text: object) -> str:
-    """A text that LaTeX prints as it is."""
-    return "".join(_LATEX.get(character, character) for character in str(text))
 
 
 def latex_grid(table: Grid, caption: str, label: str, digits: int = 2) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from anl_seg.study.class_values import lost_classes
+from anl_seg.study.class_values import is_collapsed, lost_classes
 from anl_seg.study.run_record import SHARES, RunRecord, metric_names, read_study, strength_text
 
 #: Columns that say which setting a run belongs to; seeds of one setting and loss are repetitions.
@@ -151,6 +151,8 @@ def frame_of(plan: Mapping[str, Any], records: Sequence[RunRecord]) -> pd.DataFr
     rows = [_row(record, plan["metrics"], metric_names(plan)) for record in records]
     for row, counts in zip(rows, lost_classes(records, plan["metrics"]["main"])):
         row.update(zip(CLASS_COUNTS, counts))
+    for row, record in zip(rows, records):
+        row["collapsed"] = is_collapsed(record, plan["metrics"]["main"])
     frame = pd.DataFrame(rows)
     # Numbers and texts side by side: pandas would turn 1 into 1.0 and None into nan.
     strengths = pd.Series([row["strength"] for row in rows], dtype=object)
@@ -172,7 +174,7 @@ def runs_frame(work_dir: str | Path) -> pd.DataFrame:
     - ``memorized``, ``corrected``, ``other``: percent of the wrongly labelled training pixels, at the
       end; ``right_correct``: percent of the rightly labelled ones;
     - ``classes_unlearned``, ``classes_halved``: numbers of classes, see
-      :func:`anl_seg.study.class_values.lost_classes`;
+      :func:`anl_seg.study.class_values.lost_classes`; ``collapsed``: whether it predicts one class only;
     - ``noise_share``: percent of the training pixels that the noise changed;
     - ``seconds``: of training; of all attempts where ``ResourceHook`` did not run;
     - ``peak_rss_mb``, ``peak_cuda_mb``: in megabytes of 10^6 bytes; ``device``, ``host``, ``commit``.
@@ -209,8 +211,9 @@ def summary_frame(frame: pd.DataFrame, values: Sequence[str] | None = None) -> p
     """One row per model, options, noise, strength and loss, over the seeds of finished runs.
 
     Columns: these five; ``planned`` and ``finished`` (numbers of runs), ``runs`` (digests of the
-    finished ones, with spaces between); for each value V ``V mean``, ``V std`` (sample standard deviation,
-    n - 1; NaN of one value) and ``V n`` (how many finished runs have the value).
+    finished ones, with spaces between), ``collapsed`` (how many of these predict one class only);
+    for each value V ``V mean``, ``V std`` (sample standard deviation, n - 1; NaN of one value) and
+    ``V n`` (how many finished runs have the value).
 
     Args:
         frame: of :func:`runs_frame`.
@@ -230,6 +233,7 @@ def summary_frame(frame: pd.DataFrame, values: Sequence[str] | None = None) -> p
         row: dict[str, Any] = dict(zip(keys, names))
         row["planned"], row["finished"] = len(group), len(finished)
         row["runs"] = " ".join(finished["digest"])
+        row["collapsed"] = int(finished["collapsed"].sum()) if "collapsed" in group else 0
         for value in values:
             known = finished[value].astype(float).dropna()
             row[f"{value} mean"] = known.mean() if len(known) else math.nan

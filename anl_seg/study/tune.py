@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -11,15 +13,24 @@ from pathlib import Path
 from typing import Any, Union
 
 from mmengine.config import Config
+from mmseg.registry import MODELS
 
+from anl_seg._suggest import WRONG_INPUT, sentence, unknown_name
 from anl_seg.config import inject_noise, load_config, parse_spec
+from anl_seg.config.cfg_options import parse_cfg_options
+from anl_seg.config.replace_losses import qualified_loss
 from anl_seg.study.collect import collect_run
+from anl_seg.study.judges import judged_config
 from anl_seg.study.launch import launch_runs
-from anl_seg.study.plan import Experiment, Run, plan_runs
+from anl_seg.study.plan import Experiment, Run, merge_options, plan_runs
 
 #: Digits of a number that is tried; more would only make two trials of what is one.
 DIGITS = 3
 OBJECTIVES = ("clean", "noisy")
+#: Settings of a space that are tried on the loss before anything is trained.
+_MOST_PROBES = 4096
+#: What Optuna's databases hold as it is.
+_STORED = (type(None), bool, int, float, str)
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,26 @@ def _number(text: str, where: str) -> float:
     return value
 
 
+def _choice(text: str, values: str) -> Choice:
+    """The choice in ``name=values``.
+
+    Raises:
+        ValueError: an empty value, or one that is given twice.
+    """
+    items = []
+    for item in map(str.strip, values.split("|")):
+        try:
+            value = ast.literal_eval(item)
+        except (ValueError, SyntaxError):
+            value = item
+        if item == "" or repr(value) in map(repr, items):
+            raise ValueError(
+                f"{text!r}: {'a value is empty' if item == '' else f'{item} comes twice'}."
+            )
+        items.append(value)
+    return Choice(tuple(items))
+
+
 def parse_space(texts: Sequence[str]) -> Space:
     """``['alpha=1:20', 'min_prob=1e-7:0.2:log', 'beta=1|5']`` as a space.
 
@@ -69,13 +100,7 @@ def parse_space(texts: Sequence[str]) -> Space:
         if name in space:
             raise ValueError(f"{name!r} is given twice.")
         if "|" in values or ":" not in values:
-            items = []
-            for item in values.split("|"):
-                try:
-                    items.append(ast.literal_eval(item.strip()))
-                except (ValueError, SyntaxError):
-                    items.append(item.strip())
-            space[name] = Choice(tuple(items))
+            space[name] = _choice(text, values)
             continue
         low, high, *scale = values.split(":")
         if scale not in ([], ["log"]):
@@ -94,7 +119,11 @@ def suggest(trial: Any, space: Space) -> dict[str, Any]:
     values = {}
     for name, kind in space.items():
         if isinstance(kind, Choice):
-            values[name] = trial.suggest_categorical(name, kind.values)
+            # Optuna's databases hold no lists and dicts.
+            texts = {repr(v): v for v in kind.values if not isinstance(v, _STORED)}
+            choices = [v if isinstance(v, _STORED) else repr(v) for v in kind.values]
+            picked = trial.suggest_categorical(name, choices)
+            values[name] = texts.get(picked, picked) if isinstance(picked, str) else picked
         else:
             value = trial.suggest_float(name, kind.low, kind.high, log=kind.log)
             values[name] = min(max(float(f"{value:.{DIGITS}g}"), kind.low), kind.high)
@@ -108,8 +137,75 @@ def loss_spec(loss: str, values: Mapping[str, Any]) -> str:
     return f"{kind}:" + ",".join(f"{name}={value!r}" for name, value in spec.items())
 
 
+def _parameters(loss: str) -> set[str]:
+    """Names of the parameters of a loss, those of its base classes included."""
+    kind = qualified_loss({"type": parse_spec(loss)["type"]})["type"]
+    names: set[str] = set()
+    for cls in MODELS.get(kind).__mro__:
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        names.update(
+            p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        )
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return names - {"self"}
+
+
+def _probes(kind: Span | Choice) -> tuple:
+    """Values of a parameter: all of a choice; both ends and the middle of a span."""
+    if isinstance(kind, Choice):
+        return kind.values
+    middle = math.sqrt(kind.low * kind.high) if kind.log else (kind.low + kind.high) / 2
+    return (middle, kind.low, kind.high)
+
+
+def check_space(loss: str, space: Space) -> str:
+    """Refuse a space that is none of a loss; otherwise a setting that the loss takes, as a loss spec.
+
+    Args:
+        loss: loss as on the command line.
+        space: what is searched.
+
+    Raises:
+        KeyError: an unknown loss or parameter; the closest names are given.
+        ValueError: the loss takes none of the values that were tried, or ``loss`` itself is wrong.
+    """
+    known = _parameters(loss)
+    for name in space:
+        if name not in known:
+            raise KeyError(unknown_name(f"parameter of {parse_spec(loss)['type']}", name, known))
+    refusal = None
+    for tried, values in enumerate(itertools.product(*map(_probes, space.values()))):
+        spec = loss_spec(loss, dict(zip(space, values)))
+        try:
+            qualified_loss(parse_spec(spec))
+        except WRONG_INPUT as error:
+            refusal = refusal or error
+            if tried < _MOST_PROBES:
+                continue
+        return spec
+    raise ValueError(f"{loss} takes no values of --space: {sentence(refusal)}")
+
+
+def check_free(options: Sequence[str], space: Space) -> None:
+    """Refuse ``--cfg-options`` that set what is searched: every trial would be the same.
+
+    Raises:
+        ValueError: the option is named.
+    """
+    for name in parse_cfg_options(options):
+        if name.rpartition(".")[2] in space and ".loss_" in name:
+            raise ValueError(f"--cfg-options {name} has the last word over what --space searches.")
+
+
 def tuning_config(
-    config: str, noise: str, objective: str, seed: int, samples: int | None, folder: Path
+    config: str,
+    noise: str,
+    objective: str,
+    seed: int,
+    samples: int | None,
+    folder: Path,
+    options: Sequence[str] = (),
 ) -> str:
     """Write the config that trials train, with the validation set that judges them; its path.
 
@@ -121,35 +217,34 @@ def tuning_config(
         seed: of the noise of validation.
         samples: only so many validation images, evenly spaced; None = all.
         folder: where the config is written.
+        options: words of ``--cfg-options``.
 
     Raises:
-        ValueError: an unknown objective, no validation set, or fewer images than asked for.
+        ValueError: an unknown objective, no validation set, fewer images than asked for, or some that are
+            trained on.
     """
     if objective not in OBJECTIVES:
         raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}; got {objective!r}.")
     cfg = load_config(config)
-    if not isinstance(cfg.get("val_dataloader"), Mapping):
-        raise ValueError(f"{config} has no single val_dataloader to judge trials by.")
+    merge_options(cfg, parse_cfg_options(options))
+    for loader in ("train_dataloader", "val_dataloader"):
+        if not isinstance(cfg.get(loader), Mapping):
+            raise ValueError(f"{config} has no single {loader} to judge trials by.")
     if objective == "noisy":
         part = Config(dict(model=cfg.model, train_dataloader=cfg.val_dataloader))
         cfg.val_dataloader = inject_noise(part, parse_spec(noise), seed=seed).train_dataloader
-    if samples is not None:
-        from mmengine.registry import init_default_scope
-        from mmseg.registry import DATASETS
-
-        init_default_scope(cfg.get("default_scope", "mmseg"))
-        total = len(DATASETS.build(cfg.val_dataloader.dataset))
-        if not 1 <= samples <= total:
-            raise ValueError(
-                f"samples must lie in [1, {total}], the validation set; got {samples}."
-            )
-        cfg.val_dataloader.dataset.indices = [i * total // samples for i in range(samples)]
+    judged_config(cfg, samples)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{Path(config).stem}_{objective}.py"
     temporary = path.with_name(f".{path.stem}.{id(cfg)}.py")
     cfg.dump(str(temporary))
     temporary.replace(path)  # several processes write the same
     return str(path)
+
+
+def _passed_on(options: Sequence[str]) -> list[str]:
+    """Options for the trainings: those of validation are in the config that judges, and stay so."""
+    return [o for o in options if o.partition("=")[0].partition(".")[0] != "val_dataloader"]
 
 
 class _JudgedRun(Run):
@@ -160,22 +255,37 @@ class _JudgedRun(Run):
         return [config, "--allow-noisy-eval", *rest]
 
 
-def value_of(
+def plan_trial(
     config: str,
     loss: str,
     noise: str,
     seeds: Sequence[int],
-    metric: str,
-    train_script: Path,
     work_dir: Path,
-) -> float:
-    """Final metric of a loss, mean over the seeds; trained if it is not finished already.
+    options: Sequence[str] = (),
+) -> list[Run]:
+    """The runs of one setting, checked; see :func:`anl_seg.study.plan.plan_runs`."""
+    planned = plan_runs(
+        [Experiment(config, "loss", loss)],
+        [noise],
+        seeds,
+        work_dir,
+        options=_passed_on(options),
+        allow_noisy_eval=True,
+        who="a search",
+    )
+    return [_JudgedRun(**vars(run)) for run in planned]
+
+
+def value_of(runs: Sequence[Run], metric: str, train_script: Path) -> float:
+    """Final metric of the runs of a setting, their mean; trained if they are not finished already.
 
     Raises:
-        RuntimeError: a run failed; its log is named.
+        RuntimeError: a run failed, or its metric is no finite number; it is said where.
     """
-    planned = plan_runs([Experiment(config, "loss", loss)], [noise], seeds, work_dir)
-    runs = [_JudgedRun(**vars(run)) for run in planned]
     if failed := launch_runs(runs, train_script):
-        raise RuntimeError(f"a run of {loss} failed: see {failed[0].folder / 'output.log'}.")
-    return statistics.fmean(collect_run(run.folder, metric).final(metric) for run in runs)
+        raise RuntimeError(f"a run failed: see {failed[0].folder / 'output.log'}.")
+    values = [collect_run(run.folder, metric).final(metric) for run in runs]
+    for run, value in zip(runs, values):
+        if not math.isfinite(value):
+            raise RuntimeError(f"{metric} is {value} at the end of {run.folder}.")
+    return statistics.fmean(values)

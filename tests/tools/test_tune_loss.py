@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import pytest
 
+from anl_seg.study import tune as study_tune
+from anl_seg.study.collect import RunResult
 from tests.tools.conftest import QUICKSTART, load_tool
 
 pytest.importorskip("optuna", reason="Optuna is not installed (extra 'tune')")
@@ -68,22 +71,92 @@ def test_a_search_is_reported_and_goes_on(tune, config, tmp_path, capsys):
         tune.main([*arguments(config, tmp_path, **{"--metric": ["mIoU"]}), "--trials", "3"])
 
 
-def test_a_setting_that_is_not_allowed_ends_no_search(tune, config, tmp_path, capsys):
-    args = arguments(config, tmp_path, **{"--space": ["q=3|4"]})
-    tune.main([*args, "--trials", "2"])
+@pytest.fixture
+def measured(tune, monkeypatch):
+    """No training: values, or what is raised, one after the other."""
+
+    def put(*values):
+        left = iter(values)
+
+        def final(self, metric):
+            value = next(left)
+            if isinstance(value, Exception):
+                raise value
+            return value
+
+        monkeypatch.setattr(gc, "collect", lambda: 0)  # every data set that is built calls it
+        monkeypatch.setattr(RunResult, "final", final)
+        monkeypatch.setattr(study_tune, "launch_runs", lambda runs, script: [])
+        monkeypatch.setattr(study_tune, "collect_run", lambda folder, metric: RunResult({}, {}))
+
+    return put
+
+
+def test_a_setting_that_is_not_allowed_ends_no_search(tune, config, tmp_path, capsys, measured):
+    measured(*[50.0] * 5)
+    tune.main([*arguments(config, tmp_path, **{"--space": ["q=3|0.5"]}), "--trials", "5"])
     assert "q must lie in" in capsys.readouterr().err
+    content = json.loads((tmp_path / "tuning.json").read_text())
+    assert {trial["loss"] for trial in content["trials"]} == {"GCELoss:q=0.5"}
+    assert {trial["loss"] for trial in content["without_number"]} == {"GCELoss:q=3"}
+    assert len(content["trials"]) + len(content["without_number"]) == 5
+
+
+def test_trials_without_a_number_end_and_are_told(tune, config, tmp_path, capsys, measured):
+    nan, missing = float("nan"), FileNotFoundError("no validation with 'aAcc' in runs.")
+    measured(nan, 40.0, float("inf"), missing, KeyError("aAcc"))
+    tune.main([*arguments(config, tmp_path), "--trials", "5"])
+    out = capsys.readouterr().out
+    assert "4 of 5 trials gave no number" in out
+    assert "aAcc is nan at the end of" in out
+    reasons = json.loads((tmp_path / "tuning.json").read_text())["without_number"]
+    assert [row["reason"].partition(":")[0] for row in reasons] == [
+        *("RuntimeError", "RuntimeError", "FileNotFoundError", "KeyError")
+    ]
+
+
+def test_a_search_without_any_number_ends_with_a_sentence(tune, config, tmp_path, measured):
+    measured(*[float("nan")] * 3)
+    with pytest.raises(SystemExit, match="no trial gave a number for aAcc"):
+        tune.main([*arguments(config, tmp_path), "--trials", "3"])
     assert json.loads((tmp_path / "tuning.json").read_text())["trials"] == []
 
 
-def test_wrong_arguments_are_told_in_a_sentence(tune, config, tmp_path):
+def test_a_full_disk_ends_the_search_and_counts_as_no_trial(tune, config, tmp_path, measured):
+    measured(OSError(28, "No space left on device"), 40.0)
+    args = [*arguments(config, tmp_path), "--trials", "1"]
+    with pytest.raises(SystemExit, match="No space left on device; the same command goes on"):
+        tune.main(args)
+    tune.main(args)
+    assert len(json.loads((tmp_path / "tuning.json").read_text())["trials"]) == 1
+
+
+def test_wrong_arguments_are_told_in_a_sentence(tune, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(study_tune, "launch_runs", lambda *_: pytest.fail("a training was started"))
+    monkeypatch.setattr(gc, "collect", lambda: 0)  # every data set that is built calls it
+    (tmp_path / "file").write_text("")
     for changes, words in (
         ({"--loss": ["GCLoss"]}, "GCELoss"),
         ({"--space": ["q"]}, "expected name=low:high"),
+        ({"--space": ["p=0.1:0.9"]}, "unknown parameter of GCELoss 'p'.*Known: .*q"),
+        ({"--space": ["reducton=mean"]}, "Did you mean reduction"),
+        ({"--space": ["type=1|2"]}, "unknown parameter of GCELoss 'type'"),
+        ({"--space": ["q=3|4"]}, "GCELoss takes no values of --space: q must lie in"),
+        ({"--space": ["q=5:9"]}, "GCELoss takes no values of --space: q must lie in"),
         ({"--samples": ["9"]}, r"samples must lie in \[1, 8\]"),
         ({"--trials": ["0"]}, "trials must be 1 or more"),
+        ({"--metric": ["aAc"]}, "unknown metric 'aAc'. Did you mean aAcc"),
+        ({"--seeds": ["0", "0"]}, "two runs would share a folder"),
+        ({"--noise": ["SymetricNoise:rate=0.5"]}, "unknown noise.*SymmetricNoise"),
+        ({"--work-dir": [str(tmp_path / "file")]}, "cannot be used"),
+        ({"--storage": ["sqlite:////no/such/folder/x.db"]}, "cannot be opened"),
+        ({"--cfg-options": ["model.decode_head.loss_decode.q=0.3"]}, "last word over what --space"),
+        ({"--cfg-options": ["trian_cfg.max_iters=3"]}, "unknown setting 'trian_cfg'"),
+        ({"--cfg-options": ["max_iters"]}, "takes key=value; got 'max_iters'"),
     ):
         with pytest.raises(SystemExit, match=words):
-            tune.main(arguments(config, tmp_path, **changes))
+            tune.main(arguments(config, tmp_path / "wrong", **changes))
+    assert not (tmp_path / "wrong" / "runs").exists()
 
 
 def test_a_trial_whose_process_died_is_tried_anew_once_in_its_folder(tune, config, tmp_path):

@@ -14,6 +14,7 @@ from mmengine.dist import all_reduce, is_main_process
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from anl_seg.config._walk import is_wrapper, joined, unwrapped
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.engine._random_state import random_state_kept
 from anl_seg.evaluation.boundary_distance import (
@@ -57,6 +58,8 @@ def _checked_dataloader(dataloader: Any) -> dict:
             f"dataloader must be a dataloader config with a `dataset`, got {dataloader!r}"
         )
     config = copy.copy(dict(dataloader))
+    if isinstance(config["dataset"], Mapping) and is_wrapper(config["dataset"]):
+        config["dataset"] = joined(unwrapped(config["dataset"]), config["dataset"])
     if config.get("drop_last"):
         raise ValueError("dataloader has drop_last=True, which would leave samples uncounted")
     sampler = dict(config.get("sampler") or {"type": "DefaultSampler", "shuffle": False})
@@ -96,7 +99,8 @@ class MemorizationHook(Hook):
 
     On resume the list goes on: records of later iterations than the checkpoint's are dropped. The
     model's modes and the random state are left as found, and all ranks share the work. The
-    weights are those that validation evaluates: where there is an ``EMAHook``, its average.
+    weights are those that validation evaluates: where there is an ``EMAHook``, its average. Wrappers of
+    the dataset that repeat, balance or mix are taken off: each image counts once.
 
     Args:
         dataloader (dict): Config of a dataloader over the training images whose pipeline loads,
