@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from anl_seg.functional._labels import check_labels, valid_mask
@@ -54,9 +55,17 @@ def full_logits(logits: Tensor) -> Tensor:
     _check_logits(logits)
     if logits.dtype in _HALF:
         logits = logits.float()
-    if logits.shape[1] == 1:
-        logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-    return logits
+    return with_two_channels(logits)
+
+
+def with_two_channels(logits: Tensor) -> Tensor:
+    """[0, z] of the one channel z of a binary head, (N, 2, *); more channels stay as they are.
+
+    By ``pad``: autocast changes the dtype of what ``cat`` joins, and refuses float64 there.
+    """
+    if logits.shape[1] != 1:
+        return logits
+    return F.pad(logits, [0, 0] * (logits.dim() - 2) + [1, 0])
 
 
 def flat_pixels(logits: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anl_seg.functional._pixels import check_shapes, flat_labels, flat_pixels
+from anl_seg.functional._pixels import check_shapes, flat_labels, flat_pixels, with_two_channels
 from anl_seg.kernels import blocked, compiled, functional_form, two_classes
 from anl_seg.kernels.dispatch import obstacle
 from anl_seg.kernels.terms import Term
@@ -120,7 +120,6 @@ def fused_pixel_loss(
         return loss.view(shape), mass
     if num_classes == 2 and mass_min is None:
         return _TwoClasses.apply(pixels, labels, ignore_index, terms).view(shape), None
-    if pixels.shape[1] == 1:
-        pixels = torch.cat([torch.zeros_like(pixels), pixels], dim=1)
+    pixels = with_two_channels(pixels)
     loss, mass = _Blocked.apply(pixels, labels.unsqueeze(1), ignore_index, terms, mass_min)
     return loss.view(shape), mass
