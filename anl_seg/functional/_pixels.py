@@ -9,8 +9,8 @@ from torch import Tensor
 from anl_seg.functional._labels import check_labels, valid_mask
 
 _HALF = (torch.float16, torch.bfloat16)
-#: Stands for log 0 where one logarithm is divided by a sum of them: infinity over infinity is no number, and
-#: the quotient of the limits is.
+#: Stands for log 0 in a quotient of logarithms, or in a product with 0, which infinity would make NaN: the
+#: limit, as far as there is one.
 LOWEST_LOG = -1e30
 
 
