@@ -106,7 +106,8 @@ INLINE float not_lowest(float x) {
 /* x = n log 2 + r, n an integer; 2^n, and exp(r) - 1. */
 INLINE float exp_parts(float x, float *scale) {
     float t = -88.1f > x ? -88.1f : x; /* from here on 2^n below is 0; NaN stays */
-    float n = (t * 1.44269504f + 12582912.0f) - 12582912.0f; /* rounds to an integer */
+    float shifted = t * 1.44269504f + 12582912.0f; /* rounds to an integer, in the last bits */
+    float n = shifted - 12582912.0f;
     float r = t - n * 0.693359375f;
     r = r + n * 2.12194440e-4f;
     float s = 1.0f / 5040.0f;
@@ -116,8 +117,7 @@ INLINE float exp_parts(float x, float *scale) {
     s = s * r + 1.0f / 6.0f;
     s = s * r + 0.5f;
     s = s * r + 1.0f;
-    int32_t power = (int32_t)(n == n ? n : 0.0f); /* NaN is no integer, and r has it */
-    *scale = from_bits((power + 127) << 23);
+    *scale = from_bits((int32_t)(((uint32_t)to_bits(shifted) + 127u) << 23)); /* of NaN anything: r has it */
     return s * r;
 }
 
