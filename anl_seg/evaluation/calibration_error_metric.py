@@ -62,8 +62,8 @@ class CalibrationErrorMetric(BaseMetric):
                     f"{tuple(pred.shape[1:])}, {tuple(label.shape[1:])}, {tuple(probabilities.shape[1:])}"
                 )
             valid = label != self.ignore_index
-            confidence = probabilities.gather(0, pred)[valid].double().numpy()
-            right = (pred == label)[valid].double().numpy()
+            confidence = probabilities.gather(0, pred)[valid].numpy().astype(np.float64)
+            right = (pred == label)[valid].numpy().astype(np.float64)
             index = np.searchsorted(edges, confidence, side="left")
             self.results.append(
                 np.stack(
