@@ -55,7 +55,7 @@ class _DeferredCheck:
             if count:
                 raise ValueError(_message(low, high, count, classes, ignored))
         if device.type == "cuda":
-            host = torch.empty(report.shape, dtype=report.dtype, pin_memory=True)
+            host = torch.empty(report.shape, dtype=report.dtype, device="cpu", pin_memory=True)
             host.copy_(report, non_blocking=True)
             event = torch.cuda.Event()
             event.record()
@@ -78,18 +78,31 @@ def _report(target: Tensor, bad: Tensor) -> Tensor:
     )
 
 
+def _has_no_values(target: Tensor) -> bool:
+    """Whether nothing can be asked of the labels: they are of a graph, of the meta device, or under vmap."""
+    if torch.compiler.is_compiling() or target.is_meta:
+        return True
+    functorch = torch._C._functorch
+    while functorch.is_functorch_wrapped_tensor(target):
+        if functorch.is_batchedtensor(target):
+            return True
+        target = functorch.get_unwrapped(target)
+    return False
+
+
 def check_labels(target: Tensor, num_classes: int, ignore_index: int) -> None:
     """Raise ValueError naming the labels that are neither in [0, C) nor ``ignore_index``.
 
     On the CPU at once; on an accelerator without a host synchronisation, so one or a few calls later
-    (see :class:`_DeferredCheck`). Skipped while a graph is compiled or captured.
+    (see :class:`_DeferredCheck`). Skipped while a graph is compiled or captured, under ``torch.vmap`` over
+    the labels, and on the meta device.
 
     Args:
         target: labels (N, *), int64.
         num_classes: C, number of classes.
         ignore_index: the label of pixels that do not count.
     """
-    if target.numel() == 0 or torch.compiler.is_compiling():
+    if target.numel() == 0 or _has_no_values(target):
         return
     bad = ((target < 0) | (target >= num_classes)) & (target != ignore_index)
     if target.device.type == "cpu":

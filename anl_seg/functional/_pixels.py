@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from anl_seg.functional._label_tensor import check_label_tensor
 from anl_seg.functional._labels import check_labels, valid_mask
 from anl_seg.functional._precision import full_precision
+
+#: Stands for log 0 where one logarithm is divided by a sum of them: infinity over infinity is no number, and
+#: the quotient of the limits is.
+LOWEST_LOG = -1e30
 
 
 def check_shapes(logits: Tensor, target: Tensor) -> None:
@@ -45,15 +50,40 @@ def full_logits(logits: Tensor) -> Tensor:
         (N, max(C, 2), *), float32 or float64.
     """
     check_logits(logits)
-    logits = full_precision(logits)
-    if logits.shape[1] == 1:
-        logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-    return logits
+    return with_two_channels(full_precision(logits))
+
+
+def with_two_channels(logits: Tensor) -> Tensor:
+    """[0, z] of the one channel z of a binary head, (N, 2, *); more channels stay as they are.
+
+    By ``pad``: autocast changes the dtype of what ``cat`` joins, and refuses float64 there.
+    """
+    if logits.shape[1] != 1:
+        return logits
+    return F.pad(logits, [0, 0] * (logits.dim() - 2) + [1, 0])
 
 
 def flat_pixels(logits: Tensor) -> Tensor:
     """Logits (N, C, *) as (N, C, pixels of an image), a view where that is possible."""
     return logits.flatten(2) if logits.dim() > 2 else logits.unsqueeze(2)
+
+
+def flat_labels(target: Tensor) -> Tensor:
+    """Labels (N, *) as (N, pixels of an image), a view where that is possible."""
+    return target.flatten(1) if target.dim() > 1 else target.unsqueeze(1)
+
+
+def less_peak(logits: Tensor) -> Tensor:
+    """Logits less the largest of their pixel, (N, C, *), which is held constant in the gradient.
+
+    Of an infinite largest one the difference is 0 too, so that the softmax is the limit: one for a
+    single +inf, equal shares for several, or where all are -inf. NaN stays.
+    """
+    peak = logits.detach().amax(dim=1, keepdim=True)
+    shifted = logits - peak
+    # Infinity less infinity. `detach`: the value changes, and no derivative of it, forward or backward.
+    shifted.detach().masked_fill_(logits == peak, 0.0)
+    return shifted
 
 
 class Pixels:
@@ -81,8 +111,20 @@ class Pixels:
         the classes one after the other on the CPU and misses 2e-6 of a small loss at 150 classes in
         float32. The shift does not change the function, so it is held constant in the gradient.
         """
-        shifted = self.logits - self.logits.detach().amax(dim=1, keepdim=True)
+        shifted = less_peak(self.logits)
         return shifted - shifted.logsumexp(dim=1, keepdim=True)
+
+    def finite_log_probs(self) -> Tensor:
+        """:meth:`log_probs`, at least :data:`LOWEST_LOG`: for a quotient of them."""
+        log_p = self.log_probs()
+        log_p.detach().clamp_min_(LOWEST_LOG)  # as in `less_peak`
+        return log_p
+
+    def mass(self, min_prob: float) -> Tensor:
+        """(C,), the sum over the valid pixels of p clamped to [min_prob, 1 - min_prob]."""
+        probs = self.log_probs().exp().clamp(min=min_prob, max=1.0 - min_prob)
+        probs = torch.where(self.valid.unsqueeze(1), probs, 0.0)
+        return probs.transpose(0, 1).flatten(1).sum(dim=1)
 
     def label_log_prob(self) -> Tensor:
         """log p_y, (N, *)."""

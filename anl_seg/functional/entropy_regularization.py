@@ -54,10 +54,7 @@ def entropy_regularization(
             f"got shape {tuple(class_prior.shape)}."
         )
     if mass is None:
-        px = Pixels(logits, target, ignore_index)
-        probs = px.log_probs().exp().clamp(min=min_prob, max=1.0 - min_prob)
-        probs = torch.where(px.valid.unsqueeze(1), probs, 0.0)
-        mass = probs.transpose(0, 1).flatten(1).sum(dim=1)
+        mass = Pixels(logits, target, ignore_index).mass(min_prob)
     if sync and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
         from torch.distributed.nn.functional import all_reduce
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from anl_seg.functional._labels import valid_mask
-from anl_seg.functional._pixels import check_shapes, full_logits
+from anl_seg.functional._pixels import check_shapes, full_logits, less_peak
 from anl_seg.functional._precision import without_autocast
 
 #: A class predicted nowhere has this mass at least.
@@ -64,7 +64,7 @@ def mass_balance(
     logits = full_logits(logits)
     valid = valid_mask(target, logits.shape[1], ignore_index)
     # `where`, so that NaN at an ignored pixel stays there.
-    probs = torch.where(valid.unsqueeze(1), logits.softmax(dim=1), 0.0)
+    probs = torch.where(valid.unsqueeze(1), less_peak(logits).softmax(dim=1), 0.0)
     count = valid.sum().clamp(min=1)
     mass = probs.sum(dim=[0, *range(2, probs.dim())])
     factors = class_factors(mass, count, exponent).view(1, -1, *[1] * (probs.dim() - 2))

@@ -27,5 +27,5 @@ def normalized_cross_entropy(logits: Tensor, target: Tensor, *, ignore_index: in
         ValueError: a label out of range, or shapes that do not fit.
     """
     px = Pixels(logits, target, ignore_index)
-    log_p = px.log_probs()
+    log_p = px.finite_log_probs()
     return px.masked(px.of_label(log_p) / log_p.sum(dim=1))

@@ -31,6 +31,6 @@ def normalized_focal_loss(
     """
     check_gamma(gamma)
     px = Pixels(logits, target, ignore_index)
-    log_p = px.log_probs()
+    log_p = px.finite_log_probs()
     focal = focal_weight(log_p, gamma) * log_p
     return px.masked(px.of_label(focal) / focal.sum(dim=1))

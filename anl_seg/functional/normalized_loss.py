@@ -32,5 +32,5 @@ def normalized_loss(
         ValueError: a label out of range, or shapes that do not fit.
     """
     px = Pixels(logits, target, ignore_index)
-    losses = base(px.log_probs())
+    losses = base(px.finite_log_probs())
     return px.masked(px.of_label(losses) / losses.sum(dim=1))

@@ -57,9 +57,13 @@ def _threads(number: int) -> ThreadPoolExecutor:
 
 
 def _do(
-    job: Callable[..., Result], blocks: Sequence[Block], new_memory: Callable[[], object]
+    job: Callable[..., Result],
+    blocks: Sequence[Block],
+    new_memory: Callable[[], object],
+    inference: bool,
 ) -> list[Result]:
-    with torch.no_grad():
+    # A tensor made in inference mode is written to in inference mode only, and the mode is a thread's own.
+    with torch.inference_mode(inference), torch.no_grad():
         memory = new_memory()
         return [job(block, memory) for block in blocks]
 
@@ -81,7 +85,7 @@ def for_blocks(
         Whatever a job raises; of several the one of the first thread.
     """
     threads = min(torch.get_num_threads(), len(blocks))
-    do = partial(_do, job, new_memory=new_memory)
+    do = partial(_do, job, new_memory=new_memory, inference=torch.is_inference_mode_enabled())
     if threads <= 1:
         return do(blocks)
     pool = _threads(torch.get_num_threads())

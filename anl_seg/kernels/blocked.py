@@ -16,7 +16,15 @@ from torch import Tensor
 
 from anl_seg.kernels.block_threads import for_blocks
 from anl_seg.kernels.pixel_blocks import block_labels, pixel_blocks, zero_ignored
-from anl_seg.kernels.terms import ClassSum, Term, class_sums, fast_exp, mixed_slopes, mixed_value
+from anl_seg.kernels.terms import (
+    ClassSum,
+    Term,
+    any_infinite,
+    class_sums,
+    fast_exp,
+    mixed_slopes,
+    mixed_value,
+)
 
 #: Values of a block (pixels x classes): few enough for the cache, enough to hide the cost of an operation.
 BLOCK_VALUES = 1 << 19
@@ -44,7 +52,9 @@ class _Scratch:
 
     def __init__(self, like: Tensor, dtype: torch.dtype, number: int) -> None:
         size = min(like.numel(), max(BLOCK_VALUES, like.shape[1]))
-        self._memory = [torch.empty(size, dtype=dtype) for _ in range(number)]
+        self._memory = [
+            torch.empty(size, dtype=dtype, device=like.device) for _ in range(number)
+        ]
 
     def view(self, number: int, shape: torch.Size) -> Tensor:
         """(n, C, p), the classes outermost in memory: what sums over them wants."""
@@ -59,6 +69,12 @@ def _blocks(shape: torch.Size) -> list[tuple[slice, slice, slice]]:
     share = max(BLOCK_VALUES >> 4, -(-n * c * p // threads))
     most = min(BLOCK_PIXELS, min(BLOCK_VALUES, share) // c)
     return [(samples, slice(None), pixels) for samples, pixels in pixel_blocks(n, p, most)]
+
+
+def _less_peak(block: Tensor, peak: Tensor, out: Tensor) -> Tensor:
+    """:func:`anl_seg.functional._pixels.less_peak` of a block, in ``out``."""
+    torch.sub(block, peak, out=out)
+    return out.masked_fill_(block == peak, 0.0) if any_infinite(peak) else out
 
 
 def block_totals(
@@ -76,10 +92,13 @@ def block_totals(
     """
     totals = {}
     for kind in kinds:
-        each = kind.summand(log_p, scratch)
+        # The clamp of logarithms is a pass of its own, and changes nothing where their sum is finite.
+        each = log_p if kind.kind == "log" else kind.summand(log_p, scratch)
         if kind.kind == "others":
             each.scatter_(1, labels, 0.0)
         totals[kind] = each.sum(1, keepdim=True)
+        if kind.kind == "log" and any_infinite(totals[kind]):
+            totals[kind] = kind.summand(log_p, scratch).sum(1, keepdim=True)
     return totals
 
 
@@ -174,7 +193,7 @@ def forward(
     """
     n, c, p = logits.shape
     dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
-    loss = torch.empty(n, 1, p, dtype=dtype)
+    loss = torch.empty(n, 1, p, dtype=dtype, device=logits.device)
     kinds = class_sums(terms)
     saved = Saved(
         torch.empty_like(loss),
@@ -187,8 +206,7 @@ def forward(
         log_p, other = scratch.view(0, block.shape), scratch.view(1, block.shape)
         labels, counts = block_labels(target[at], c, ignore_index, dtype)
         peak = saved.peak[at].copy_(block.amax(1, keepdim=True))
-        torch.sub(block, peak, out=log_p)
-        log_norm = fast_exp(log_p, other).sum(1, keepdim=True).log_()
+        log_norm = fast_exp(_less_peak(block, peak, log_p), other).sum(1, keepdim=True).log_()
         saved.log_norm[at] = log_norm
         log_p.sub_(log_norm)
         totals = block_totals(kinds, log_p, labels, other)
@@ -202,7 +220,9 @@ def forward(
         return zero_ignored(other, counts).sum((0, 2))
 
     masses = for_blocks(job, _blocks(logits.shape), partial(_Scratch, logits, dtype, 2))
-    mass = None if mass_min is None else sum(masses, torch.zeros(c, dtype=dtype))
+    mass = None
+    if mass_min is not None:
+        mass = sum(masses, torch.zeros(c, dtype=dtype, device=logits.device))
     return loss, mass, saved
 
 
@@ -231,7 +251,7 @@ def backward(
     def job(at: tuple[slice, slice, slice], scratch: _Scratch) -> None:
         block = logits[at]
         labels, counts = block_labels(target[at], block.shape[1], ignore_index, dtype)
-        log_p = torch.sub(block, saved.peak[at], out=scratch.view(0, block.shape))
+        log_p = _less_peak(block, saved.peak[at], scratch.view(0, block.shape))
         log_p.sub_(saved.log_norm[at])
         out = grad[at] if direct else scratch.view(1, block.shape)
         fast_exp(log_p, out)

@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from anl_seg.functional._labels import check_labels
 from anl_seg.functional.generalized_cross_entropy import PROB_CLAMP as GCE_CLAMP
 from anl_seg.functional.reverse_cross_entropy import LOG_ZERO
+from anl_seg.kernels import functional_form
 from anl_seg.kernels import terms as t
 
 #: Sums over the classes that one loss may need: MAX_SUMS of softmax_cpu.c.
@@ -156,15 +156,43 @@ def _tasks(logits: Tensor) -> int:
     return max(1, min(64, logits.numel() // TASK_VALUES))
 
 
-def _call(function: Any, described: _Loss, *arguments: Tensor | None, tasks: int) -> int:
+#: What the functions of softmax_cpu.c take, in order. The logits have strides, all else is contiguous.
+_ARGUMENTS = {
+    "anl_seg_forward": (torch.float32, torch.int64, torch.float32, torch.float32, torch.float64),
+    "anl_seg_backward": (torch.float32, torch.int64, *[torch.float32] * 4),
+    "anl_seg_weights": (torch.float32, torch.int64, *[torch.float32] * 3),
+}
+
+
+def _address(tensor: Tensor | None, dtype: torch.dtype, strided: bool) -> ctypes.c_void_p:
+    """Where the values of a tensor lie, of which C is told nothing but that.
+
+    Raises:
+        TypeError: they do not lie there as C reads them.
+    """
+    if tensor is None:
+        return ctypes.c_void_p(None)
+    plain = tensor.device.type == "cpu" and tensor.dtype == dtype and not tensor.is_neg()
+    if not (plain and (tensor.stride(-1) == 1 if strided else tensor.is_contiguous())):
+        raise TypeError(
+            f"softmax_cpu.c reads {'pixels side by side' if strided else 'contiguous values'} of {dtype} on the "
+            f"CPU; got {tensor.dtype} on {tensor.device} with strides {tensor.stride()}"
+            f"{', to be negated' if tensor.is_neg() else ''}. This is a fault of anl_seg."
+        )
+    return ctypes.c_void_p(tensor.data_ptr())
+
+
+def _call(name: str, described: _Loss, *arguments: Tensor | None, tasks: int) -> int:
     """Call a function of softmax_cpu.c; it returns whether a label is out of range.
 
     Raises:
         MemoryError: there is no memory for a chunk.
     """
-    status = function(
+    dtypes = _ARGUMENTS[name]
+    addresses = [_address(a, d, i == 0) for i, (a, d) in enumerate(zip(arguments, dtypes))]
+    status = getattr(library(), name)(
         ctypes.byref(described),
-        *(ctypes.c_void_p(None if a is None else a.data_ptr()) for a in arguments),
+        *addresses,
         ctypes.c_int64(tasks),
         ctypes.c_int32(torch.get_num_threads()),
     )
@@ -183,12 +211,22 @@ def _forward(
 ) -> Tensor | None:
     """Fill ``loss`` and ``saved``; the mass (C,), float64, or None."""
     classes, tasks = described.num_classes, _tasks(values)
-    masses = torch.zeros(tasks, classes, dtype=torch.float64) if needs_mass else None
-    if _call(
-        library().anl_seg_forward, described, values, target, loss, saved, masses, tasks=tasks
-    ):
+    masses = None
+    if needs_mass:
+        masses = torch.zeros(tasks, classes, dtype=torch.float64, device=values.device)
+    if _call("anl_seg_forward", described, values, target, loss, saved, masses, tasks=tasks):
         check_labels(target, classes, described.ignore_index)
     return None if masses is None else masses.sum(0)
+
+
+def _as_floats(values: Tensor) -> Tensor:
+    """The very values as float32: no copy of what has them already."""
+    return values.float().resolve_neg()
+
+
+def _floats_like(target: Tensor, *rows: int) -> Tensor:
+    """A buffer of float32 for each pixel, (*rows, N, P), contiguous."""
+    return torch.empty(*rows, *target.shape, dtype=torch.float32, device=target.device)
 
 
 class _Compiled(torch.autograd.Function):
@@ -203,34 +241,39 @@ class _Compiled(torch.autograd.Function):
         terms: tuple[t.Term, ...],
         mass_min: float | None,
     ) -> tuple[Tensor, Tensor | None]:
-        values = logits.float()
+        values = _as_floats(logits)
         target = target.contiguous()
         described = _describe(values, ignore_index, terms, mass_min)
-        loss = torch.empty(target.shape)
+        loss = _floats_like(target)
         saved = None
         if ctx.needs_input_grad[0]:
-            saved = torch.empty(1 if described.saves_gradient else 2, *target.shape)
+            saved = _floats_like(target, 1 if described.saves_gradient else 2)
         mass = _forward(described, values, target, loss, saved, mass_min is not None)
         if saved is not None:
             ctx.save_for_backward(logits, target, saved)
-            ctx.settings = ignore_index, terms, mass_min
+            ctx.settings = terms, ignore_index, mass_min
         return loss, None if mass is None else mass.float()
 
     @staticmethod
-    @once_differentiable
     def backward(
         ctx: Any, grad_loss: Tensor, grad_mass: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         logits, target, saved = ctx.saved_tensors
-        ignore_index, terms, mass_min = ctx.settings
-        values = logits.float()
+        terms, ignore_index, mass_min = ctx.settings
+        if mass_min is None:
+            grad_mass = None
+        if functional_form.asked_of_backward(grad_loss, grad_mass):
+            upstream = grad_loss, grad_mass
+            grad = functional_form.gradient(logits, target, *ctx.settings, upstream)
+            return grad, None, None, None, None
+        values = _as_floats(logits)
         described = _describe(values, ignore_index, terms, mass_min)
-        grad = torch.empty(logits.shape)
-        grad_loss = grad_loss.contiguous()
-        grad_mass = None if mass_min is None else grad_mass.float().contiguous()
+        grad = torch.empty(values.shape, dtype=torch.float32, device=values.device)
+        grad_loss = _as_floats(grad_loss).contiguous()
+        grad_mass = None if grad_mass is None else _as_floats(grad_mass).contiguous()
 
         _call(
-            library().anl_seg_backward,
+            "anl_seg_backward",
             described,
             values,
             target,
@@ -268,13 +311,12 @@ def class_weights(
         ignore_index: label of pixels that do not count.
         factors: gives f (C,) from the sum of p over the valid pixels (C,), float64.
     """
-    values = logits.detach().float()
+    values = _as_floats(logits.detach())
     target = target.contiguous()
     described = _describe(values, ignore_index, (), mass_min=0.0)
-    weight = torch.empty(target.shape)
-    saved = torch.empty(2, *target.shape)
+    weight, saved = _floats_like(target), _floats_like(target, 2)
     mass = _forward(described, values, target, weight, saved, needs_mass=True)
-    factors = factors(mass).float().contiguous()
-    function, tasks = library().anl_seg_weights, _tasks(values)
-    _call(function, described, values, target, saved, factors, weight, tasks=tasks)
+    factors = _as_floats(factors(mass)).contiguous()
+    tasks = _tasks(values)
+    _call("anl_seg_weights", described, values, target, saved, factors, weight, tasks=tasks)
     return weight

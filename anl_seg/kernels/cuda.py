@@ -9,18 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from anl_seg.functional import _labels
-from anl_seg.functional._pixels import flat_pixels
+from anl_seg.functional._pixels import flat_labels, flat_pixels
 from anl_seg.functional.generalized_cross_entropy import PROB_CLAMP as GCE_CLAMP
 from anl_seg.functional.reverse_cross_entropy import LOG_ZERO
 from anl_seg.functional.reverse_cross_entropy import PROB_CLAMP as RCE_CLAMP
+from anl_seg.kernels import functional_form
 from anl_seg.kernels import terms as t
 
 #: Values of a tile (classes x pixels), 32 per thread of 4 warps.
@@ -90,20 +90,23 @@ class _Launch(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _launches(terms: tuple[t.Term, ...]) -> tuple[_Launch, ...]:
-    """A kernel takes one term of each kind.
+def _launches(terms: tuple[t.Term, ...]) -> dict[_Launch, tuple[t.Term, ...]]:
+    """The launches that the terms need, and the terms of each. A kernel takes one term of each kind.
 
     Equal terms are joined. Terms of one kind with different parameters go to further launches.
     """
     launches: list[dict[str, float]] = []
+    parts: list[list[t.Term]] = []
     for term in terms:
         weight, given = _constants(term)
-        for launch in launches:
+        for launch, part in zip(launches, parts):
             if weight not in launch or all(launch[name] == given[name] for name in given):
                 break
         else:
-            launch = {}
+            launch, part = {}, []
             launches.append(launch)
+            parts.append(part)
+        part.append(term)
         launch.update(given)
         launch[weight] = launch.get(weight, 0.0) + float(term.weight)
     fixed = {
@@ -120,14 +123,14 @@ def _launches(terms: tuple[t.Term, ...]) -> tuple[_Launch, ...]:
         weights = tuple(launch.get(flag, 0.0) for flag in flags)
         launch.update((flag, 1.0) for flag in flags if flag in launch)
         found.append(_Launch(tuple({**unused, **fixed, **launch}.items()), weights))
-    return tuple(found)
+    return dict(zip(found, map(tuple, parts)))
 
 
 @lru_cache(maxsize=64)
 def _on_device(weights: tuple[float, ...], device: torch.device) -> Tensor:
     """The weights where the kernels read them; nothing waits for the copy."""
     pinned = device.type == "cuda"
-    values = torch.tensor(weights, dtype=torch.float64, pin_memory=pinned)
+    values = torch.tensor(weights, dtype=torch.float64, device="cpu", pin_memory=pinned)
     return values.to(device, non_blocking=True)
 
 
@@ -170,8 +173,7 @@ def _shape_constants(logits: Tensor, ignore_index: int) -> dict[str, Any]:
 
 def _as_pixels(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, bool]:
     """(N, C, P) and (N, P), and whether (N, C) came in: its samples are the pixels of one sample."""
-    pixels = flat_pixels(logits)
-    labels = target.flatten(1) if target.dim() > 1 else target.unsqueeze(1)
+    pixels, labels = flat_pixels(logits.resolve_neg()), flat_labels(target)
     points = pixels.shape[2] == 1
     if points:
         pixels, labels = pixels.permute(2, 1, 0), labels.t()
@@ -202,6 +204,7 @@ class _Softmax(torch.autograd.Function):
         target: Tensor,
         ignore_index: int,
         launch: _Launch,
+        terms: tuple[t.Term, ...],
         mass_min: float | None,
     ) -> tuple[Tensor, Tensor | None]:
         kernels = _kernels()
@@ -214,38 +217,43 @@ class _Softmax(torch.autograd.Function):
             MASS_MIN=0.0 if mass_min is None else float(mass_min),
             **_shape_constants(logits, ignore_index),
         )
-        loss = torch.empty(n, p, dtype=_dtype(logits), device=logits.device)
-        whole = classes <= constants["TILE"]
-        saved = loss.new_empty(0) if whole else loss.new_empty(kernels.SAVED_ROWS, n, p)
+        new = partial(torch.empty, dtype=_dtype(logits), device=logits.device)
+        loss = new(n, p)
+        saved = new(0 if classes <= constants["TILE"] else kernels.SAVED_ROWS, n, p)
         programs = n * -(-p // constants["BLOCK"])
-        partial = loss.new_empty(programs if mass_min is not None else 0, classes)
+        masses = new(programs if mass_min is not None else 0, classes)
         if programs:
             report = torch.zeros(3, dtype=torch.int64, device=logits.device)
             report[1].fill_(_labels._FAR)
             report[2].fill_(-_labels._FAR)
             with _on(logits.device):
                 kernels.forward_kernel[(programs,)](
-                    logits, target, weights, loss, saved, partial, report, n * p, p, *logits.stride(),
+                    logits, target, weights, loss, saved, masses, report, n * p, p, *logits.stride(),
                     *target.stride(), **constants,
                 )  # fmt: skip
             _check(report, classes, ignore_index)
         if ctx.needs_input_grad[0]:
             ctx.save_for_backward(logits, target, saved, weights)
             ctx.programs, ctx.constants = programs, constants
+            ctx.settings = terms, ignore_index, mass_min
         ctx.set_materialize_grads(False)
-        return loss, None if mass_min is None else partial.sum(0)
+        return loss, None if mass_min is None else masses.sum(0)
 
     @staticmethod
-    @once_differentiable
     def backward(
         ctx: Any, grad_loss: Tensor | None, grad_mass: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         logits, target, saved, weights = ctx.saved_tensors
+        if functional_form.asked_of_backward(grad_loss, grad_mass):
+            upstream = grad_loss, grad_mass
+            grad = functional_form.gradient(logits, target, *ctx.settings, upstream)
+            return grad, *[None] * 5
         n, _, p = logits.shape
         constants = dict(ctx.constants, MASS=grad_mass is not None)
         if grad_loss is None:
-            grad_loss = grad_mass.new_zeros(()).expand(n, p)
-        grad_mass = grad_loss if grad_mass is None else grad_mass.contiguous()
+            grad_loss = torch.zeros((), dtype=grad_mass.dtype, device=grad_mass.device).expand(n, p)
+        grad_loss = grad_loss.resolve_neg()
+        grad_mass = grad_loss if grad_mass is None else grad_mass.resolve_neg().contiguous()
         grad = torch.empty_like(logits)
         if ctx.programs:
             with _on(logits.device):
@@ -253,7 +261,7 @@ class _Softmax(torch.autograd.Function):
                     logits, target, weights, grad_loss, grad_mass, grad, saved, n * p, p, *logits.stride(),
                     *target.stride(), *grad_loss.stride(), *grad.stride(), **constants,
                 )  # fmt: skip
-        return grad, None, None, None, None
+        return grad, *[None] * 5
 
 
 def fused_pixel_loss(
@@ -288,9 +296,10 @@ def fused_pixel_loss(
     """
     launches = _launches(tuple(terms))
     pixels, labels, points = _as_pixels(logits, target)
-    loss, mass = _Softmax.apply(pixels, labels, ignore_index, launches[0], mass_min)
-    for launch in launches[1:]:
-        loss = loss + _Softmax.apply(pixels, labels, ignore_index, launch, None)[0]
+    (launch, part), *others = launches.items()
+    loss, mass = _Softmax.apply(pixels, labels, ignore_index, launch, part, mass_min)
+    for launch, part in others:
+        loss = loss + _Softmax.apply(pixels, labels, ignore_index, launch, part, None)[0]
     return (loss.t() if points else loss).reshape(target.shape), mass
 
 
@@ -307,8 +316,9 @@ def class_weights(
         factors: gives f (C,) from the sum of p over the valid pixels (C,).
     """
     pixels, labels, points = _as_pixels(logits, target)
-    launch = _launches((t.CrossEntropy(),))[0]  # any: only the mass is of use
-    _, mass = _Softmax.apply(pixels, labels, ignore_index, launch, 0.0)
+    # Any launch: only the mass is of use.
+    ((launch, part),) = _launches((t.CrossEntropy(),)).items()
+    _, mass = _Softmax.apply(pixels, labels, ignore_index, launch, part, 0.0)
     n, _, p = pixels.shape
     weights = torch.empty(n, p, dtype=_dtype(logits), device=logits.device)
     constants = _shape_constants(pixels, ignore_index)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 #: ``auto``: fused where it can be. ``reference``: the functional form. ``fused``: fused, or an error.
 CHOICES = ("auto", "reference", "fused")
@@ -29,10 +31,41 @@ def _has_triton() -> bool:
     return True
 
 
-def _obstacle(logits: Tensor) -> str | None:
-    """Why these logits cannot go through a fused kernel; None if they can."""
+def without_autocast(logits: Tensor) -> AbstractContextManager:
+    """Where operations on the logits' device keep their dtypes; not every device has an autocast."""
+    try:
+        return torch.autocast(logits.device.type, enabled=False)
+    except RuntimeError:
+        return nullcontext()
+
+
+def transforms_active() -> bool:
+    """Whether a transform of ``torch.func`` (grad, vmap, jvp, ...) is at work."""
+    return torch._C._are_functorch_transforms_active()
+
+
+def needs_torch(logits: Tensor) -> str | None:
+    """Why a function of these logits must be made of torch's own operations; None if it need not."""
     if torch.compiler.is_compiling():
         return "the graph is being compiled, and the compiler fuses the functional form itself"
+    if torch.jit.is_tracing():
+        return "the graph is being traced, and no kernel would be seen there"
+    if transforms_active():
+        return "a transform of torch.func (grad, vmap, jvp, ...) sees through torch's own operations only"
+    if forward_ad.unpack_dual(logits).tangent is not None:
+        return "it has no forward-mode derivative, and the logits carry a tangent"
+    if type(logits) not in (Tensor, nn.Parameter):
+        return f"it needs a plain tensor, and the logits are a {type(logits).__name__}"
+    if logits.device.type == "meta":
+        return "there is no fused kernel for meta, a device of tensors without values"
+    return None
+
+
+def obstacle(logits: Tensor) -> str | None:
+    """Why these logits cannot go through a fused kernel; None if they can."""
+    reason = needs_torch(logits)
+    if reason is not None:
+        return reason
     if logits.device.type == "cpu":
         return None
     if logits.device.type != "cuda":
@@ -56,7 +89,10 @@ def use_fused(logits: Tensor, choice: str = "auto") -> bool:
     choice = check_choice(os.environ.get(VARIABLE) or choice, VARIABLE)
     if choice == "reference":
         return False
-    obstacle = _obstacle(logits)
-    if obstacle is not None and choice == "fused":
-        raise RuntimeError(f"the fused form of a loss was asked for, but {obstacle}.")
-    return obstacle is None
+    reason = obstacle(logits)
+    if reason is not None and choice == "fused":
+        raise RuntimeError(
+            f"the fused form of a loss was asked for, but {reason}. "
+            "kernels='reference' takes the functional form, and 'auto' does where it must."
+        )
+    return reason is None

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from anl_seg.functional._pixels import check_shapes, flat_pixels
-from anl_seg.kernels import blocked, compiled, two_classes
+from anl_seg.functional._pixels import check_shapes, flat_labels, flat_pixels, with_two_channels
+from anl_seg.kernels import blocked, compiled, functional_form, two_classes
+from anl_seg.kernels.dispatch import obstacle
 from anl_seg.kernels.terms import Term
 
 
@@ -21,16 +21,18 @@ class _TwoClasses(torch.autograd.Function):
     ) -> Tensor:
         need_grad = ctx.needs_input_grad[0]
         loss, pull = two_classes.forward(logits, target, ignore_index, terms, need_grad)
-        ctx.shape, ctx.dtype = logits.shape, logits.dtype
         if pull is not None:
-            ctx.save_for_backward(pull)
+            ctx.save_for_backward(logits, target, pull)
+            ctx.settings = terms, ignore_index, None
         return loss
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
-        (pull,) = ctx.saved_tensors
-        grad = torch.empty(ctx.shape, dtype=ctx.dtype)
+        logits, target, pull = ctx.saved_tensors
+        if functional_form.asked_of_backward(grad_loss):
+            grad = functional_form.gradient(logits, target, *ctx.settings, (grad_loss, None))
+            return grad, None, None, None
+        grad = torch.empty(logits.shape, dtype=logits.dtype, device=logits.device)
         two_classes.backward(pull, grad_loss, grad)
         return grad, None, None, None
 
@@ -51,20 +53,23 @@ class _Blocked(torch.autograd.Function):
             ctx.save_for_backward(
                 logits, target, saved.peak, saved.log_norm, *saved.totals.values()
             )
-            ctx.settings = ignore_index, terms, mass_min
+            ctx.settings = terms, ignore_index, mass_min
         return loss, mass
 
     @staticmethod
-    @once_differentiable
     def backward(
         ctx: Any, grad_loss: Tensor, grad_mass: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         logits, target, peak, log_norm, *totals = ctx.saved_tensors
-        ignore_index, terms, mass_min = ctx.settings
-        saved = blocked.Saved(peak, log_norm, dict(zip(ctx.kinds, totals)))
-        grad = torch.empty_like(logits)
+        terms, ignore_index, mass_min = ctx.settings
         if mass_min is None:
             grad_mass = None
+        if functional_form.asked_of_backward(grad_loss, grad_mass):
+            labels, upstream = target.squeeze(1), (grad_loss.squeeze(1), grad_mass)
+            grad = functional_form.gradient(logits, labels, *ctx.settings, upstream)
+            return grad, None, None, None, None
+        saved = blocked.Saved(peak, log_norm, dict(zip(ctx.kinds, totals)))
+        grad = torch.empty_like(logits)
         blocked.backward(
             logits, target, ignore_index, terms, mass_min, saved, grad_loss, grad_mass, grad
         )
@@ -81,8 +86,9 @@ def fused_pixel_loss(
 ) -> tuple[Tensor, Tensor | None]:
     """The weighted sum of the terms per pixel, as their functions in :mod:`anl_seg.functional` give it.
 
-    Differentiable once. The inputs are left intact. Half-precision logits are computed in float32, and
-    get a gradient of their own dtype.
+    The inputs are left intact. Half-precision logits are computed in float32, and get a gradient of their
+    own dtype. The functional form runs where no kernel can go (``dispatch.obstacle``), and in a backward pass
+    with ``create_graph=True``.
 
     Args:
         logits: (N, C, *), any real; one channel is a binary head.
@@ -101,21 +107,19 @@ def fused_pixel_loss(
     check_shapes(logits, target)
     num_classes = max(logits.shape[1], 2)
     terms = tuple(term.for_classes(num_classes) for term in terms)
+    if obstacle(logits) is not None:
+        return functional_form.pixel_loss(logits, target, terms, ignore_index, mass_min)
     if logits.is_cuda:
         from anl_seg.kernels import cuda
 
         return cuda.fused_pixel_loss(logits, target, terms, ignore_index, mass_min)
-    shape, target = target.shape, target.long()
-    pixels = flat_pixels(logits)
+    shape = target.shape
+    pixels, labels = flat_pixels(logits), flat_labels(target).long()
     if compiled.serves(pixels, terms):
-        labels = target.reshape(len(target), -1)
         loss, mass = compiled.fused_pixel_loss(pixels, labels, ignore_index, terms, mass_min)
         return loss.view(shape), mass
     if num_classes == 2 and mass_min is None:
-        labels = target.view(len(target), -1)
         return _TwoClasses.apply(pixels, labels, ignore_index, terms).view(shape), None
-    if pixels.shape[1] == 1:
-        pixels = torch.cat([torch.zeros_like(pixels), pixels], dim=1)
-    labels = target.view(len(target), 1, -1)
-    loss, mass = _Blocked.apply(pixels, labels, ignore_index, terms, mass_min)
+    pixels = with_two_channels(pixels)
+    loss, mass = _Blocked.apply(pixels, labels.unsqueeze(1), ignore_index, terms, mass_min)
     return loss.view(shape), mass

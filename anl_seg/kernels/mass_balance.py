@@ -7,7 +7,7 @@ from torch import Tensor
 
 from anl_seg.functional import mass_balance as functional_mass_balance
 from anl_seg.functional._labels import valid_mask
-from anl_seg.functional._pixels import check_shapes, flat_pixels
+from anl_seg.functional._pixels import check_shapes, flat_labels, flat_pixels
 from anl_seg.functional.mass_balance import check_mass_balance, class_factors, with_mean_1
 from anl_seg.kernels import compiled
 from anl_seg.kernels.dispatch import use_fused
@@ -56,6 +56,6 @@ def mass_balance(
     pixels = flat_pixels(logits)
     if not compiled.serves(pixels, ()):
         return functional_mass_balance(logits, target, exponent, ignore_index)
-    labels = target.reshape(len(target), -1).long()
+    labels = flat_labels(target).long()
     weight = compiled.class_weights(pixels, labels, ignore_index, factors)
     return with_mean_1(weight, count).view(target.shape)

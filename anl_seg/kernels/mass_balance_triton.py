@@ -5,14 +5,20 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from anl_seg.kernels.softmax_triton import _load, _locate, _tiled_statistics, _whole_statistics
+from anl_seg.kernels.softmax_triton import (
+    _less,
+    _load,
+    _locate,
+    _tiled_statistics,
+    _whole_statistics,
+)
 
 
 @triton.jit
 def _part(z, peak, log_norm, factors, classes, C: tl.constexpr, ACC: tl.constexpr):
     """The sum over the classes of a tile, (BLOCK,)."""
     f = tl.load(factors + classes, mask=classes < C, other=0.0).to(ACC)
-    return tl.sum(tl.exp(z - peak[None, :] - log_norm[None, :]) * f[:, None], axis=0)
+    return tl.sum(tl.exp(_less(z, peak[None, :]) - log_norm[None, :]) * f[:, None], axis=0)
 
 
 @triton.jit
@@ -46,7 +52,7 @@ def class_weights_kernel(
     if C <= TILE:
         classes = tl.arange(0, TILE)
         z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
-        peak, log_norm = _whole_statistics(z)
+        peak, log_norm = _whole_statistics(z, classes, C)
         total = _part(z, peak, log_norm, factors, classes, C, ACC)
     else:
         peak, log_norm = _tiled_statistics(at, stride_c, exists, C, BINARY, ACC, TILE, BLOCK)

@@ -78,7 +78,7 @@ class _Lerp:
         shape = list(grad.shape)
         shape[dim] = span.last - span.first
         above = grad * share
-        result = grad.new_zeros(shape).index_add_(dim, upper, above)
+        result = torch.zeros(shape, dtype=grad.dtype, device=grad.device).index_add_(dim, upper, above)
         return result.index_add_(dim, lower, torch.sub(grad, above, out=above))
 
 
@@ -105,19 +105,23 @@ class RowBlocks:
         height, width = size
         self.source, self.dtype, self.align_corners = source, dtype, align_corners
         self.width = width
+        #: (images, rows, C, W) of the largest block.
+        self.shape = 1, 0, channels, width
+        self.images, self.spans = 1, []
+        if not n * height * width:
+            return  # no pixel, no block
         rows = min(height, max(1, values // (channels * width)))
         whole = max(1, values // (channels * width * height)) if rows == height else 1
         self.images = max(1, min(n, whole))
         self.spans = spans(h, height, align_corners, rows)
-        #: (images, rows, C, W) of the largest block.
         self.shape = self.images, rows, channels, width
-        like = source.new_empty(0, dtype=dtype)
+        like = torch.empty(0, dtype=dtype, device=source.device)
         # A matrix product in reduced precision would not be what F.interpolate gives.
         exact = dtype == torch.float64 or torch.get_float32_matmul_precision() == "highest"
         on_cpu = source.device.type == "cpu"
         self._rows = self._matrix = self._columns = None
         if on_cpu and exact:
-            unit = torch.eye(h, dtype=dtype).unsqueeze(0)
+            unit = torch.eye(h, dtype=dtype, device=source.device).unsqueeze(0)
             self._matrix = F.interpolate(
                 unit, size=height, mode="linear", align_corners=align_corners
             )[0].t()

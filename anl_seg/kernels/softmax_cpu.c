@@ -16,6 +16,7 @@
 #define MANY 256       /* but with more classes than this */
 #define WIDTH_OF_MANY 64 /* only so many */
 #define MAX_SUMS 8
+#define LOWEST_LOG -1e30f /* see functional/_pixels.py */
 
 /* By what the processor can do, not by its name: "arch=haswell" would leave AMD's out. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
@@ -90,6 +91,16 @@ INLINE int32_t to_bits(float x) {
     int32_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits;
+}
+
+/* x - y; 0 where both are the same infinity. */
+INLINE float less(float x, float y) {
+    return x == y ? 0.0f : x - y;
+}
+
+/* A logarithm to divide by, or to be divided by one; NaN stays. */
+INLINE float not_lowest(float x) {
+    return x < LOWEST_LOG ? LOWEST_LOG : x;
 }
 
 /* x = n log 2 + r, n an integer; 2^n, and exp(r) - 1. */
@@ -204,7 +215,7 @@ INLINE void take_norms(const Loss *loss, const float *z, Chunk *c, ptrdiff_t w) 
     for (int64_t k = 0; k < loss->num_classes; ++k) {
         float *restrict row = c->log_p + k * WIDTH;
         EACH {
-            float shifted = row[i] - peak[i];
+            float shifted = less(row[i], peak[i]);
             row[i] = shifted;
             norm[i] += exp_(shifted);
         }
@@ -221,7 +232,7 @@ INLINE void add_to_sums(const Loss *loss, const float *restrict log_p, int64_t k
         float *restrict total = c->total[s], *restrict slopes = c->slope_total[s];
         switch (sum.kind) {
         case LOG:
-            EACH total[i] += log_p[i];
+            EACH total[i] += not_lowest(log_p[i]);
             if (k == 0) EACH slopes[i] = (float)loss->num_classes;
             break;
         case FLIP:
@@ -233,7 +244,7 @@ INLINE void add_to_sums(const Loss *loss, const float *restrict log_p, int64_t k
             break;
         case FOCAL_SUM:
             focal_factors(log_p, sum.gamma, factor, w);
-            EACH total[i] += factor[i] * log_p[i];
+            EACH total[i] += factor[i] * not_lowest(log_p[i]);
             EACH slopes[i] += factor[i];
             break;
         case OTHERS:
@@ -263,7 +274,7 @@ INLINE void take_log_p(const Loss *loss, const float *z, Chunk *c, ptrdiff_t w) 
         float *restrict row = c->log_p + k * WIDTH;
         if (z) {
             const float *restrict from = logits_of(loss, z, k);
-            EACH row[i] = (from[i] - peak[i]) - norm[i];
+            EACH row[i] = less(from[i], peak[i]) - norm[i];
         } else {
             EACH row[i] -= norm[i];
         }
@@ -335,7 +346,7 @@ INLINE void mix_terms(const Loss *loss, Chunk *c, ptrdiff_t w) {
             break;
         case NCE:
             EACH {
-                float inverse = 1.0f / total[i], share = l[i] * inverse;
+                float inverse = 1.0f / total[i], share = not_lowest(l[i]) * inverse;
                 value[i] += weight * share;
                 own[i] += weight * inverse;
                 of_sum[i] -= weight * share * inverse;
@@ -348,10 +359,10 @@ INLINE void mix_terms(const Loss *loss, Chunk *c, ptrdiff_t w) {
         case NFL:
             focal_factors(l, loss->sums[s].gamma, f, w);
             EACH {
-                float inverse = 1.0f / total[i], slope = f[i] * inverse;
-                value[i] += weight * slope * l[i];
+                float inverse = 1.0f / total[i], slope = f[i] * inverse, share = slope * not_lowest(l[i]);
+                value[i] += weight * share;
                 own[i] += weight * slope;
-                of_sum[i] -= weight * slope * l[i] * inverse;
+                of_sum[i] -= weight * share * inverse;
             }
             break;
         case NNCE:
@@ -512,15 +523,16 @@ INLINE int32_t margin_chunk(const Margin *m, const float *restrict zero, const f
         sign[i] = label == 1 ? 1.0f : -1.0f;
     }
     EACH {
-        float d = sign[i] * (one[i] - zero[i]);
+        float d = sign[i] * less(one[i], zero[i]);
         float e = exp_(d < 0.0f ? d : -d);
         float norm = log1p_(e), inverse = 1.0f / (1.0f + e);
         float p = (d < 0.0f ? e : 1.0f) * inverse, rest = (d < 0.0f ? 1.0f : e) * inverse; /* p_y, 1 - p_y */
         float l = (d < 0.0f ? d : 0.0f) - norm, other = (d < 0.0f ? 0.0f : -d) - norm;
-        float sum = 1.0f / (l + other), share = l * sum;
+        float bounded = not_lowest(l), sum = 1.0f / (bounded + not_lowest(other)), share = bounded * sum;
         float above = l < flip ? 0.0f : l - flip, others = other < flip ? 0.0f : other - flip;
         float flipped = 1.0f / (above + others), kept = above * flipped;
-        float value = mae * rest - ce * l + nce * share + nnce * (1.0f - kept);
+        /* log p may be infinite: its product with no weight would be no number. */
+        float value = mae * rest - (ce != 0.0f ? ce * l : 0.0f) + nce * share + nnce * (1.0f - kept);
         float of_label = nce * (1.0f - share) * sum - ce - mae * p;
         float of_other = -nce * share * sum;
         of_label -= l >= flip ? nnce * (1.0f - kept) * flipped : 0.0f;
@@ -679,7 +691,7 @@ FOR_THIS_PROCESSOR static void weights_range(const Loss *loss, const float *logi
         for (int64_t k = 0; k < loss->num_classes; ++k) {
             const float *restrict from = logits_of(loss, z, k);
             const float factor = factors[k];
-            EACH sum[i] += factor * exp_((from[i] - peak[i]) - norm[i]);
+            EACH sum[i] += factor * exp_(less(from[i], peak[i]) - norm[i]);
         }
         EACH weights[begin + i] = target[begin + i] != loss->ignore_index ? sum[i] : 0.0f;
         begin += w;

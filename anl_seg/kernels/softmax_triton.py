@@ -23,6 +23,8 @@ WHOLE_CLASSES = 256
 SAVED_ROWS = 6
 
 _INF = tl.constexpr(float("inf"))
+#: See functional/_pixels.py.
+_LOWEST_LOG = tl.constexpr(-1e30)
 #: More than any label: where no label is wrong, the lowest wrong one.
 _FAR = tl.constexpr(2**63 - 1)
 
@@ -100,30 +102,48 @@ def _load_label_logit(at, label, stride_c, exists, BINARY: tl.constexpr, ACC: tl
 
 
 @triton.jit
-def _whole_statistics(z):
+def _less(x, y):
+    """x - y; 0 where both are the same infinity."""
+    return tl.where(x == y, 0.0, x - y)
+
+
+@triton.jit
+def _not_lowest(x):
+    """A logarithm to divide by, or to be divided by one; NaN stays."""
+    return tl.where(x < _LOWEST_LOG, _LOWEST_LOG, x)
+
+
+@triton.jit
+def _rest_and_ties(z, peak, classes, C: tl.constexpr):
+    """The sum of exp(z - peak) over the classes of a tile below the peak, and how many are at it."""
+    shifted = _less(z, peak[None, :])
+    real = (classes < C)[:, None]
+    at_peak = real & (shifted == 0.0)
+    rest = tl.sum(tl.where(real & (shifted != 0.0), tl.exp(shifted), 0.0), axis=0)
+    return rest, tl.sum(tl.where(at_peak, 1.0, 0.0), axis=0)
+
+
+@triton.jit
+def _whole_statistics(z, classes, C: tl.constexpr):
     """Largest logit and log of the sum of exp(z - peak), (BLOCK,) each.
 
     The peak's own 1 is left out of the sum: log1p keeps the digits of a confident pixel's loss.
     """
     peak = tl.max(z, axis=0)
-    shifted = z - peak[None, :]
-    rest = tl.sum(tl.where(shifted == 0.0, 0.0, tl.exp(shifted)), axis=0)
-    ties = tl.sum(tl.where(shifted == 0.0, 1.0, 0.0), axis=0)
+    rest, ties = _rest_and_ties(z, peak, classes, C)
     return peak, _log1p(rest + (ties - 1.0))
 
 
 @triton.jit
-def _add_tile(z, peak, rest, ties):
+def _add_tile(z, peak, rest, ties, classes, C: tl.constexpr):
     """The statistics of :func:`_whole_statistics` so far, joined with those of one more tile."""
     tile_peak = tl.max(z, axis=0)
     new_peak = tl.maximum(peak, tile_peak)
     same = peak == new_peak
     scale = tl.where(same, 1.0, tl.exp(peak - new_peak))
-    rest = rest * scale + tl.where(same, 0.0, ties * scale)
-    shifted = z - new_peak[None, :]
-    rest += tl.sum(tl.where(shifted == 0.0, 0.0, tl.exp(shifted)), axis=0)
-    ties = tl.where(same, ties, 0.0) + tl.sum(tl.where(shifted == 0.0, 1.0, 0.0), axis=0)
-    return new_peak, rest, ties
+    more_rest, more_ties = _rest_and_ties(z, new_peak, classes, C)
+    rest = rest * scale + tl.where(same, 0.0, ties * scale) + more_rest
+    return new_peak, rest, tl.where(same, ties, 0.0) + more_ties
 
 
 @triton.jit
@@ -144,7 +164,7 @@ def _tiled_statistics(
     for start in range(0, C, TILE):
         classes = start + tl.arange(0, TILE)
         z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
-        peak, rest, ties = _add_tile(z, peak, rest, ties)
+        peak, rest, ties = _add_tile(z, peak, rest, ties, classes, C)
     return peak, _log1p(rest + (ties - 1.0))
 
 
@@ -172,13 +192,13 @@ def _sums(
     none = tl.sum(log_p * 0.0, axis=0)
     of_nce, of_rce, of_nfl, of_nnce, of_nnfl = none, none, none, none, none
     if NCE != 0.0:
-        of_nce = tl.sum(log_p, axis=0)
+        of_nce = tl.sum(_not_lowest(log_p), axis=0)
     if RCE != 0.0:
         other = real & (classes[:, None] != label[None, :])
         clamped = tl.maximum(log_p, RCE_MIN)
         of_rce = tl.sum(tl.where(other, tl.exp(clamped), 0.0), axis=0)
     if NFL != 0.0:
-        of_nfl = tl.sum(_power(-_expm1(log_p), NFL_GAMMA) * log_p, axis=0)
+        of_nfl = tl.sum(_power(-_expm1(log_p), NFL_GAMMA) * _not_lowest(log_p), axis=0)
     if NNCE != 0.0:
         above = real & (log_p > NNCE_MIN)
         of_nnce = tl.sum(tl.where(above, log_p - NNCE_MIN, 0.0), axis=0)
@@ -367,8 +387,8 @@ def forward_kernel(
     if C <= TILE:
         classes = tl.arange(0, TILE)
         z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
-        peak, log_norm = _whole_statistics(z)
-        log_p = z - peak[None, :] - log_norm[None, :]
+        peak, log_norm = _whole_statistics(z, classes, C)
+        log_p = _less(z, peak[None, :]) - log_norm[None, :]
         of_nce, of_rce, of_nfl, of_nnce, of_nnfl = _sums(
             log_p, classes, label, C, NCE, RCE, RCE_MIN, NFL, NFL_GAMMA,
             NNCE, NNCE_MIN, NNFL, NNFL_GAMMA, NNFL_MIN, NNFL_TOP,
@@ -383,7 +403,7 @@ def forward_kernel(
             for start in range(0, C, TILE):
                 classes = start + tl.arange(0, TILE)
                 z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
-                log_p = z - peak[None, :] - log_norm[None, :]
+                log_p = _less(z, peak[None, :]) - log_norm[None, :]
                 s_nce, s_rce, s_nfl, s_nnce, s_nnfl = _sums(
                     log_p, classes, label, C, NCE, RCE, RCE_MIN, NFL, NFL_GAMMA,
                     NNCE, NNCE_MIN, NNFL, NNFL_GAMMA, NNFL_MIN, NNFL_TOP,
@@ -409,7 +429,7 @@ def forward_kernel(
         tl.store(saved_at, of_nnfl, mask=exists)
 
     z_label = _load_label_logit(at, label, stride_c, exists, BINARY, ACC)
-    log_label = z_label - peak - log_norm
+    log_label = _less(z_label, peak) - log_norm
     rest = -_expm1(log_label)  # 1 - p_y
     value = tl.full([BLOCK], 0.0, ACC)
     if CE != 0.0:
@@ -437,13 +457,13 @@ def forward_kernel(
         value += w * tl.exp(-tl.exp(log_label) / AEL_A)
     if NCE != 0.0:
         w = tl.load(weights + 7).to(ACC)
-        value += w * (log_label / of_nce)
+        value += w * (_not_lowest(log_label) / of_nce)
     if RCE != 0.0:
         w = tl.load(weights + 8).to(ACC)
         value += w * RCE_SCALE * of_rce
     if NFL != 0.0:
         w = tl.load(weights + 9).to(ACC)
-        value += w * (_power(rest, NFL_GAMMA) * log_label / of_nfl)
+        value += w * (_power(rest, NFL_GAMMA) * _not_lowest(log_label) / of_nfl)
     if NNCE != 0.0:
         w = tl.load(weights + 10).to(ACC)
         value += w * (1.0 - tl.maximum(log_label - NNCE_MIN, 0.0) / of_nnce)
@@ -532,8 +552,8 @@ def backward_kernel(
     if C <= TILE:
         classes = tl.arange(0, TILE)
         z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
-        peak, log_norm = _whole_statistics(z)
-        log_p = tl.where((classes < C)[:, None], z - peak[None, :] - log_norm[None, :], 0.0)
+        peak, log_norm = _whole_statistics(z, classes, C)
+        log_p = tl.where((classes < C)[:, None], _less(z, peak[None, :]) - log_norm[None, :], 0.0)
         of_nce, _, of_nfl, of_nnce, of_nnfl = _sums(
             log_p, classes, label, C, NCE, 0.0, RCE_MIN, NFL, NFL_GAMMA,
             NNCE, NNCE_MIN, NNFL, NNFL_GAMMA, NNFL_MIN, NNFL_TOP,
@@ -554,7 +574,7 @@ def backward_kernel(
 
     # The slopes of log p_y and of the sums, as in terms.py.
     z_label = _load_label_logit(at, label, stride_c, exists, BINARY, ACC)
-    log_label = z_label - peak - log_norm
+    log_label = _less(z_label, peak) - log_norm
     p_label = tl.exp(log_label)
     rest = -_expm1(log_label)  # 1 - p_y
     zero = tl.full([BLOCK], 0.0, ACC)
@@ -583,7 +603,7 @@ def backward_kernel(
     if NCE != 0.0:
         w = tl.load(weights + 7).to(ACC)
         own += w / of_nce
-        nce = -upstream * (w * log_label / of_nce / of_nce)
+        nce = -upstream * (w * _not_lowest(log_label) / of_nce / of_nce)
     if RCE != 0.0:
         w = tl.load(weights + 8).to(ACC)
         rce = upstream * (w * RCE_SCALE)
@@ -591,7 +611,7 @@ def backward_kernel(
         w = tl.load(weights + 9).to(ACC)
         factor = w * _power(rest, NFL_GAMMA) / of_nfl
         own += factor
-        nfl = -upstream * (factor * log_label / of_nfl)
+        nfl = -upstream * (factor * _not_lowest(log_label) / of_nfl)
     if NNCE != 0.0:
         w = tl.load(weights + 10).to(ACC)
         own -= tl.where(log_label >= NNCE_MIN, w / of_nnce, 0.0)
@@ -624,7 +644,7 @@ def backward_kernel(
                 classes = start + tl.arange(0, TILE)
                 z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
                 real = (classes < C)[:, None]
-                log_p = tl.where(real, z - peak[None, :] - log_norm[None, :], 0.0)
+                log_p = tl.where(real, _less(z, peak[None, :]) - log_norm[None, :], 0.0)
                 masses = _load_masses(grad_mass, classes, C, MASS, ACC)
                 slopes = _class_slopes(
                     log_p, tl.exp(log_p), classes, label, nce, rce, nfl, nnce, nnfl, masses, C,
@@ -636,7 +656,7 @@ def backward_kernel(
             classes = start + tl.arange(0, TILE)
             z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
             real = (classes < C)[:, None]
-            log_p = tl.where(real, z - peak[None, :] - log_norm[None, :], 0.0)
+            log_p = tl.where(real, _less(z, peak[None, :]) - log_norm[None, :], 0.0)
             p = tl.exp(log_p)
             masses = _load_masses(grad_mass, classes, C, MASS, ACC)
             slopes = _class_slopes(

@@ -12,15 +12,21 @@ so a pixel's gradient needs its statistics and one pass over its classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
+from anl_seg import functional
 from anl_seg.functional import class_forms
-from anl_seg.functional._pixels import check_gamma, check_min_prob, check_relative_min_prob
+from anl_seg.functional._pixels import (
+    LOWEST_LOG,
+    check_gamma,
+    check_min_prob,
+    check_relative_min_prob,
+)
 from anl_seg.functional.generalized_cross_entropy import PROB_CLAMP as GCE_CLAMP
 from anl_seg.functional.reverse_cross_entropy import LOG_ZERO
 from anl_seg.functional.reverse_cross_entropy import PROB_CLAMP as RCE_CLAMP
@@ -38,12 +44,18 @@ def fast_exp(values: Tensor, out: Tensor) -> Tensor:
     return torch.mul(values, 1.0 / math.log(2.0), out=out).exp2_()
 
 
+def any_infinite(values: Tensor) -> bool:
+    """Whether a value is infinite or NaN; not asked where the host would have to wait for the answer."""
+    return values.device.type == "cpu" and not math.isfinite(values.sum().item())
+
+
 class ClassSum(NamedTuple):
     """A sum over the classes, by what is summed.
 
     ``log``: log p_k. ``flip``: max(log p_k, log_min) - log_min. ``focal``: (1 - p_k)^gamma log p_k, the
-    factor constant in the gradient. ``focal_flip``: top + (1 - p_k)^gamma log p_k with log p_k clamped at
-    log_min and top = -(1 - exp(log_min))^gamma log_min. ``others``: max(p_k, exp(log_min)) over k != y.
+    factor constant in the gradient; both no less than LOWEST_LOG. ``focal_flip``: top + (1 - p_k)^gamma log p_k
+    with log p_k clamped at log_min and top = -(1 - exp(log_min))^gamma log_min. ``others``:
+    max(p_k, exp(log_min)) over k != y.
     """
 
     kind: str
@@ -56,13 +68,14 @@ class ClassSum(NamedTuple):
         return -((1.0 - math.exp(self.log_min)) ** self.gamma) * self.log_min
 
     def summand(self, log_p: Tensor, out: Tensor) -> Tensor:
-        """What is summed, in ``out``; of ``others`` as if k were not y, of ``log`` ``log_p`` itself."""
+        """What is summed, in ``out``; of ``others`` as if k were not y."""
         if self.kind == "log":
-            return log_p
+            return torch.clamp(log_p, min=LOWEST_LOG, out=out)
         if self.kind == "flip":
             return torch.sub(log_p, self.log_min, out=out).clamp_(min=0.0)
         if self.kind == "focal":
-            return torch.expm1(log_p, out=out).neg_().pow_(self.gamma).mul_(log_p)
+            out = torch.expm1(log_p, out=out).neg_().pow_(self.gamma).mul_(log_p)
+            return out.clamp_(min=LOWEST_LOG)
         if self.kind == "others":
             torch.clamp(log_p, min=self.log_min, out=out)
             return fast_exp(out, out)
@@ -96,6 +109,8 @@ class Term:
 
     #: The sum over the classes that the term needs, or None.
     class_sum = None
+    #: The functional form, which takes the parameters by the names that they have here.
+    function: ClassVar[Callable[..., Tensor]]
 
     def check(self, num_classes: int) -> None:
         """Raise ValueError where a parameter does not fit the number of classes."""
@@ -104,6 +119,12 @@ class Term:
         """The term for so many classes, checked; what the kernels compute."""
         self.check(num_classes)
         return self
+
+    def functional_form(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+        """The weighted loss of each pixel, (N, C, *) and (N, *) -> (N, *), by torch's own operations."""
+        not_given = ("weight", "relative_min_prob")
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in not_given}
+        return self.weight * self.function(logits, target, ignore_index=ignore_index, **given)
 
     def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
         """v(l, S), without the weight.
@@ -128,6 +149,8 @@ class Term:
 class CrossEntropy(Term):
     """-log p_y."""
 
+    function = staticmethod(functional.cross_entropy)
+
     def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
         return -log_p
 
@@ -139,6 +162,7 @@ class CrossEntropy(Term):
 class Focal(Term):
     """-(1 - p_y)^gamma log p_y, the factor constant in the gradient."""
 
+    function = staticmethod(functional.focal_loss)
     gamma: float = 2.0
 
     def check(self, num_classes: int) -> None:
@@ -154,6 +178,8 @@ class Focal(Term):
 class MeanAbsoluteError(Term):
     """1 - p_y."""
 
+    function = staticmethod(functional.mean_absolute_error)
+
     def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
         return -torch.expm1(log_p)
 
@@ -165,6 +191,7 @@ class MeanAbsoluteError(Term):
 class GeneralizedCrossEntropy(Term):
     """(1 - p_y^q) / q, flat below p_y = 1e-7."""
 
+    function = staticmethod(functional.generalized_cross_entropy)
     q: float = 0.7
 
     def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
@@ -179,6 +206,7 @@ class GeneralizedCrossEntropy(Term):
 class AsymmetricGeneralizedCrossEntropy(Term):
     """((a + 1)^q - (a + p_y)^q) / q."""
 
+    function = staticmethod(functional.asymmetric_generalized_cross_entropy)
     a: float = 1.0
     q: float = 2.0
 
@@ -194,6 +222,7 @@ class AsymmetricGeneralizedCrossEntropy(Term):
 class AsymmetricUnhinged(Term):
     """((a - p_y)^q - (a - 1)^q) / q."""
 
+    function = staticmethod(functional.asymmetric_unhinged_loss)
     a: float = 1.5
     q: float = 0.9
 
@@ -209,6 +238,7 @@ class AsymmetricUnhinged(Term):
 class AsymmetricExponential(Term):
     """exp(-p_y / a)."""
 
+    function = staticmethod(functional.asymmetric_exponential_loss)
     a: float = 3.0
 
     def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
@@ -222,6 +252,7 @@ class AsymmetricExponential(Term):
 class ReverseCrossEntropy(Term):
     """-log(1e-4) times the sum over k != y of max(p_k, 1e-7)."""
 
+    function = staticmethod(functional.reverse_cross_entropy)
     class_sum = ClassSum("others", math.log(RCE_CLAMP))
 
     def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
@@ -234,10 +265,11 @@ class ReverseCrossEntropy(Term):
 class NormalizedCrossEntropy(Term):
     """log p_y / sum_k log p_k."""
 
+    function = staticmethod(functional.normalized_cross_entropy)
     class_sum = ClassSum("log")
 
     def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
-        return log_p * total.reciprocal()
+        return log_p.clamp(min=LOWEST_LOG).mul_(total.reciprocal())
 
     def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         return self.value_and_slopes(log_p, total)[1:]
@@ -246,7 +278,7 @@ class NormalizedCrossEntropy(Term):
         self, log_p: Tensor, total: Tensor | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         slope = total.reciprocal()
-        value = log_p * slope
+        value = log_p.clamp(min=LOWEST_LOG).mul_(slope)
         return value, slope, (value * slope).neg_()
 
 
@@ -254,6 +286,7 @@ class NormalizedCrossEntropy(Term):
 class NormalizedFocal(Term):
     """FL_y / sum_k FL_k, the factors constant in the gradient."""
 
+    function = staticmethod(functional.normalized_focal_loss)
     gamma: float = 0.5
 
     @property
@@ -264,17 +297,18 @@ class NormalizedFocal(Term):
         check_gamma(self.gamma)
 
     def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
-        return _factor(log_p, self.gamma).mul_(log_p).div_(total)
+        return _factor(log_p, self.gamma).mul_(log_p.clamp(min=LOWEST_LOG)).div_(total)
 
     def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         slope = _factor(log_p, self.gamma).div_(total)
-        return slope, -(slope * log_p).div_(total)
+        return slope, -(slope * log_p.clamp(min=LOWEST_LOG)).div_(total)
 
 
 @dataclass(frozen=True)
 class NormalizedNegativeCrossEntropy(Term):
     """1 - (A + log p_y) / sum_k (A + log p_k), A = -log min_prob."""
 
+    function = staticmethod(functional.normalized_negative_cross_entropy)
     min_prob: float = 1e-7
     #: Where given, min_prob is this / C; resolved by ``for_classes``.
     relative_min_prob: float | None = None
@@ -312,6 +346,7 @@ class NormalizedNegativeCrossEntropy(Term):
 class NormalizedNegativeFocal(Term):
     """1 - (A - FL_y) / sum_k (A - FL_k), A = -(1 - min_prob)^gamma log min_prob."""
 
+    function = staticmethod(functional.normalized_negative_focal_loss)
     gamma: float = 0.5
     min_prob: float = 1e-7
     #: Where given, min_prob is this / C; resolved by ``for_classes``.

@@ -16,6 +16,7 @@ from anl_seg.kernels.pixel_blocks import counted_labels, pixel_blocks, zero_igno
 from anl_seg.kernels.terms import (
     ClassSum,
     Term,
+    any_infinite,
     class_sums,
     fast_exp,
     mixed_value,
@@ -30,8 +31,15 @@ def _log_probs(margin: Tensor) -> tuple[Tensor, Tensor]:
     """log p_y and log p_o of d = z_y - z_o, to full precision on both sides of 0."""
     tail = margin.abs().neg_()
     tail = fast_exp(tail, tail).log1p_()
-    low = margin.clamp(max=0.0)
-    return low - tail, low.sub_(margin).sub_(tail)
+    return margin.clamp(max=0.0).sub_(tail), margin.clamp(min=0.0).neg_().sub_(tail)
+
+
+def _less(left: Tensor, right: Tensor) -> Tensor:
+    """left - right; 0 where both are the same infinity, as in :func:`less_peak` of the functional form."""
+    difference = left - right
+    if any_infinite(difference):
+        difference.masked_fill_(left == right, 0.0)
+    return difference
 
 
 def _side(labels: Tensor, counts: Tensor | None) -> Tensor:
@@ -86,7 +94,7 @@ def forward(
     """
     n, c, p = logits.shape
     dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
-    loss = torch.empty(n, p, dtype=dtype)
+    loss = torch.empty(n, p, dtype=dtype, device=logits.device)
     pull = torch.empty_like(loss) if need_grad else None
     kinds = class_sums(terms)
 
@@ -94,7 +102,7 @@ def forward(
         block = logits[at[0], :, at[1]].to(dtype)
         labels, counts = counted_labels(target[at], 2, ignore_index, dtype)
         side = _side(labels, counts)
-        margin = (-block[:, 0] if c == 1 else block[:, 0] - block[:, 1]).mul_(side)
+        margin = (-block[:, 0] if c == 1 else _less(block[:, 0], block[:, 1])).mul_(side)
         # An ignored pixel's margin is 0 even where its logits are NaN.
         margin = zero_ignored(margin, counts)
         log_label, log_other = _log_probs(margin)

@@ -14,14 +14,16 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from anl_seg.functional._label_tensor import check_label_tensor
 from anl_seg.functional._labels import check_labels, valid_mask
+from anl_seg.functional._pixels import with_two_channels
+from anl_seg.kernels import functional_form
 from anl_seg.kernels.blocked import block_gradient, block_totals, mass_gradient
+from anl_seg.kernels.dispatch import needs_torch, without_autocast
 from anl_seg.kernels.pixel_blocks import block_labels, zero_ignored
 from anl_seg.kernels.row_blocks import RowBlocks
-from anl_seg.kernels.terms import Term, class_sums, fast_exp, mixed_value
+from anl_seg.kernels.terms import Term, any_infinite, class_sums, fast_exp, mixed_value
 
 #: Values of a block. On the CPU it stays in the cache; a GPU wants enough work for each operation.
 BLOCK_VALUES = {"cpu": 1 << 19, "cuda": 1 << 24}
@@ -187,42 +189,57 @@ class _Upsampled(torch.autograd.Function):
         need_grad: bool,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         scratches = 2 + sum(kind.kind != "log" for kind in class_sums(terms))
-        with torch.autocast(logits.device.type, enabled=False):
+        with without_autocast(logits):
             blocks = Blocks(logits, target, ignore_index, align_corners, scratches)
             loss = _LossPass(blocks, terms, pixel_weight, mass_min, need_grad)
             grad = blocks.run(loss)
         if need_grad:
             # Without a pixel there is no block.
             grad = torch.zeros_like(logits, dtype=blocks.dtype) if grad is None else grad
-            ctx.settings = ignore_index, align_corners, mass_min
+            ctx.settings = terms, align_corners, ignore_index, mass_min
             ctx.set_materialize_grads(False)
-            ctx.dtype = logits.dtype
-            ctx.save_for_backward(grad, *(() if mass_min is None else (logits, target)))
+            # All that is not small, labels and weights, belongs to the caller.
+            ctx.save_for_backward(grad, logits, target, pixel_weight)
         ctx.mark_non_differentiable(loss.correct)
         mass = None if mass_min is None else torch.stack(loss.masses).sum(0)
         return torch.stack(loss.totals).sum(), loss.correct, mass
 
     @staticmethod
-    @once_differentiable
     def backward(
         ctx: Any, grad_total: Tensor | None, _: Any, grad_mass: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        kept, *inputs = ctx.saved_tensors
+        kept, logits, target, pixel_weight = ctx.saved_tensors
+        _, align_corners, ignore_index, mass_min = ctx.settings
+        if functional_form.asked_of_backward(grad_total, grad_mass):
+            grad = functional_form.differentiable(
+                lambda z: functional_form.upsampled_pixel_loss(
+                    z, target, pixel_weight, *ctx.settings
+                ),
+                logits,
+                (grad_total, None, grad_mass),
+            )
+            return (grad, *[None] * 7)
         grad = torch.zeros_like(kept) if grad_total is None else kept * grad_total
-        ignore_index, align_corners, mass_min = ctx.settings
         if grad_mass is not None:
-            logits, target = inputs
-            with torch.autocast(logits.device.type, enabled=False):
+            with without_autocast(logits):
                 blocks = Blocks(logits, target, ignore_index, align_corners, 1)
                 of_mass = blocks.run(_MassPass(blocks, mass_min, grad_mass))
             if of_mass is not None:
                 grad.add_(of_mass)
-        return (grad.to(ctx.dtype), *[None] * 7)
+        return (grad.to(logits.dtype), *[None] * 7)
+
+
+def takes_functional_form(logits: Tensor) -> bool:
+    """Whether logits are to be resized as a whole.
+
+    Of an infinite logit on the CPU too: all rows of a block would be made of it, with weights of 0.
+    """
+    return needs_torch(logits) is not None or any_infinite(logits.detach())
 
 
 def check_inputs(logits: Tensor, target: Tensor, pixel_weight: Tensor | None = None) -> None:
     """Raise unless small logits, labels and weights fit; see :func:`upsampled_pixel_loss`."""
-    if logits.dim() != 4 or 0 in logits.shape[1:]:
+    if logits.dim() != 4 or 0 in logits.shape[1 : 4 if target.numel() else 2]:
         raise ValueError(
             f"logits must have shape (N, C, h, w), none of C, h, w 0; got {tuple(logits.shape)}."
         )
@@ -249,8 +266,8 @@ def upsampled_pixel_loss(
     """The weighted sum over all pixels of the terms, of logits bilinearly resized to the labels' size.
 
     As ``F.interpolate(logits, (H, W), mode='bilinear')`` and the losses' functions in
-    :mod:`anl_seg.functional` give it, without the resized tensor. Differentiable once, by ``logits``
-    only. Half-precision logits are resized and computed in float32, and get a gradient of their own dtype.
+    :mod:`anl_seg.functional` give it, without the resized tensor, except where that cannot be (a transform of
+    ``torch.func``, a backward pass with ``create_graph=True``, ...). Differentiable by ``logits`` only. Half-precision logits are resized and computed in float32, and get a gradient of their own dtype.
     With ``mass_min`` the backward pass goes over the blocks again.
 
     Args:
@@ -272,19 +289,15 @@ def upsampled_pixel_loss(
     check_inputs(logits, target, pixel_weight)
     if not terms:
         raise ValueError("terms must have at least one term; got none.")
-    if logits.shape[1] == 1:
-        logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+    logits = with_two_channels(logits)
     terms = tuple(term.for_classes(logits.shape[1]) for term in terms)
     if target.device.type != "cpu":  # on the CPU each block is checked while it is in the cache
         check_labels(target.long(), logits.shape[1], ignore_index)
-    total, correct, mass = _Upsampled.apply(
-        logits,
-        target,
-        pixel_weight,
-        terms,
-        align_corners,
-        ignore_index,
-        mass_min,
-        torch.is_grad_enabled() and logits.requires_grad,
-    )
-    return UpsampledLoss(total, correct, mass)
+    settings = terms, align_corners, ignore_index, mass_min
+    if target.numel() and takes_functional_form(logits):
+        with without_autocast(logits):
+            result = functional_form.upsampled_pixel_loss(logits, target, pixel_weight, *settings)
+    else:
+        need_grad = torch.is_grad_enabled() and logits.requires_grad
+        result = _Upsampled.apply(logits, target, pixel_weight, *settings, need_grad)
+    return UpsampledLoss(*result)

@@ -8,9 +8,13 @@ import torch
 from torch import Tensor
 
 from anl_seg.functional._labels import valid_mask
+from anl_seg.functional import mass_balance
+from anl_seg.functional._pixels import with_two_channels
 from anl_seg.functional.mass_balance import check_mass_balance, class_factors, with_mean_1
+from anl_seg.kernels.dispatch import without_autocast
+from anl_seg.kernels.functional_form import resize
 from anl_seg.kernels.pixel_blocks import zero_ignored
-from anl_seg.kernels.upsampled import Blocks, check_inputs
+from anl_seg.kernels.upsampled import Blocks, check_inputs, takes_functional_form
 
 
 class _Probs:
@@ -54,10 +58,12 @@ def upsampled_mass_balance(
     """
     check_mass_balance(exponent)
     check_inputs(logits, target)
-    if logits.shape[1] == 1:
-        logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+    logits = with_two_channels(logits)
     classes = logits.shape[1]
-    with torch.autocast(logits.device.type, enabled=False):
+    with without_autocast(logits):
+        if target.numel() and takes_functional_form(logits):
+            large = resize(logits, target.shape[1:], align_corners)
+            return mass_balance(large, target, exponent, ignore_index)
         blocks = Blocks(logits, target, ignore_index, align_corners, 1)
         masses = [torch.zeros(classes, dtype=blocks.dtype, device=logits.device)]
         weight = torch.zeros(target.shape, dtype=blocks.dtype, device=logits.device)
