@@ -87,7 +87,7 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 
 def without_c(missing: bool = True):
     """Within, the compiled library was never built."""
-    return mock.patch.object(compiled, "library", lambda: None) if missing else nullcontext()
+    return mock.patch.object(compiled, "library", return_value=None) if missing else nullcontext()
 
 
 def autocast(dtype: torch.dtype | None):

@@ -42,8 +42,10 @@ class ClassValues:
     def _on(self, device: torch.device, dtype: torch.dtype) -> Tensor:
         tensor = self._tensors.get((device, dtype))
         if tensor is None:
+            # Rounded by numpy: torch would make a tensor of float64 first.
+            values = self.values.astype(np.float64 if dtype == torch.float64 else np.float32)
             with torch.inference_mode(False):  # it is kept, for training too
-                tensor = torch.as_tensor(self.values, dtype=dtype, device=device)
+                tensor = torch.as_tensor(values, device=device)
             if not torch.compiler.is_compiling() and type(tensor) is Tensor:
                 self._tensors[device, dtype] = tensor
         return tensor
