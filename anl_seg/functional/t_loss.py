@@ -102,7 +102,8 @@ def student_t_shares(
     """
     check_t_loss(epsilon, log_precision)
     error = full_precision(squared_error)
-    weight, nu = weight.to(error.dtype), torch.as_tensor(nu).to(error)
+    weight = weight.to(error.dtype)
+    nu = nu.to(error) if isinstance(nu, Tensor) else error.new_full((), float(nu))
     images, pixels = len(error), math.prod(error.shape[1:])
     shape = (images, *[1] * (error.dim() - 1))
 
