@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart test test-long lint format clean
+.PHONY: help quickstart test test-long sanitize lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ test: $(VENV)/.tests-installed ## run the tests; ARGS="tests/noise -x" and the l
 
 test-long: $(VENV)/.tests-installed ## run the tests with at least 500 examples per property
 	$(BIN)/python -m pytest --hypothesis-profile=long
+
+sanitize: $(VENV)/.tests-installed ## run the kernel tests on a C library with address and UB sanitizers (gcc)
+	.ci/sanitize $(BIN)/python
 
 lint: $(VENV)/.tests-installed ## check style and formatting
 	$(BIN)/ruff check .

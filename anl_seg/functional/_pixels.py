@@ -10,8 +10,8 @@ from anl_seg.functional._label_tensor import check_label_tensor
 from anl_seg.functional._labels import check_labels, valid_mask
 from anl_seg.functional._precision import full_precision
 
-#: Stands for log 0 where one logarithm is divided by a sum of them: infinity over infinity is no number, and
-#: the quotient of the limits is.
+#: Stands for log 0 in a quotient of logarithms, or in a product with 0, which infinity would make NaN: the
+#: limit, as far as there is one.
 LOWEST_LOG = -1e30
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._pixels import LOWEST_LOG, Pixels
 from anl_seg.functional._precision import without_autocast
 
 MODES = ("soft", "hard")
@@ -50,5 +50,6 @@ def bootstrap_loss(
     check_bootstrap(beta, mode)
     px = Pixels(logits, target, ignore_index)
     log_p = px.log_probs()
-    own = -(log_p.exp() * log_p).sum(dim=1) if mode == "soft" else -log_p.amax(dim=1)
+    finite = log_p.clamp(min=LOWEST_LOG)  # 0 log 0 is 0
+    own = -(log_p.exp() * finite).sum(dim=1) if mode == "soft" else -log_p.amax(dim=1)
     return px.masked((1.0 - beta) * own - beta * px.of_label(log_p))

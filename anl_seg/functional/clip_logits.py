@@ -9,6 +9,9 @@ from torch import Tensor
 from anl_seg.functional._pixels import full_logits
 from anl_seg.functional._precision import without_autocast
 
+#: What an infinite logit is taken for: as far as float32 can square.
+_FAR = 1e15
+
 
 def check_logit_clip(logit_clip: float | None) -> None:
     """Raise ValueError unless ``logit_clip`` is None or a finite number above 0."""
@@ -39,7 +42,8 @@ def clip_logits(logits: Tensor, max_norm: float) -> Tensor:
         ValueError: ``max_norm`` not positive.
     """
     check_logit_clip(max_norm)
-    logits = full_logits(logits)
+    # An infinite logit has a direction too, if no square of it is infinite.
+    logits = full_logits(logits).nan_to_num(nan=math.nan, posinf=_FAR, neginf=-_FAR)
     centred = logits - logits.mean(dim=1, keepdim=True)
     # The clamp comes before the root, whose slope at 0 is infinite.
     norm = centred.square().sum(dim=1, keepdim=True).clamp(min=max_norm**2).sqrt()

@@ -52,9 +52,7 @@ class _Scratch:
 
     def __init__(self, like: Tensor, dtype: torch.dtype, number: int) -> None:
         size = min(like.numel(), max(BLOCK_VALUES, like.shape[1]))
-        self._memory = [
-            torch.empty(size, dtype=dtype, device=like.device) for _ in range(number)
-        ]
+        self._memory = [torch.empty(size, dtype=dtype, device=like.device) for _ in range(number)]
 
     def view(self, number: int, shape: torch.Size) -> Tensor:
         """(n, C, p), the classes outermost in memory: what sums over them wants."""

@@ -174,10 +174,11 @@ def _address(tensor: Tensor | None, dtype: torch.dtype, strided: bool) -> ctypes
         return ctypes.c_void_p(None)
     plain = tensor.device.type == "cpu" and tensor.dtype == dtype and not tensor.is_neg()
     if not (plain and (tensor.stride(-1) == 1 if strided else tensor.is_contiguous())):
+        wanted = "pixels side by side" if strided else "contiguous values"
         raise TypeError(
-            f"softmax_cpu.c reads {'pixels side by side' if strided else 'contiguous values'} of {dtype} on the "
-            f"CPU; got {tensor.dtype} on {tensor.device} with strides {tensor.stride()}"
-            f"{', to be negated' if tensor.is_neg() else ''}. This is a fault of anl_seg."
+            f"softmax_cpu.c reads {wanted} of {dtype} on the CPU; got {tensor.dtype} on {tensor.device} "
+            f"with strides {tensor.stride()}{', to be negated' if tensor.is_neg() else ''}. "
+            "This is a fault of anl_seg."
         )
     return ctypes.c_void_p(tensor.data_ptr())
 

@@ -99,14 +99,14 @@ def _launches(terms: tuple[t.Term, ...]) -> dict[_Launch, tuple[t.Term, ...]]:
     parts: list[list[t.Term]] = []
     for term in terms:
         weight, given = _constants(term)
-        for launch, part in zip(launches, parts):
-            if weight not in launch or all(launch[name] == given[name] for name in given):
-                break
-        else:
-            launch, part = {}, []
-            launches.append(launch)
-            parts.append(part)
-        part.append(term)
+        fits = [weight not in old or given.items() <= old.items() for old in launches]
+        if True not in fits:
+            launches.append({})
+            parts.append([])
+            fits.append(True)
+        i = fits.index(True)
+        parts[i].append(term)
+        launch = launches[i]
         launch.update(given)
         launch[weight] = launch.get(weight, 0.0) + float(term.weight)
     fixed = {

@@ -38,7 +38,7 @@ _is_batched = getattr(torch._C._functorch, "is_legacy_batchedtensor", lambda _: 
 def asked_of_backward(*upstream: Tensor | None) -> bool:
     """Whether a backward pass must be made of torch's own operations, by the gradients that it gets.
 
-    With ``create_graph=True`` it is differentiated itself, with ``is_grads_batched=True`` its gradients are many.
+    With ``create_graph=True`` it is differentiated itself, with ``is_grads_batched=True`` it gets many.
     """
     if torch.is_grad_enabled() or transforms_active():
         return True

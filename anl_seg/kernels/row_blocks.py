@@ -78,7 +78,9 @@ class _Lerp:
         shape = list(grad.shape)
         shape[dim] = span.last - span.first
         above = grad * share
-        result = torch.zeros(shape, dtype=grad.dtype, device=grad.device).index_add_(dim, upper, above)
+        result = torch.zeros(shape, dtype=grad.dtype, device=grad.device).index_add_(
+            dim, upper, above
+        )
         return result.index_add_(dim, lower, torch.sub(grad, above, out=above))
 
 

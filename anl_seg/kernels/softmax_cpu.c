@@ -116,7 +116,8 @@ INLINE float exp_parts(float x, float *scale) {
     s = s * r + 1.0f / 6.0f;
     s = s * r + 0.5f;
     s = s * r + 1.0f;
-    *scale = from_bits(((int32_t)n + 127) << 23);
+    int32_t power = (int32_t)(n == n ? n : 0.0f); /* NaN is no integer, and r has it */
+    *scale = from_bits((power + 127) << 23);
     return s * r;
 }
 

@@ -53,9 +53,9 @@ class ClassSum(NamedTuple):
     """A sum over the classes, by what is summed.
 
     ``log``: log p_k. ``flip``: max(log p_k, log_min) - log_min. ``focal``: (1 - p_k)^gamma log p_k, the
-    factor constant in the gradient; both no less than LOWEST_LOG. ``focal_flip``: top + (1 - p_k)^gamma log p_k
-    with log p_k clamped at log_min and top = -(1 - exp(log_min))^gamma log_min. ``others``:
-    max(p_k, exp(log_min)) over k != y.
+    factor constant in the gradient. ``focal_flip``: top + (1 - p_k)^gamma log p_k with log p_k clamped at
+    log_min and top = -(1 - exp(log_min))^gamma log_min. ``others``: max(p_k, exp(log_min)) over k != y.
+    An infinite summand of ``log`` and ``focal`` counts as LOWEST_LOG.
     """
 
     kind: str

@@ -266,8 +266,10 @@ def upsampled_pixel_loss(
     """The weighted sum over all pixels of the terms, of logits bilinearly resized to the labels' size.
 
     As ``F.interpolate(logits, (H, W), mode='bilinear')`` and the losses' functions in
-    :mod:`anl_seg.functional` give it, without the resized tensor, except where that cannot be (a transform of
-    ``torch.func``, a backward pass with ``create_graph=True``, ...). Differentiable by ``logits`` only. Half-precision logits are resized and computed in float32, and get a gradient of their own dtype.
+    :mod:`anl_seg.functional` give it, without the resized tensor: that is made only where it must be (a
+    transform of ``torch.func``, a backward pass with ``create_graph=True``, an infinite logit on the CPU).
+    Differentiable by ``logits`` only. Half-precision logits are resized and computed in float32, and get
+    a gradient of their own dtype.
     With ``mass_min`` the backward pass goes over the blocks again.
 
     Args:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from anl_seg.functional._labels import valid_mask
 from anl_seg.functional import mass_balance
+from anl_seg.functional._labels import valid_mask
 from anl_seg.functional._pixels import with_two_channels
 from anl_seg.functional.mass_balance import check_mass_balance, class_factors, with_mean_1
 from anl_seg.kernels.dispatch import without_autocast

@@ -1,4 +1,4 @@
-"""Gradients of gradients, and what else looks through a loss: the same as of the functional form, or an error."""
+"""Gradients of gradients, and what else looks through a loss: as of the functional form, or an error."""
 
 from __future__ import annotations
 

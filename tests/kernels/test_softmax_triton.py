@@ -313,6 +313,87 @@ def test_empty_batch():
     assert mass.tolist() == [0.0, 0.0, 0.0]
 
 
+@needs_kernels
+@pytest.mark.parametrize("shape", [(2, 3, 0, 4), (2, 1, 0), (0, 300, 2)], ids=str)
+def test_no_pixel(shape):
+    logits = torch.zeros(shape, device=DEVICE, requires_grad=True)
+    target = torch.zeros(shape[0], *shape[2:], dtype=torch.long, device=DEVICE)
+    loss, mass = cuda.fused_pixel_loss(logits, target, SUMS["anl_ce"][0], mass_min=1e-7)
+    (loss.sum() + mass.sum()).backward()
+    assert loss.shape == target.shape
+    assert logits.grad.shape == logits.shape
+    weights = cuda.class_weights(logits, target, 255, lambda mass: class_factors(mass, 1, 0.5))
+    assert weights.shape == target.shape
+
+
+INF = math.inf
+INFINITE = {
+    1: [(-INF,), (INF,)],
+    2: [(-INF, 1), (1, -INF), (INF, 0), (0, INF), (INF, -INF), (INF, INF), (-INF, -INF)],
+    3: [(-INF, 1, 0), (1, -INF, 0), (-INF, -INF, 1), (0, INF, 1), (INF, INF, 0), (-INF,) * 3],
+}
+
+
+@needs_kernels
+@pytest.mark.parametrize("classes", [1, 2, 3, 300])
+def test_infinite_logits(classes):
+    """The limit, as of the functional form, with the classes in one tile and in several."""
+    rows = torch.tensor(INFINITE[min(classes, 3)], dtype=torch.float64, device=DEVICE).T
+    logits = rows.unsqueeze(0)
+    if classes == 300:
+        logits = torch.full((1, 300, rows.shape[1]), -INF, dtype=torch.float64, device=DEVICE)
+        logits[0, [0, 70, 299]] = rows
+    logits = logits.repeat(1, 1, 2)
+    target = torch.zeros(1, logits.shape[2], dtype=torch.long, device=DEVICE)
+    target[:, rows.shape[1] :] = 1
+    ones = torch.ones_like(logits[:, 0])
+    unbounded = {"ce", "focal"}
+    for names in (unbounded, SINGLE.keys() - unbounded):
+        parts = [SINGLE[name] for name in sorted(names)]
+
+        def together(z, y, parts=parts):
+            return sum(function(z, y) for _, function in parts)
+
+        found = fused(t.joined(*(terms for terms, _ in parts)), logits, target, ones)
+        expected = direct(together, logits, target, ones)
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+        assert not found[1].isnan().any()
+    weights = cuda.class_weights(logits, target, 255, lambda mass: class_factors(mass, 1, 0.5))
+    assert weights.isfinite().all()
+
+
+@needs_kernels
+def test_second_derivatives():
+    """By the functional form, of each launch its own terms."""
+    terms, function = LOSSES["one_kind_twice"]
+    logits, target, _ = sample((2, 3, 2))
+
+    def penalty(f):
+        leaf = logits.clone().requires_grad_()
+        (grad,) = torch.autograd.grad(f(leaf).square().sum(), leaf, create_graph=True)
+        return torch.autograd.grad(grad.square().sum(), leaf)[0]
+
+    found = penalty(lambda z: cuda.fused_pixel_loss(z, target, terms)[0])
+    torch.testing.assert_close(found, penalty(lambda z: function(z, target)))
+    assert found.abs().max() > 1e-3
+
+
+@needs_kernels
+def test_defaults_of_dtype_and_device_change_nothing():
+    cuda._on_device.cache_clear()
+    terms, _ = SUMS["nce_agce"]
+    logits, target, upstream = sample((2, 5, 3), dtype=torch.float32)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with torch.device("meta"):
+            found = fused(terms, logits, target, upstream.float(), mass_min=0.05)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(
+        map(torch.equal, found, fused(terms, logits, target, upstream.float(), mass_min=0.05))
+    )
+
+
 def test_unknown_terms_are_refused():
     class Other(t.Term):
         """A term without a kernel."""

@@ -1,4 +1,4 @@
-"""Defaults, modes and kinds of tensors that a caller may have set or handed in: the kernels name what they need."""
+"""Defaults, modes and kinds of tensors that a caller may have: the kernels name what they need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from tests.kernels.forms import ALL_TERMS, OF_MARGIN, assert_same, form, forms, 
 #: Functions that make a tensor of the default dtype or on the default device where these are not named.
 FACTORIES = {
     *("arange", "asarray", "as_tensor", "empty", "empty_strided", "eye", "full", "linspace"),
-    *("logspace", "ones", "rand", "randint", "randn", "randperm", "scalar_tensor", "tensor", "zeros"),
+    *("logspace", "ones", "rand", "randint", "randn", "randperm", "scalar_tensor", "tensor"),
+    "zeros",
 }
 SOURCES = sorted(Path(kernels.__file__).parent.glob("*.py"))
 
@@ -159,7 +160,7 @@ def test_tensors_that_only_stand_for_others_take_the_functional_form():
     with FakeTensorMode() as mode:
         fake = mode.from_tensor(logits)
     assert not use_fused(fake)
-    with pytest.raises(RuntimeError, match="needs a plain tensor.*FakeTensor.*'reference'"):
+    with pytest.raises(RuntimeError, match=r"needs a plain tensor.*FakeTensor.*'reference'"):
         use_fused(fake, "fused")
     assert use_fused(torch.nn.Parameter(logits), "fused")
 
