@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 
@@ -235,7 +236,11 @@ def test_class_weights_stay_exact_in_half_models_and_after_inference():
     model = nn.ModuleList([losses.CELoss(class_weight=weights, kernels="reference")])
     with torch.inference_mode():
         model[0](logits, labels)  # what it makes here must not be in the way of training
-    expected = with_gradient(model[0], logits, labels)
+    # ... nor what is wrapped or traced, in a copy.
+    other = losses.CELoss(class_weight=weights, kernels="reference")
+    torch.func.grad(other)(logits, labels)
+    expected = with_gradient(copy.deepcopy(other), logits, labels)
+    assert torch.equal(with_gradient(model[0], logits, labels)[1], expected[1])
     model.half()
     assert torch.equal(with_gradient(model[0], logits, labels)[1], expected[1])
     exact = torch.tensor([*weights, 0.0], dtype=torch.float64)[labels.clamp(max=3)]

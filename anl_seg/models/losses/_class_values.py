@@ -8,6 +8,12 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from anl_seg.functional._precision import compute_dtype
+from anl_seg.kernels.dispatch import transforms_active
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor that was made just now is still one after this call."""
+    return not torch.compiler.is_compiling() and not transforms_active() and type(tensor) is Tensor
 
 
 class ClassValues:
@@ -23,6 +29,9 @@ class ClassValues:
     def __init__(self, values: ArrayLike) -> None:
         self.values = np.array(values, dtype=np.float64)
         self._tensors: dict[tuple, Tensor] = {}
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.values,)  # a copy makes its own tensors
 
     def __len__(self) -> int:
         return len(self.values)
@@ -46,6 +55,6 @@ class ClassValues:
             values = self.values.astype(np.float64 if dtype == torch.float64 else np.float32)
             with torch.inference_mode(False):  # it is kept, for training too
                 tensor = torch.as_tensor(values, device=device)
-            if not torch.compiler.is_compiling() and type(tensor) is Tensor:
+            if _is_plain(tensor):
                 self._tensors[device, dtype] = tensor
         return tensor
