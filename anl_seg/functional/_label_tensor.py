@@ -23,10 +23,9 @@ def check_label_tensor(target: Any, logits: Tensor, expected: tuple[int | str, .
         ValueError: another shape or device.
         TypeError: no tensor, or a dtype that is not allowed.
     """
-    shape = str(expected).replace("'", "")
     if not isinstance(target, Tensor):
         raise TypeError(
-            f"labels must be a tensor of shape {shape}; got {type(target).__name__}. "
+            f"labels must be a tensor of shape {_told(expected)}; got {type(target).__name__}. "
             "torch.stack() joins the masks of a list, torch.as_tensor() takes an array."
         )
     if target.dim() != len(expected) or any(
@@ -35,7 +34,7 @@ def check_label_tensor(target: Any, logits: Tensor, expected: tuple[int | str, .
         if not isinstance(wanted, str)
     ):
         raise ValueError(
-            f"labels must have shape {shape} for logits of shape {tuple(logits.shape)}; "
+            f"labels must have shape {_told(expected)} for logits of shape {tuple(logits.shape)}; "
             f"got {tuple(target.shape)}.{_what_it_looks_like(target, logits, expected)}"
         )
     if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
@@ -47,6 +46,10 @@ def check_label_tensor(target: Any, logits: Tensor, expected: tuple[int | str, .
         raise ValueError(
             f"labels must be on the device of the logits, {logits.device}; got {target.device}."
         )
+
+
+def _told(shape: tuple[int | str, ...]) -> str:
+    return str(shape).replace("'", "")
 
 
 def _what_it_looks_like(target: Tensor, logits: Tensor, expected: tuple[int | str, ...]) -> str:
