@@ -69,8 +69,8 @@ class CalibrationErrorMetric(BaseMetric):
             valid = label != self.ignore_index
             confidence = probabilities.gather(0, pred)
             _check_own(confidence, probabilities, sample)
-            confidence = confidence[valid].double().numpy()
-            right = (pred == label)[valid].double().numpy()
+            confidence = confidence[valid].numpy().astype(np.float64)
+            right = (pred == label)[valid].numpy().astype(np.float64)
             index = np.searchsorted(edges, confidence, side="left")
             self.results.append(
                 np.stack(

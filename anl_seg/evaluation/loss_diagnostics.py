@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from anl_seg.functional._class_sums import class_sums
 from anl_seg.functional._labels import valid_mask
 from anl_seg.functional._pixels import flip_point, full_logits
+from anl_seg.functional._precision import full_precision
 
 
 def flat_below(loss: nn.Module, num_classes: int) -> float | None:
@@ -50,9 +52,10 @@ def loss_diagnostics(
         over all valid pixels.
     """
     groups = labels if groups is None else groups
-    z = logits.detach().clone().requires_grad_()
+    # In half precision most of a mean's gradient would be 0.
+    z = full_precision(logits.detach()).clone().requires_grad_()
     (gradient,) = torch.autograd.grad(loss(z, labels, ignore_index=ignore_index), z)
-    gradient, z = gradient.float(), full_logits(z.detach())
+    z = full_logits(z.detach())
     num_classes = z.shape[1]
     if gradient.shape[1] == 1:  # one channel z is [0, z]
         gradient = torch.cat([-gradient, gradient], dim=1)
@@ -67,8 +70,7 @@ def loss_diagnostics(
     index, total = index[valid], valid.sum().clamp(min=1)
 
     def per_class(values: Tensor) -> Tensor:
-        sums = torch.zeros(num_classes, dtype=torch.float64, device=z.device)
-        return sums.index_add_(0, index, values.double())
+        return class_sums(values.unsqueeze(0), index.unsqueeze(0), num_classes)[0]
 
     count = per_class(torch.ones_like(own))
     known = (count > 0).tolist()
@@ -79,13 +81,13 @@ def loss_diagnostics(
     threshold = flat_below(loss, num_classes)
     flat = [None] * num_classes
     if threshold is not None:
-        flat = listed(per_class((own < threshold).float()) / count)
+        flat = listed(per_class((own < threshold).to(own.dtype)) / count)
     centred = (z - z.mean(dim=1, keepdim=True)).norm(dim=1)[valid]
     mass = torch.where(valid.unsqueeze(1), probs, 0.0).transpose(0, 1).flatten(1).sum(dim=1) / total
     return {
         "logit_scale": float(centred.sum() / total),
         "pixels": (count / total).tolist(),
-        "gradient": listed(per_class(size) / size.sum().double().clamp(min=1e-300)),
+        "gradient": listed(per_class(size) / size.sum().clamp(min=torch.finfo(size.dtype).tiny)),
         "pull": listed(per_class(pull) / count * total),
         "prob": listed(per_class(own) / count),
         "flat": flat,

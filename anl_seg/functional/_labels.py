@@ -19,6 +19,7 @@ def valid_mask(target: Tensor, num_classes: int, ignore_index: int) -> Tensor:
     Returns:
         bool tensor (N, *).
     """
+    target = target.long()  # an ignore_index outside of the dtype would wrap around
     return (target != ignore_index) & (target >= 0) & (target < num_classes)
 
 

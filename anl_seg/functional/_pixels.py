@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from anl_seg.functional._label_tensor import check_label_tensor
 from anl_seg.functional._labels import check_labels, valid_mask
+from anl_seg.functional._precision import full_precision
 
-_HALF = (torch.float16, torch.bfloat16)
 #: Stands for log 0 in a quotient of logarithms, or in a product with 0, which infinity would make NaN: the
 #: limit, as far as there is one.
 LOWEST_LOG = -1e30
@@ -18,21 +19,17 @@ def check_shapes(logits: Tensor, target: Tensor) -> None:
     """Raise unless logits are (N, C, *) floating-point numbers and labels (N, *) integers.
 
     Raises:
-        ValueError: shapes that do not fit.
-        TypeError: a dtype that is not allowed.
+        ValueError: shapes that do not fit, or labels on another device.
+        TypeError: no tensor, or a dtype that is not allowed.
     """
-    _check_logits(logits)
-    expected = (*logits.shape[:1], *logits.shape[2:])
-    if tuple(target.shape) != expected:
-        raise ValueError(
-            f"labels must have shape {expected} for logits of shape {tuple(logits.shape)}; "
-            f"got {tuple(target.shape)}."
-        )
-    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
-        raise TypeError(f"labels must be integers; got {target.dtype}.")
+    check_logits(logits)
+    check_label_tensor(target, logits, (*logits.shape[:1], *logits.shape[2:]))
 
 
-def _check_logits(logits: Tensor) -> None:
+def check_logits(logits: Tensor) -> None:
+    """Raise unless logits are floating-point numbers (N, C, *), C >= 1."""
+    if not isinstance(logits, Tensor):
+        raise TypeError(f"logits must be a tensor of shape (N, C, *); got {type(logits).__name__}.")
     if logits.dim() < 2 or logits.shape[1] == 0:
         raise ValueError(f"logits must have shape (N, C, *), C >= 1; got {tuple(logits.shape)}.")
     if not logits.is_floating_point():
@@ -52,10 +49,8 @@ def full_logits(logits: Tensor) -> Tensor:
     Returns:
         (N, max(C, 2), *), float32 or float64.
     """
-    _check_logits(logits)
-    if logits.dtype in _HALF:
-        logits = logits.float()
-    return with_two_channels(logits)
+    check_logits(logits)
+    return with_two_channels(full_precision(logits))
 
 
 def with_two_channels(logits: Tensor) -> Tensor:

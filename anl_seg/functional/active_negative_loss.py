@@ -6,6 +6,7 @@ from functools import partial
 
 from torch import Tensor
 
+from anl_seg.functional._precision import without_autocast
 from anl_seg.functional.active_passive_loss import PixelFunction, active_passive_loss
 from anl_seg.functional.normalized_cross_entropy import normalized_cross_entropy
 from anl_seg.functional.normalized_focal_loss import normalized_focal_loss
@@ -13,6 +14,7 @@ from anl_seg.functional.normalized_negative_cross_entropy import normalized_nega
 from anl_seg.functional.normalized_negative_focal_loss import normalized_negative_focal_loss
 
 
+@without_autocast
 def active_negative_loss(
     logits: Tensor,
     target: Tensor,
@@ -51,6 +53,7 @@ def active_negative_loss(
     )
 
 
+@without_autocast
 def active_negative_cross_entropy(
     logits: Tensor,
     target: Tensor,
@@ -76,6 +79,7 @@ def active_negative_cross_entropy(
     )
 
 
+@without_autocast
 def active_negative_focal_loss(
     logits: Tensor,
     target: Tensor,

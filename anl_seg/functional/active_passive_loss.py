@@ -6,6 +6,9 @@ from typing import Protocol
 
 from torch import Tensor
 
+from anl_seg.functional._pixels import check_logits
+from anl_seg.functional._precision import full_precision, without_autocast
+
 
 class PixelFunction(Protocol):
     """A per-pixel loss: logits (N, C, *), labels (N, *) -> loss (N, *)."""
@@ -13,6 +16,7 @@ class PixelFunction(Protocol):
     def __call__(self, logits: Tensor, target: Tensor, *, ignore_index: int) -> Tensor: ...
 
 
+@without_autocast
 def active_passive_loss(
     logits: Tensor,
     target: Tensor,
@@ -40,6 +44,8 @@ def active_passive_loss(
     Returns:
         Loss (N, *), 0 where ignored.
     """
+    check_logits(logits)
+    logits = full_precision(logits)  # the parts may be functions that take it as it comes
     return alpha * active(logits, target, ignore_index=ignore_index) + beta * passive(
         logits, target, ignore_index=ignore_index
     )

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from anl_seg.functional import class_forms
 from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import without_autocast
 
 
 def check_parameters(a: float) -> None:
@@ -14,6 +15,7 @@ def check_parameters(a: float) -> None:
         raise ValueError(f"a must be above 0; got {a}.")
 
 
+@without_autocast
 def asymmetric_exponential_loss(
     logits: Tensor, target: Tensor, *, a: float = 3.0, ignore_index: int = 255
 ) -> Tensor:

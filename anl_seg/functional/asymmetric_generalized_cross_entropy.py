@@ -6,6 +6,7 @@ from torch import Tensor
 
 from anl_seg.functional import class_forms
 from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import without_autocast
 
 
 def check_parameters(a: float, q: float) -> None:
@@ -16,6 +17,7 @@ def check_parameters(a: float, q: float) -> None:
         raise ValueError(f"q must be above 0; got {q}.")
 
 
+@without_autocast
 def asymmetric_generalized_cross_entropy(
     logits: Tensor, target: Tensor, *, a: float = 1.0, q: float = 2.0, ignore_index: int = 255
 ) -> Tensor:

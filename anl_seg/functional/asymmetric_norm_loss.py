@@ -6,6 +6,7 @@ from torch import Tensor
 
 from anl_seg.functional import class_forms
 from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import without_autocast
 
 
 def check_parameters(a: float, p: float) -> None:
@@ -16,6 +17,7 @@ def check_parameters(a: float, p: float) -> None:
         raise ValueError(f"p must be above 0; got {p}.")
 
 
+@without_autocast
 def asymmetric_norm_loss(
     logits: Tensor, target: Tensor, *, a: float = 1.5, p: float = 0.9, ignore_index: int = 255
 ) -> Tensor:

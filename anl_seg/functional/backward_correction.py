@@ -9,6 +9,7 @@ from torch import Tensor
 
 from anl_seg.functional._label_rows import check_square, label_rows
 from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import without_autocast
 
 #: Largest condition number of a matrix that is inverted. Beyond it the weights of the loss reach a
 #: million and estimation error of the matrix, or float32, is all that is left of them.
@@ -41,6 +42,7 @@ def invert_transition_matrix(matrix: np.ndarray) -> np.ndarray:
     return np.linalg.inv(matrix)
 
 
+@without_autocast
 def backward_correction(
     logits: Tensor,
     target: Tensor,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from anl_seg.functional._pixels import LOWEST_LOG, Pixels
+from anl_seg.functional._precision import without_autocast
 
 MODES = ("soft", "hard")
 
@@ -17,6 +18,7 @@ def check_bootstrap(beta: float, mode: str) -> None:
         raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}.")
 
 
+@without_autocast
 def bootstrap_loss(
     logits: Tensor,
     target: Tensor,

@@ -7,6 +7,7 @@ import math
 from torch import Tensor
 
 from anl_seg.functional._pixels import full_logits
+from anl_seg.functional._precision import without_autocast
 
 #: What an infinite logit is taken for: as far as float32 can square.
 _FAR = 1e15
@@ -18,6 +19,7 @@ def check_logit_clip(logit_clip: float | None) -> None:
         raise ValueError(f"logit_clip must be a positive number or None; got {logit_clip}.")
 
 
+@without_autocast
 def clip_logits(logits: Tensor, max_norm: float) -> Tensor:
     """Each pixel's logits less their mean, scaled down to the norm ``max_norm`` where it is larger.
 

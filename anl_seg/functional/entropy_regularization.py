@@ -7,8 +7,10 @@ import torch.distributed as dist
 from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels, check_min_prob
+from anl_seg.functional._precision import without_autocast
 
 
+@without_autocast
 def entropy_regularization(
     logits: Tensor,
     target: Tensor,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels, check_gamma, focal_weight
+from anl_seg.functional._precision import without_autocast
 
 
+@without_autocast
 def focal_loss(
     logits: Tensor, target: Tensor, *, gamma: float = 2.0, ignore_index: int = 255
 ) -> Tensor:

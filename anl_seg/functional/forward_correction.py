@@ -6,6 +6,7 @@ from torch import Tensor
 
 from anl_seg.functional._label_rows import check_square, label_rows
 from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import without_autocast
 
 #: Stands for log 0 of an entry of the matrix. Without it a label whose column is all zero gives
 #: infinity and a NaN gradient; with it 1e5 and a gradient of zero. Everything else is left as it
@@ -13,6 +14,7 @@ from anl_seg.functional._pixels import Pixels
 LOG_ZERO = -1e5
 
 
+@without_autocast
 def forward_correction(
     logits: Tensor, target: Tensor, *, matrix: Tensor, ignore_index: int = 255
 ) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import without_autocast
 
 #: Lower clamp of p_y in the published code: the loss is flat, its gradient zero, below it.
 PROB_CLAMP = 1e-7
@@ -19,6 +20,7 @@ def check_q(q: float) -> None:
         raise ValueError(f"q must lie in (0, 1]; got {q}.")
 
 
+@without_autocast
 def generalized_cross_entropy(
     logits: Tensor, target: Tensor, *, q: float = 0.7, ignore_index: int = 255
 ) -> Tensor:

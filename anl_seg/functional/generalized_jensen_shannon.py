@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import without_autocast
 
 #: Lower clamp inside the logarithms in the published code, for log 0. The gradient is zero through a
 #: logarithm that it holds; the factor in front, below 1e-7 there, keeps its own.
@@ -41,6 +42,7 @@ def view_weights(pi: float | Sequence[float], views: int = 1) -> tuple[float, ..
     return weights
 
 
+@without_autocast
 def generalized_jensen_shannon(
     logits: Tensor,
     target: Tensor,

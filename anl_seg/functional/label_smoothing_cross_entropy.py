@@ -7,6 +7,7 @@ import math
 from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels, check_min_prob
+from anl_seg.functional._precision import without_autocast
 
 
 def check_smoothing(smoothing: float) -> None:
@@ -17,6 +18,7 @@ def check_smoothing(smoothing: float) -> None:
         )
 
 
+@without_autocast
 def label_smoothing_cross_entropy(
     logits: Tensor,
     target: Tensor,

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from anl_seg.functional._labels import valid_mask
 from anl_seg.functional._pixels import check_shapes, full_logits, less_peak
+from anl_seg.functional._precision import without_autocast
 
 #: A class predicted nowhere has this mass at least.
 _LEAST_MASS = 1e-6
@@ -31,6 +32,7 @@ def check_mass_balance(exponent: float) -> None:
         raise ValueError(f"mass_balance must lie in [0, 1]; got {exponent}.")
 
 
+@without_autocast
 @torch.no_grad()
 def mass_balance(
     logits: Tensor, target: Tensor, exponent: float = 1.0, ignore_index: int = 255
@@ -65,5 +67,6 @@ def mass_balance(
     probs = torch.where(valid.unsqueeze(1), less_peak(logits).softmax(dim=1), 0.0)
     count = valid.sum().clamp(min=1)
     mass = probs.sum(dim=[0, *range(2, probs.dim())])
-    weight = torch.einsum("nc...,c->n...", probs, class_factors(mass, count, exponent))
-    return with_mean_1(weight, count)
+    factors = class_factors(mass, count, exponent).view(1, -1, *[1] * (probs.dim() - 2))
+    # Not a matrix product: its precision is up to the settings of the process.
+    return with_mean_1(probs.mul_(factors).sum(dim=1), count)

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import without_autocast
 
 
+@without_autocast
 def mean_absolute_error(logits: Tensor, target: Tensor, *, ignore_index: int = 255) -> Tensor:
     """``1 - p_y`` per pixel: half the L1 distance of the prediction to the one-hot label.
 

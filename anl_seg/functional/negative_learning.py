@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import without_autocast
 
 #: Lower clamp of 1 - p in the authors' code: it bounds the loss by 11.52, and a pixel that is surer
 #: than that of its complementary label passes no gradient.
@@ -34,6 +35,7 @@ def _selected(px: Pixels, log_p: Tensor, stage: str, gamma: float) -> Tensor:
     return px.valid & ~(px.of_label(log_p.detach()).exp() <= least)
 
 
+@without_autocast
 def select_for_negative_learning(
     logits: Tensor, target: Tensor, *, stage: str, gamma: float = 0.5, ignore_index: int = 255
 ) -> Tensor:
@@ -66,6 +68,7 @@ def _negative(
     return -torch.expm1(drawn).neg().clamp(min=COMPLEMENT_CLAMP).log().mean(dim=1)
 
 
+@without_autocast
 def negative_learning(
     logits: Tensor,
     target: Tensor,

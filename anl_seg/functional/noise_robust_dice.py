@@ -7,7 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+from anl_seg.functional._class_sums import class_sums
 from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import without_autocast
 
 
 def check_dice(gamma: float, epsilon: float) -> None:
@@ -18,6 +20,7 @@ def check_dice(gamma: float, epsilon: float) -> None:
         raise ValueError(f"epsilon must be positive; got {epsilon}.")
 
 
+@without_autocast
 def noise_robust_dice(
     logits: Tensor,
     target: Tensor,
@@ -77,9 +80,8 @@ def noise_robust_dice(
     batch, pixels = len(log_p), math.prod(log_p.shape[2:])
     probs = torch.where(px.valid.unsqueeze(1), log_p.exp(), 0.0)
     labels = torch.where(px.valid, target, 0).long().reshape(batch, pixels)
-    # (N, C): the weight of the labels of each class; in float64, as one is added after the other.
-    area = torch.zeros(batch, num_classes, dtype=torch.float64, device=w.device)
-    area = area.scatter_add(1, labels, w.double().reshape(batch, pixels)).to(w)
+    # (N, C): the weight of the labels of each class.
+    area = class_sums(w.reshape(batch, pixels), labels, num_classes)
     squares = (w.unsqueeze(1) * probs.square()).reshape(batch, num_classes, pixels).sum(dim=2)
     if not per_image:
         area = area.sum(dim=0, keepdim=True).expand(batch, -1)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import without_autocast
 
 
+@without_autocast
 def normalized_cross_entropy(logits: Tensor, target: Tensor, *, ignore_index: int = 255) -> Tensor:
     """``log p_y / sum_k log p_k`` per pixel.
 

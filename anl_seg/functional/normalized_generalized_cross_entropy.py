@@ -7,10 +7,12 @@ from functools import partial
 from torch import Tensor
 
 from anl_seg.functional import class_forms
+from anl_seg.functional._precision import without_autocast
 from anl_seg.functional.generalized_cross_entropy import check_q
 from anl_seg.functional.normalized_loss import normalized_loss
 
 
+@without_autocast
 def normalized_generalized_cross_entropy(
     logits: Tensor, target: Tensor, *, q: float = 0.7, ignore_index: int = 255
 ) -> Tensor:

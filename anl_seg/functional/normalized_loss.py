@@ -5,9 +5,11 @@ from __future__ import annotations
 from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import without_autocast
 from anl_seg.functional.class_forms import ClassForm
 
 
+@without_autocast
 def normalized_loss(
     logits: Tensor, target: Tensor, *, base: ClassForm, ignore_index: int = 255
 ) -> Tensor:

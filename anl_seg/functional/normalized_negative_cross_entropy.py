@@ -7,8 +7,10 @@ import math
 from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels, check_min_prob
+from anl_seg.functional._precision import without_autocast
 
 
+@without_autocast
 def normalized_negative_cross_entropy(
     logits: Tensor, target: Tensor, *, min_prob: float = 1e-7, ignore_index: int = 255
 ) -> Tensor:

@@ -7,8 +7,10 @@ import math
 from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels, check_gamma, check_min_prob, focal_weight
+from anl_seg.functional._precision import without_autocast
 
 
+@without_autocast
 def normalized_negative_focal_loss(
     logits: Tensor,
     target: Tensor,

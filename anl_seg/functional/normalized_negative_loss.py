@@ -7,9 +7,11 @@ import math
 from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels, check_min_prob
+from anl_seg.functional._precision import without_autocast
 from anl_seg.functional.class_forms import ClassForm
 
 
+@without_autocast
 def normalized_negative_loss(
     logits: Tensor,
     target: Tensor,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import without_autocast
 from anl_seg.functional.reverse_cross_entropy import PROB_CLAMP
 
 
+@without_autocast
 def normalized_reverse_cross_entropy(
     logits: Tensor, target: Tensor, *, ignore_index: int = 255
 ) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels, check_min_prob
+from anl_seg.functional._precision import without_autocast
 
 PAIRINGS = ("random", "expected")
 
@@ -20,6 +21,7 @@ def check_peer(alpha: float, pairing: str) -> None:
         raise ValueError(f"pairing must be one of {', '.join(PAIRINGS)}; got {pairing!r}.")
 
 
+@without_autocast
 def peer_loss(
     logits: Tensor,
     target: Tensor,
@@ -68,7 +70,7 @@ def peer_loss(
     counts = counts.scatter_add(0, labels.flatten(), px.valid.long().flatten())
     log_min = math.log(min_prob)
     if pairing == "expected":
-        share = (counts / counts.sum().clamp(min=1)).to(log_p)
+        share = counts.to(log_p.dtype) / counts.sum().clamp(min=1)
         shape = (1, -1, *[1] * (log_p.dim() - 2))
         peer = (share.view(shape) * log_p.clamp(min=log_min)).sum(dim=1)
     else:

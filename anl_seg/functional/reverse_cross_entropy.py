@@ -7,6 +7,7 @@ import math
 from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import without_autocast
 
 #: Stands for log 0 of the one-hot label: log 1e-4, the value of the authors' code.
 LOG_ZERO = math.log(1e-4)
@@ -15,6 +16,7 @@ LOG_ZERO = math.log(1e-4)
 PROB_CLAMP = 1e-7
 
 
+@without_autocast
 def reverse_cross_entropy(logits: Tensor, target: Tensor, *, ignore_index: int = 255) -> Tensor:
     """``-log(1e-4)`` times the sum over k != y of max(p_k, 1e-7), per pixel.
 

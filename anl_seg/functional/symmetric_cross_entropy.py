@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from anl_seg.functional._precision import without_autocast
 from anl_seg.functional.cross_entropy import cross_entropy
 from anl_seg.functional.reverse_cross_entropy import reverse_cross_entropy
 
 
+@without_autocast
 def symmetric_cross_entropy(
     logits: Tensor,
     target: Tensor,

@@ -8,6 +8,11 @@ import torch
 from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import full_precision, without_autocast
+
+#: Stirling's series of lgamma, from its last coefficient on, good for 1e-13 from ``_SERIES_FROM`` on.
+_SERIES = (1.0 / 1188.0, 1.0 / 1680.0, 1.0 / 1260.0, 1.0 / 360.0, 1.0 / 12.0)
+_SERIES_FROM = 8.0
 
 
 def check_t_loss(epsilon: float, log_precision: float) -> None:
@@ -18,6 +23,48 @@ def check_t_loss(epsilon: float, log_precision: float) -> None:
         raise ValueError(f"log_precision must be a finite number; got {log_precision}.")
 
 
+def _stirling_rest(x: Tensor) -> Tensor:
+    """``x log x - x - lgamma(x)``, x > 0: about log(x) / 2, free of the three large terms."""
+    small, large = x.clamp(max=_SERIES_FROM), x.clamp(min=_SERIES_FROM)
+    inverse = large.reciprocal()
+    square = inverse.square()
+    series = torch.zeros_like(square)
+    for coefficient in _SERIES:
+        series = coefficient - square * series
+    rest = 0.5 * (large.log() - math.log(2.0 * math.pi)) - inverse * series
+    return torch.where(x > _SERIES_FROM, rest, small * small.log() - small - torch.lgamma(small))
+
+
+def _loss_per_pixel(
+    size: Tensor, counted: Tensor, quadratic: Tensor, nu: Tensor, epsilon: float, level: float
+) -> Tensor:
+    """The loss of each image / ``counted``; see :func:`student_t_shares` for the letters.
+
+    With R(x) = x log x - x - lgamma(x) the loss is
+
+        (s + D) / 2 log((s + Q) / (s + D)) + R((s + D) / 2) - R(s / 2)
+        + D / 2 (1 + log(2 pi) + epsilon - L - log(1 + epsilon exp(-nu)))
+
+    whose terms, and their derivatives, are no larger than the loss, and its derivatives, may be.
+
+    Args:
+        size: D (N,).
+        counted: D where it is positive, else 1.
+        quadratic: Q (N,).
+    """
+    freedom = nu.exp() + epsilon
+    ratio = (freedom + quadratic) / (freedom + size)
+    near = ratio > 0.5  # where it may be near 1
+    growth = torch.log1p(torch.where(near, (quadratic - size) / (freedom + size), 0.0))
+    growth = torch.where(near, growth, torch.where(near, 1.0, ratio).log())
+    half = (freedom + size) / 2
+    rest = _stirling_rest(half) - _stirling_rest((freedom / 2).expand_as(half))
+    constant = 1.0 + math.log(2.0 * math.pi) + epsilon - level
+    even = constant - torch.log1p(epsilon * torch.exp(-nu))
+    return half / counted * growth + rest / counted + size / counted / 2 * even
+
+
+@without_autocast
 def student_t_shares(
     squared_error: Tensor,
     weight: Tensor,
@@ -36,9 +83,9 @@ def student_t_shares(
         + (s + D) / 2 log(1 + Q / s)
 
     All of a pixel's terms but the last are 1 / D of it; the last is e^2 / S of it, so sum w share is the
-    loss and pixels that are wrong have the larger shares. It is computed in float64: at 512 x 512 the
-    terms reach 1e6 and cancel, and in float32 the gradient of nu is off by 0.01 (of 0.4 with 15 %
-    of the pixels wrong).
+    loss and pixels that are wrong have the larger shares. At 512 x 512 these terms reach 1e6 and
+    cancel, in the loss and in the gradient of nu. So the loss is computed in another form,
+    :func:`_loss_per_pixel`, and a pixel's share is 1 / D of it plus what its error differs from the mean.
 
     Args:
         squared_error: (N, *), e^2 of each pixel, 0 where it does not count.
@@ -51,32 +98,38 @@ def student_t_shares(
             weight are not counted.
 
     Returns:
-        Shares (N, *), any real, float64.
+        Shares (N, *), any real; float32, or float64 for float64 errors.
     """
     check_t_loss(epsilon, log_precision)
-    error, weight = squared_error.double(), weight.double()
+    error = full_precision(squared_error)
+    weight = weight.to(error.dtype)
+    nu = nu.to(error) if isinstance(nu, Tensor) else error.new_full((), float(nu))
     images, pixels = len(error), math.prod(error.shape[1:])
-    size = weight.reshape(images, pixels).sum(dim=1)
-    total = (weight * error).reshape(images, pixels).sum(dim=1)
-    nu = torch.as_tensor(nu, device=error.device).double()
+    shape = (images, *[1] * (error.dim() - 1))
+
+    def over_image(values: Tensor) -> Tensor:
+        return (weight * values).reshape(images, pixels).sum(dim=1)
+
+    size = over_image(torch.ones_like(error))
+    counted = torch.where(size > 0, size, 1.0)
+    total = over_image(error)
+    # From the mean on, what is left of it by rounding being kept apart: nu's gradient lives on sums of
+    # these that are nearly 0.
+    centred = error - (total / counted).detach().view(shape)
+    rest = over_image(centred) / counted
     freedom = nu.exp() + epsilon
     level = log_precision + epsilon
-    even = (
-        torch.lgamma(freedom / 2)
-        - torch.lgamma((freedom + size) / 2)
-        + size / 2 * (math.log(math.pi) + nu + epsilon - level)
-    )
-    even = even / torch.where(size > 0, size, 1.0)
     # log(1 + Q / s) / S, and its limit where S is 0.
     positive = torch.where(total == 0, 1.0, total)
     spread = torch.log1p(math.exp(level) * positive / freedom) / positive
     spread = torch.where(total == 0, math.exp(level) / freedom, spread)
     slope = (freedom + size) / 2 * spread
+    even = _loss_per_pixel(size, counted, math.exp(level) * total, nu, epsilon, level)
+    even = even - slope * rest
     if per_image:
         scale = size.sum() / (size > 0).sum().clamp(min=1)
         even, slope = scale * even, scale * slope
-    shape = (images, *[1] * (error.dim() - 1))
-    return even.view(shape) + slope.view(shape) * error
+    return even.view(shape) + slope.view(shape) * centred
 
 
 def _t_loss(px: Pixels, weight: Tensor | None, **params) -> Tensor:
@@ -85,9 +138,10 @@ def _t_loss(px: Pixels, weight: Tensor | None, **params) -> Tensor:
     miss = torch.expm1(px.of_label(log_p))
     error = 0.5 * (miss.square() + px.without_label(log_p.exp()).square().sum(dim=1))
     w = px.valid if weight is None else torch.where(px.valid, weight, 0.0)
-    return px.masked(student_t_shares(px.masked(error), w, **params)).to(log_p.dtype)
+    return px.masked(student_t_shares(px.masked(error), w, **params))
 
 
+@without_autocast
 def t_loss(
     logits: Tensor,
     target: Tensor,
@@ -144,6 +198,7 @@ def t_loss(
     )
 
 
+@without_autocast
 def multiclass_t_loss(
     logits: Tensor,
     target: Tensor,

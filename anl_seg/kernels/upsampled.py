@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from anl_seg.functional._label_tensor import check_label_tensor
 from anl_seg.functional._labels import check_labels, valid_mask
 from anl_seg.functional._pixels import with_two_channels
 from anl_seg.kernels import functional_form
@@ -103,11 +104,11 @@ class _LossPass:
         self.blocks, self.terms, self.kinds = blocks, terms, class_sums(terms)
         self.pixel_weight, self.mass_min, self.need_grad = pixel_weight, mass_min, need_grad
         device = blocks.target.device
-        self.total = torch.zeros((), dtype=torch.float64, device=device)
+        #: Weighted losses of each block; one after the other, float32 would lose digits.
+        self.totals = [torch.zeros((), dtype=blocks.dtype, device=device)]
         self.correct = torch.zeros((), dtype=torch.int64, device=device)
-        self.mass = None
-        if mass_min is not None:
-            self.mass = torch.zeros(blocks.classes, dtype=torch.float64, device=device)
+        #: Masses of each block.
+        self.masses = [torch.zeros(blocks.classes, dtype=blocks.dtype, device=device)]
 
     def _count_correct(self, block: Tensor, norm: Tensor, index: Tensor, counts: Any) -> None:
         """``block``: shifted logits, so that 0 is the largest of a pixel."""
@@ -140,10 +141,10 @@ class _LossPass:
             weight = self.pixel_weight[images, rows].flatten(0, 1).unsqueeze(1)
             upstream = weight.to(value.dtype, copy=True)
         upstream = zero_ignored(upstream, counts)
-        self.total += (value * upstream).sum()
-        if self.mass is not None:
+        self.totals.append((value * upstream).sum())
+        if self.mass_min is not None:
             torch.div(exp, norm, out=other).clamp_(self.mass_min, 1.0 - self.mass_min)
-            self.mass += zero_ignored(other, counts).sum((0, 2))
+            self.masses.append(zero_ignored(other, counts).sum((0, 2)))
         if not self.need_grad:
             return None
         block_gradient(
@@ -200,8 +201,8 @@ class _Upsampled(torch.autograd.Function):
             # All that is not small, labels and weights, belongs to the caller.
             ctx.save_for_backward(grad, logits, target, pixel_weight)
         ctx.mark_non_differentiable(loss.correct)
-        mass = None if loss.mass is None else loss.mass.to(blocks.dtype)
-        return loss.total.to(blocks.dtype), loss.correct, mass
+        mass = None if mass_min is None else torch.stack(loss.masses).sum(0)
+        return torch.stack(loss.totals).sum(), loss.correct, mass
 
     @staticmethod
     def backward(
@@ -244,13 +245,7 @@ def check_inputs(logits: Tensor, target: Tensor, pixel_weight: Tensor | None = N
         )
     if not logits.is_floating_point():
         raise TypeError(f"logits must be of a floating-point dtype; got {logits.dtype}.")
-    if target.dim() != 3 or len(target) != len(logits):
-        raise ValueError(
-            f"labels must have shape ({len(logits)}, H, W) for logits of shape "
-            f"{tuple(logits.shape)}; got {tuple(target.shape)}."
-        )
-    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
-        raise TypeError(f"labels must be integers; got {target.dtype}.")
+    check_label_tensor(target, logits, (len(logits), "H", "W"))
     if pixel_weight is not None and pixel_weight.shape != target.shape:
         raise ValueError(
             f"pixel_weight must have the shape of the labels, {tuple(target.shape)}; "

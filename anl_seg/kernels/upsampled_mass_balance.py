@@ -65,19 +65,19 @@ def upsampled_mass_balance(
             large = resize(logits, target.shape[1:], align_corners)
             return mass_balance(large, target, exponent, ignore_index)
         blocks = Blocks(logits, target, ignore_index, align_corners, 1)
-        mass = torch.zeros(classes, dtype=torch.float64, device=logits.device)
+        masses = [torch.zeros(classes, dtype=blocks.dtype, device=logits.device)]
         weight = torch.zeros(target.shape, dtype=blocks.dtype, device=logits.device)
 
         def add_mass(p: Tensor, images: slice, rows: slice) -> None:
-            mass.add_(p.sum((0, 2)))
+            masses.append(p.sum((0, 2)))
 
         blocks.run(_Probs(blocks, add_mass))
         count = valid_mask(target, classes, ignore_index).sum().clamp(min=1)
-        factors = class_factors(mass, count, exponent).to(blocks.dtype)
+        factors = class_factors(torch.stack(masses).sum(0), count, exponent).view(1, -1, 1)
 
         def write_weight(p: Tensor, images: slice, rows: slice) -> None:
             into = weight[images, rows]
-            into.copy_(torch.einsum("ncw,c->nw", p, factors).view(into.shape))
+            into.copy_(p.mul_(factors).sum(1).view(into.shape))
 
         blocks.run(_Probs(blocks, write_weight))
     return with_mean_1(weight, count)

@@ -76,7 +76,8 @@ class TwoViewSegDataPreProcessor(NoisySegDataPreProcessor):
     def second_view(self, inputs: Tensor) -> Tensor:
         """A photometric change of normalised images (N, C, H, W)."""
         # On the CPU, so that the same seed gives the same changes on every device.
-        contrast, brightness = 2.0 * torch.rand(2, len(inputs), 1, 1, 1) - 1.0
+        shares = torch.rand(2, len(inputs), 1, 1, 1, dtype=torch.float32, device="cpu")
+        contrast, brightness = 2.0 * shares - 1.0
         result = inputs * (1.0 + self.contrast * contrast.to(inputs))
         result = result + self.brightness * brightness.to(inputs)
         return result + self.noise * torch.randn_like(inputs) if self.noise else result

@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from anl_seg.engine._random_state import random_state_kept
+from anl_seg.functional._precision import full_precision
 from anl_seg.models.losses.adaptive_loss import AdaptiveLoss
 from anl_seg.registry import HOOKS
 
@@ -79,12 +80,12 @@ def _pull(module: AdaptiveLoss, calls: Sequence[tuple[Call, Tensor]], raw: Tenso
     module.use_raw(raw)
     total = 0.0
     for (logits, args, kwargs), change in calls:
-        logits = logits.clone().requires_grad_()
+        logits = full_precision(logits).clone().requires_grad_()
         with random_state_kept():  # the same complementary labels or peers on both sides
             loss = module.base(logits, *args, **kwargs)
         if loss.dim() == 0:  # an unreduced call is OHEM's choice of pixels, not a loss
             (grad,) = torch.autograd.grad(loss, logits)
-            total += float((grad.double() * change.double()).sum())
+            total += float((grad * change).sum())
     return total
 
 
@@ -126,7 +127,7 @@ def hyper_gradients(
         clean_batch = model.data_preprocessor(copy.deepcopy(clean_batch), True)
         batch = model.data_preprocessor(copy.deepcopy(batch), True)
         direction = _clean_gradient(model, adaptive, clean_batch, weights)
-        norm = math.sqrt(sum(float(part.double().square().sum()) for part in direction))
+        norm = math.hypot(*(float(torch.linalg.vector_norm(part)) for part in direction))
         if not (math.isfinite(norm) and norm > 0.0):
             return None
         here = _recorded_calls(model, adaptive, batch)
@@ -139,7 +140,7 @@ def hyper_gradients(
     result = []
     for module, calls, ahead, behind in zip(adaptive, here, *sides):
         moved = [
-            (call, (a[0].double() - b[0].double()) / (2.0 * step))
+            (call, (full_precision(a[0]) - full_precision(b[0])) / (2.0 * step))
             for call, a, b in zip(calls, ahead, behind)
         ]
         try:

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 
+from anl_seg.functional._precision import full_precision
 from anl_seg.kernels.dispatch import VARIABLE
 from anl_seg.kernels.upsampled import UpsampledLoss, upsampled_pixel_loss
 from anl_seg.kernels.upsampled_mass_balance import upsampled_mass_balance
@@ -65,8 +66,7 @@ def _reduced(
     head: BaseDecodeHead, loss: PixelLoss, logits: Tensor, target: Tensor
 ) -> tuple[Tensor, UpsampledLoss]:
     """What ``loss`` returns for the resized logits; see :meth:`PixelLoss.forward`."""
-    dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
-    weight = loss._pixel_weight(logits, target, None, head.ignore_index).to(dtype)
+    weight = loss._pixel_weight(logits, target, None, head.ignore_index)
     if loss.mass_balance:
         weight = weight * upsampled_mass_balance(
             logits,
@@ -88,7 +88,7 @@ def _reduced(
     reduced = result.total
     if loss.reduction == "mean":
         reduced = reduced / torch.where(total > 0, total, 1.0)
-    extra = loss.batch_loss(logits, target, head.ignore_index, result.mass)
+    extra = loss.batch_loss(full_precision(logits), target, head.ignore_index, result.mass)
     if extra is not None:
         reduced = reduced + extra * (total if loss.reduction == "sum" else 1.0)
     return loss.loss_weight * reduced, result
@@ -100,8 +100,8 @@ def _accuracy(logits: Tensor, target: Tensor, correct: Tensor, ignore_index: int
     if logits.shape[1] == 1:
         # mmseg takes the largest of the one channel: class 0 everywhere.
         correct = (counted & (target == 0)).sum()
-    share = (correct.float() + _EPS) * (100.0 / (counted.sum().double() + _EPS))
-    return share.float().reshape(1)
+    share = (correct.float() + _EPS) * (100.0 / (counted.sum().float() + _EPS))
+    return share.reshape(1)
 
 
 def _loss_by_feat(head: BaseDecodeHead, seg_logits: Tensor, batch_data_samples: list) -> dict:

@@ -173,7 +173,7 @@ def _check_value(owner: PixelLoss, name: str, value: Value, channels: int | None
     tensors = chain(owner.parameters(), owner.buffers())
     device = next((tensor.device for tensor in tensors), torch.device("cpu"))
     labels = torch.arange(max(channels, 2), device=device).repeat(2, 1)
-    logits = torch.zeros(2, channels, labels.shape[1], device=device)
+    logits = torch.zeros(2, channels, labels.shape[1], dtype=torch.float32, device=device)
     with torch.no_grad(), random_state_kept():
         trial(logits, labels)
 

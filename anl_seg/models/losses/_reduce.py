@@ -37,6 +37,11 @@ def reduce_pixel_loss(
         if avg_factor is not None:
             raise ValueError("avg_factor goes with reduction='mean'; got reduction='sum'.")
         return weighted.sum()
-    total = weight.sum() if avg_factor is None else loss.new_ones(()) * avg_factor
+    if avg_factor is None:
+        total = weight.sum()
+    elif isinstance(avg_factor, Tensor):
+        total = avg_factor.to(loss)
+    else:
+        total = loss.new_full((), float(avg_factor))
     # No valid pixel, or all weights 0: the numerator is 0 too, and so is the mean.
     return weighted.sum() / torch.where(total > 0, total, 1.0)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from anl_seg._suggest import unknown_name
@@ -20,6 +19,7 @@ from anl_seg.functional._labels import valid_mask
 from anl_seg.functional._pixels import check_min_prob
 from anl_seg.kernels.terms import CrossEntropy, Term, joined, scaled
 from anl_seg.models.losses._build import build_part
+from anl_seg.models.losses._class_values import ClassValues
 from anl_seg.models.losses._reduce import reduce_pixel_loss
 from anl_seg.models.losses.pixel_loss import PixelLoss, load_class_values
 from anl_seg.registry import MODELS
@@ -118,11 +118,7 @@ class ActiveNegativeLoss(PixelLoss):
         # A flip point in the reach of the prediction would cut rare classes out of the entropy term.
         self.entropy_clamp = min(float(min_prob), ENTROPY_CLAMP)
         prior = load_class_values(class_prior)
-        self.register_buffer(
-            "class_prior",
-            None if prior is None else torch.tensor(_check_prior(prior), dtype=torch.float64),
-            persistent=False,
-        )
+        self.class_prior = None if prior is None else ClassValues(_check_prior(prior))
 
     def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         """See :func:`anl_seg.functional.active_negative_loss`."""
@@ -163,7 +159,7 @@ class ActiveNegativeLoss(PixelLoss):
             entropy = entropy_regularization(
                 logits,
                 target,
-                class_prior=self.class_prior,
+                class_prior=None if self.class_prior is None else self.class_prior.like(logits),
                 min_prob=self.entropy_clamp,
                 sync=self.sync_entropy,
                 ignore_index=ignore_index,

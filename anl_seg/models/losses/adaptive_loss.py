@@ -84,8 +84,9 @@ class AdaptiveLoss(nn.Module):
                 build_loss(
                     {**config, name: end}, "base"
                 )  # the base's own error if it is not allowed
-        start = [(getattr(self.base, n) - a) / (b - a) for n, (a, b) in self.ranges.items()]
-        self.register_buffer("raw", torch.logit(torch.tensor(start, dtype=torch.float64)).float())
+        start = [(getattr(self.base, name), *ends) for name, ends in self.ranges.items()]
+        raw = [math.log(x - low) - math.log(high - x) for x, low, high in start]
+        self.register_buffer("raw", torch.tensor(raw, dtype=torch.float32))
         weights = self.base.class_weight
         #: What the clean set is judged by: cross entropy with the base's weights.
         self.clean_loss = CELoss(
@@ -108,9 +109,10 @@ class AdaptiveLoss(nn.Module):
 
     def use_raw(self, raw: Tensor | None = None) -> None:
         """Give the base the values that belong to ``raw``, by default to the buffer (K,)."""
-        shares = torch.sigmoid((self.raw if raw is None else raw).double()).tolist()
-        for (name, (low, high)), share in zip(self.ranges.items(), shares):
-            setattr(self.base, name, low + (high - low) * share)
+        numbers = (self.raw if raw is None else raw).tolist()
+        for (name, (low, high)), number in zip(self.ranges.items(), numbers):
+            # The sigmoid, of infinities too.
+            setattr(self.base, name, low + (high - low) * (1.0 + math.tanh(number / 2.0)) / 2.0)
 
     @contextmanager
     def judging_clean(self) -> Iterator[None]:

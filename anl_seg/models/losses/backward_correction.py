@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from anl_seg.functional.backward_correction import (
@@ -13,6 +12,7 @@ from anl_seg.functional.backward_correction import (
     check_clamp,
     invert_transition_matrix,
 )
+from anl_seg.models.losses._class_values import ClassValues
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.noise import load_transition_matrix
 from anl_seg.registry import MODELS
@@ -40,15 +40,14 @@ class BackwardCorrectionLoss(PixelLoss):
         super().__init__(**kwargs)
         check_clamp(min_prob)
         self.min_prob = float(min_prob)
-        inverse = torch.from_numpy(invert_transition_matrix(load_transition_matrix(matrix)))
-        self.register_buffer("inverse", inverse, persistent=False)
+        self.inverse = ClassValues(invert_transition_matrix(load_transition_matrix(matrix)))
 
     def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         """See :func:`anl_seg.functional.backward_correction`."""
         return backward_correction(
             logits,
             target,
-            inverse=self.inverse,
+            inverse=self.inverse.like(logits),
             min_prob=self.min_prob,
             ignore_index=ignore_index,
         )

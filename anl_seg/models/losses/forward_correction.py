@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from anl_seg.functional.forward_correction import forward_correction
+from anl_seg.models.losses._class_values import ClassValues
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.noise import load_transition_matrix
 from anl_seg.registry import MODELS
@@ -30,9 +30,9 @@ class ForwardCorrectionLoss(PixelLoss):
 
     def __init__(self, matrix: Sequence[Sequence[float]] | str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        matrix = torch.from_numpy(load_transition_matrix(matrix).copy())
-        self.register_buffer("matrix", matrix, persistent=False)
+        self.matrix = ClassValues(load_transition_matrix(matrix))
 
     def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         """See :func:`anl_seg.functional.forward_correction`."""
-        return forward_correction(logits, target, matrix=self.matrix, ignore_index=ignore_index)
+        matrix = self.matrix.like(logits)
+        return forward_correction(logits, target, matrix=matrix, ignore_index=ignore_index)

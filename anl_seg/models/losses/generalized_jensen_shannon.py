@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from anl_seg.functional import generalized_jensen_shannon
-from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._pixels import check_shapes
 from anl_seg.functional.generalized_jensen_shannon import view_weights
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
@@ -64,8 +64,7 @@ class GJSLoss(PixelLoss):
         params = dict(pi=self.pi, scaled=self.scaled, ignore_index=ignore_index)
         if self.views == 1:
             return generalized_jensen_shannon(logits, target, **params)
-        if len(target) != len(logits):
-            Pixels(logits, target, ignore_index)  # its error names the shapes of the whole batch
+        check_shapes(logits, target)  # its error names the shapes of the whole batch
         if len(logits) % 2:
             raise ValueError(
                 "views=2 pairs image i with image i + N / 2 of the batch, so N must be even; got "

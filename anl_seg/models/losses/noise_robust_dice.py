@@ -41,8 +41,7 @@ class NoiseRobustDiceLoss(RegionLoss):
         self.epsilon = float(epsilon)
         self.per_image = per_image
         # Out of reach of PixelLoss, which would make them weights of the pixels.
-        self.register_buffer("term_weight", self.class_weight, persistent=False)
-        self.class_weight = None
+        self.term_weight, self.class_weight = self.class_weight, None
 
     def pixel_loss(
         self, logits: Tensor, target: Tensor, ignore_index: int, weight: Tensor | None = None
@@ -55,6 +54,6 @@ class NoiseRobustDiceLoss(RegionLoss):
             epsilon=self.epsilon,
             per_image=self.per_image,
             weight=weight,
-            class_weight=self.term_weight,
+            class_weight=None if self.term_weight is None else self.term_weight.like(logits),
             ignore_index=ignore_index,
         )

@@ -11,12 +11,15 @@ from mmseg.models.losses.utils import get_class_weight
 from torch import Tensor, nn
 
 from anl_seg.functional._labels import valid_mask
+from anl_seg.functional._pixels import check_logits
+from anl_seg.functional._precision import compute_dtype, full_precision, without_autocast
 from anl_seg.functional.clip_logits import check_logit_clip, clip_logits
 from anl_seg.functional.mass_balance import check_mass_balance
 from anl_seg.kernels import fused_pixel_loss, use_fused
 from anl_seg.kernels.dispatch import check_choice
 from anl_seg.kernels.mass_balance import mass_balance
 from anl_seg.kernels.terms import Term
+from anl_seg.models.losses._class_values import ClassValues
 from anl_seg.models.losses._reduce import check_reduction, reduce_pixel_loss
 
 
@@ -111,11 +114,7 @@ class PixelLoss(nn.Module):
         if weights is not None and not all(math.isfinite(w) and w >= 0 for w in weights):
             raise ValueError(f"class_weight must be finite and 0 or more; got {weights}.")
         # Not in the state dict: checkpoints stay exchangeable with those of mmseg's own losses.
-        self.register_buffer(
-            "class_weight",
-            None if weights is None else torch.tensor(weights, dtype=torch.float64),
-            persistent=False,
-        )
+        self.class_weight = None if weights is None else ClassValues(weights)
 
     @property
     def loss_name(self) -> str:
@@ -164,8 +163,9 @@ class PixelLoss(nn.Module):
                 return fused_pixel_loss(
                     logits, target, terms, ignore_index=ignore_index, mass_min=mass_min
                 )
-        return self.pixel_loss(logits, target, ignore_index), None
+        return self.pixel_loss(full_precision(logits), target, ignore_index), None
 
+    @without_autocast
     def forward(
         self,
         seg_logits: Tensor,
@@ -191,9 +191,10 @@ class PixelLoss(nn.Module):
             A scalar, or (N, *) for ``none``: float32, or float64 for float64 logits.
 
         Raises:
-            ValueError: labels out of range, shapes or weights that do not fit.
+            ValueError: labels out of range or on another device, shapes or weights that do not fit.
         """
         reduction = check_reduction(reduction_override or self.reduction)
+        check_logits(seg_logits)
         if self.use_sigmoid and seg_logits.shape[1] != 1:
             raise ValueError(
                 "use_sigmoid=True needs a head with one output channel; "
@@ -204,11 +205,10 @@ class PixelLoss(nn.Module):
         loss, mass = self._per_pixel(seg_logits, seg_label, ignore_index, mass_min)
         pixel_weight = self._pixel_weight(seg_logits, seg_label, weight, ignore_index)
         pixel_weight = self._balanced(pixel_weight, seg_logits, seg_label, ignore_index)
-        pixel_weight = pixel_weight.to(loss.dtype)
         reduced = reduce_pixel_loss(loss, pixel_weight, reduction, avg_factor)
         extra = None
         if reduction != "none":
-            extra = self.batch_loss(seg_logits, seg_label, ignore_index, mass)
+            extra = self.batch_loss(full_precision(seg_logits), seg_label, ignore_index, mass)
         if extra is not None:
             # `sum` is `mean` times the sum of weights, with the batch term too.
             reduced = reduced + extra * (pixel_weight.sum() if reduction == "sum" else 1.0)
@@ -224,14 +224,14 @@ class PixelLoss(nn.Module):
         """(N, *) weight of each pixel, 0 at those that do not count."""
         num_classes = max(logits.shape[1], 2)
         valid = valid_mask(target, num_classes, ignore_index)
-        result = valid
+        result = valid.to(compute_dtype(logits.dtype))
         if self.class_weight is not None:
             if len(self.class_weight) != num_classes:
                 raise ValueError(
                     f"class_weight has {len(self.class_weight)} entries, "
                     f"but the model has {num_classes} classes."
                 )
-            result = result * self.class_weight[torch.where(valid, target, 0).long()]
+            result = result * self.class_weight.like(logits)[torch.where(valid, target, 0).long()]
         if weight is not None:
             if weight.shape != target.shape:
                 raise ValueError(
@@ -239,7 +239,7 @@ class PixelLoss(nn.Module):
                     f"got {tuple(weight.shape)}."
                 )
             # `where`, so that a NaN weight at an ignored pixel stays there.
-            result = torch.where(valid, result * weight, 0.0)
+            result = torch.where(valid, result * weight.to(result.dtype), 0.0)
         return result
 
     def _balanced(

@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from anl_seg.functional._pixels import check_logits, check_shapes
+from anl_seg.functional._precision import full_precision, without_autocast
 from anl_seg.models.losses._reduce import check_reduction, reduce_pixel_loss
 from anl_seg.models.losses.pixel_loss import PixelLoss
 
@@ -28,6 +30,7 @@ class RegionLoss(PixelLoss):
         """Share of each pixel, (N, C, *), (N, *) and weights (N, *) -> (N, *), 0 where ignored."""
         raise NotImplementedError
 
+    @without_autocast
     def forward(
         self,
         seg_logits: Tensor,
@@ -40,17 +43,16 @@ class RegionLoss(PixelLoss):
     ) -> Tensor:
         """Loss of a batch; arguments and result as :meth:`PixelLoss.forward`."""
         reduction = check_reduction(reduction_override or self.reduction)
+        check_logits(seg_logits)
         if self.use_sigmoid and seg_logits.shape[1] != 1:
             raise ValueError(
                 "use_sigmoid=True needs a head with one output channel; "
                 f"the logits have {seg_logits.shape[1]}. Set use_sigmoid=False."
             )
-        seg_logits = self._clipped(seg_logits)
-        # Shapes of labels and weights are checked by the two calls, in this order.
-        pixel_weight = None
-        if seg_label.shape == (*seg_logits.shape[:1], *seg_logits.shape[2:]):
-            pixel_weight = self._pixel_weight(seg_logits, seg_label, weight, ignore_index)
-            pixel_weight = self._balanced(pixel_weight, seg_logits, seg_label, ignore_index)
+        seg_logits = full_precision(self._clipped(seg_logits))
+        check_shapes(seg_logits, seg_label)
+        pixel_weight = self._pixel_weight(seg_logits, seg_label, weight, ignore_index)
+        pixel_weight = self._balanced(pixel_weight, seg_logits, seg_label, ignore_index)
         share = self.pixel_loss(seg_logits, seg_label, ignore_index, pixel_weight)
-        reduced = reduce_pixel_loss(share, pixel_weight.to(share.dtype), reduction, avg_factor)
+        reduced = reduce_pixel_loss(share, pixel_weight, reduction, avg_factor)
         return self.loss_weight * reduced

@@ -50,7 +50,7 @@ class TLoss(RegionLoss):
         if not math.isfinite(nu):
             raise ValueError(f"nu must be a finite number; got {nu}.")
         check_t_loss(epsilon, log_precision)
-        self.nu = nn.Parameter(torch.tensor(float(nu)))
+        self.nu = nn.Parameter(torch.tensor(float(nu), dtype=torch.float32))
         self.epsilon = float(epsilon)
         self.log_precision = float(log_precision)
         self.per_image = per_image
