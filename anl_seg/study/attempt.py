@@ -21,10 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from anl_seg.study.checkpoints import (
+    checkpoint_number,
+    choose_checkpoint,
+    log_files,
     name_last_checkpoint,
     remove_broken,
-    resumable_checkpoint,
 )
+from anl_seg.study.completion import missing_at_end
 from anl_seg.study.reasons import failure_reason
 
 LOCK_FILE = "run.lock"
@@ -136,11 +139,13 @@ def _pump(stream: Any, log: Any, tail: deque[str]) -> None:
     """Copy what the training prints to its log; a full disk does not stop it."""
     for line in stream:
         tail.append(line.decode(errors="replace").rstrip("\n"))
-        try:
-            log.write(line)
-            log.flush()
-        except (OSError, ValueError):
-            continue
+        _write_log(log, line)
+
+
+def _write_log(log: Any, line: bytes) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        log.write(line)
+        log.flush()
 
 
 def _signal_group(pid: int, number: int) -> None:
@@ -175,12 +180,18 @@ def _device(folder: Path, started: float) -> str | None:
 
 
 def _train(job: dict[str, Any], folder: Path, lock: int, stop: threading.Event | None) -> dict:
-    checkpoint = resumable_checkpoint(folder, job["last"])
+    last, unit = job["last"], job.get("unit", "iter")
+    choice = choose_checkpoint(folder, last)
+    checkpoint = None if choice.path is None else Path(choice.path)
     name_last_checkpoint(folder, checkpoint)
+    before = log_files(folder)
     command = _command(job, _write_input(folder, job["config"]), checkpoint)
     child = [sys.executable, "-S", "-E", str(Path(__file__).with_name("_child.py"))]
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     with open(folder / LOG_FILE, "ab", buffering=0) as log:
+        note = choice.told()
+        if note is not None:
+            _write_log(log, f"{note}\n".encode())
         process = subprocess.Popen(
             [*child, str(os.getpid()), *command],
             stdin=subprocess.DEVNULL,
@@ -199,12 +210,17 @@ def _train(job: dict[str, Any], folder: Path, lock: int, stop: threading.Event |
             process.stdout.close()
     if stopped:
         reason = "stopped with the runner"
+    elif (
+        process.returncode == 0 and checkpoint is not None and checkpoint_number(checkpoint) == last
+    ):
+        reason = None  # it was at its end before
     elif process.returncode == 0:
-        reason = None
+        reason = missing_at_end(folder, last, unit=unit, config=job["config"], before=before)
     else:
         reason = failure_reason(process.returncode, list(tail), folder)
         remove_broken(folder)
-    return {"returncode": process.returncode, "stopped": stopped, "reason": reason}
+    outcome = {"returncode": process.returncode, "stopped": stopped, "reason": reason}
+    return outcome if note is None else {**outcome, "note": note}
 
 
 def run_attempt(job: dict[str, Any], stop: threading.Event | None = None) -> dict[str, Any]:
@@ -215,13 +231,14 @@ def run_attempt(job: dict[str, Any], stop: threading.Event | None = None) -> dic
 
     Args:
         job: ``folder`` (absolute), ``config`` (text), ``last`` (iteration or epoch at which training
-            ends), ``threads``; optional ``launcher``, ``nproc_per_run``, ``environment``,
-            ``train_script``, ``lock_seconds``.
+            ends), ``threads``; optional ``unit`` of ``last`` (``iter`` or ``epoch``), ``launcher``,
+            ``nproc_per_run``, ``environment``, ``train_script``, ``lock_seconds``.
         stop: ends the training when set.
 
     Returns:
         ``started``, ``ended`` (seconds since the epoch), ``seconds``, ``returncode``, ``reason`` (None if
-        it ended well), ``stopped``, ``host``, ``device``, ``threads``.
+        it ended well), ``stopped``, ``host``, ``device``, ``threads``; ``note`` where a damaged checkpoint
+        was passed over.
     """
     folder, started = Path(job["folder"]), time.time()
     outcome: dict[str, Any] = {"returncode": None, "stopped": False}

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study.collect import last_step
+from anl_seg.study.completion import missing_at_end
 from anl_seg.study.plan import Run
 
 _POLL_SECONDS = 1.0
@@ -31,6 +32,15 @@ def _start(run: Run, train_script: Path, threads: int) -> subprocess.Popen:
             stderr=subprocess.STDOUT,
             env=env,
         )
+
+
+def _failure(run: Run, returncode: int) -> str | None:
+    """How a training failed, one that ended without an error but before its end included; None if not."""
+    if returncode:
+        return f"exit {returncode}"
+    configs = sorted(run.folder.glob("*/vis_data/config.py"))
+    config = configs[-1].read_text(encoding="utf-8", errors="replace") if configs else ""
+    return missing_at_end(run.folder, run.max_iters, config=config)
 
 
 def launch_runs(
@@ -84,15 +94,18 @@ def launch_runs(
                     if process.poll() is None:
                         continue
                     del active[run]
-                    if process.returncode == 0:
+                    told = _failure(run, process.returncode)
+                    if told is None:
                         content = {"digest": run.digest, "command": run.command()}
                         write_json_atomically(run.finished_file, content)
                         progress.update(tasks[run], completed=run.max_iters)
                     else:
                         failed.append(run)
                     ended = len(failed) + sum(r.finished_file.is_file() for r in tasks)
-                    state = "done " if process.returncode == 0 else "FAILED"
+                    state = "done " if told is None else "FAILED"
                     console.print(f"{state}  {run.name}  ({ended} of {total})")
+                    if told is not None:
+                        console.print(f"        {told}", markup=False, highlight=False)
                 if not console.is_terminal and time.monotonic() > next_line:
                     at = [f"{r.label} {last_step(r.folder)}/{r.max_iters}" for r in active]
                     console.print(f"       {', '.join(at)}")

@@ -144,6 +144,7 @@ class StudyRunner:
             "folder": str(run.folder),
             "config": run.config,
             "last": run.max_iters or run.max_epochs,
+            "unit": "iter" if run.max_iters else "epoch",
             "threads": self.executor.threads,
         }
         self.executor.submit(run.digest, job)
@@ -153,6 +154,8 @@ class StudyRunner:
         run, reason = tracked.run, outcome.get("reason")
         tracked.state["attempts"][-1] = {k: v for k, v in outcome.items() if k != "stopped"}
         self.progress.end(run)
+        if outcome.get("note"):
+            self.progress.event("damaged", run, outcome["note"])
         if outcome.get("stopped"):
             self._write_state(tracked)  # running without a process: the next `run` goes on
             return
