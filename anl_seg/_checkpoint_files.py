@@ -67,11 +67,10 @@ def damage(path: str | Path) -> str | None:
     return None if bad is None else f"its entry {bad!r} does not have its checksum"
 
 
-def written_checkpoints(folder: str | Path) -> list[Path]:
+def written_checkpoints(*folders: str | Path) -> list[Path]:
     """The checkpoints that mmengine wrote every so often, the latest first."""
-    found = [
-        (int(m.group(2)), p) for p in Path(folder).glob("*.pth") if (m := NAME.fullmatch(p.name))
-    ]
+    paths = [path for folder in folders for path in Path(folder).glob("*.pth")]
+    found = [(int(match.group(2)), p) for p in paths if (match := NAME.fullmatch(p.name))]
     return [path for _, path in sorted(found, reverse=True)]
 
 
@@ -104,35 +103,38 @@ def _named(folder: Path) -> str | None:
     return text.strip() or None
 
 
-def _candidates(folder: Path, passed_over: dict[str, str]) -> Iterator[str]:
-    named = _named(folder)
-    written = written_checkpoints(folder)
+def _candidates(folders: tuple[Path, ...], passed_over: dict[str, str]) -> Iterator[str]:
+    named = _named(folders[0])
+    written = written_checkpoints(*folders)
     if named is not None:
-        # The folder may have been moved or copied: what it holds itself comes first.
-        own = folder / Path(named).name
-        if own.is_file():
-            yield str(own)
-            match = NAME.fullmatch(own.name)
-            if match:
-                same = [p for p in written if p.name.startswith(f"{match.group(1)}_")]
-                written = same[same.index(own) + 1 :] if own in same else same
+        # A folder may have been moved or copied: what it holds itself comes first.
+        own = [folder / Path(named).name for folder in folders]
+        found = next((path for path in own if path.is_file()), None)
+        if found is None:
+            passed_over[named] = "last_checkpoint names it, and it is not there"
         else:
-            passed_over[named] = "last_checkpoint names it, and it is not in this folder"
+            yield str(found)
+            if found in written:
+                written = written[written.index(found) + 1 :]
     yield from map(str, written)
 
 
-def latest_whole(folder: str | Path) -> Choice:
+def latest_whole(folder: str | Path, *others: str | Path) -> Choice:
     """The checkpoint that ``last_checkpoint`` names in a folder, or the latest older one that is whole.
 
-    Without ``last_checkpoint`` (or where it names what is not in the folder) the latest whole one there.
+    Without ``last_checkpoint`` (or where it names none in these folders) the latest whole one there.
     An address (``s3://...``) is taken as it is.
+
+    Args:
+        folder: that of ``last_checkpoint``.
+        others: where checkpoints may be beside it.
     """
-    folder = Path(folder)
+    folders = tuple(map(Path, (folder, *others)))
     passed_over: dict[str, str] = {}
-    named = _named(folder)
+    named = _named(folders[0])
     if named is not None and "://" in named:
         return Choice(named, {})
-    for path in _candidates(folder, passed_over):
+    for path in _candidates(folders, passed_over):
         why = damage(path)
         if why is None:
             return Choice(path, passed_over)

@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config, noisy_evaluation
-from anl_seg.engine import allow_mmengine_checkpoints
+from anl_seg.engine import CheckpointError, allow_mmengine_checkpoints
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -79,7 +79,10 @@ def main(argv: list[str] | None = None) -> None:
         cfg = build_config(args)
     except WRONG_INPUT as error:
         sys.exit(f"test.py: {sentence(error)}")
-    Runner.from_cfg(cfg).test()
+    try:
+        Runner.from_cfg(cfg).test()
+    except CheckpointError as error:
+        sys.exit(f"test.py: {error}")
 
 
 if __name__ == "__main__":
