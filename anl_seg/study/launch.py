@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +11,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from anl_seg._signals import interrupted_once
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study.collect import last_step
 from anl_seg.study.completion import missing_at_end
 from anl_seg.study.plan import Run
+from anl_seg.study.training_process import ask_to_end, end_training, start_training
 
 _POLL_SECONDS = 1.0
 _LINE_SECONDS = 15.0
@@ -26,12 +27,7 @@ def _start(run: Run, train_script: Path, threads: int) -> subprocess.Popen:
     log = open(run.folder / "output.log", "a", encoding="utf-8")  # noqa: SIM115 - the child keeps it
     env = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     with log:
-        return subprocess.Popen(
-            [sys.executable, str(train_script), *run.command()],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=env,
-        )
+        return start_training([str(train_script), *run.command()], run.folder, env, stdout=log)
 
 
 def _failure(run: Run, returncode: int) -> str | None:
@@ -78,7 +74,8 @@ def launch_runs(
         TimeRemainingColumn(),
     )
     next_line = time.monotonic() + _LINE_SECONDS
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    bars = Progress(*columns, console=console, disable=not console.is_terminal)
+    with interrupted_once(), bars as progress:
         tasks = {}
         try:
             while waiting or active:
@@ -112,7 +109,9 @@ def launch_runs(
                     next_line = time.monotonic() + _LINE_SECONDS
         finally:
             for process in active.values():
-                process.terminate()
+                ask_to_end(process)
+            for run, process in active.items():
+                end_training(process, run.folder)
     for run in failed:
         console.print(f"see {run.folder / 'output.log'}")
     return failed

@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from anl_seg._atomic import replace_atomically
+from anl_seg._signals import interrupted_once
 from anl_seg._suggest import unknown_name
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study.checkpoints import log_lines
@@ -206,7 +207,7 @@ class StudyRunner:
 
     def run(self) -> StudyOutcome:
         """The loop; an interruption ends what runs, and is told by the outcome."""
-        with self.progress:
+        with interrupted_once(), self.progress:
             try:
                 while self.waiting or self.active:
                     while self.waiting and len(self.active) < self.executor.capacity():

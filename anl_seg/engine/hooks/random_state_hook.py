@@ -92,9 +92,9 @@ class RandomStateHook(Hook):
     gradients so far, which mmengine forgets; not in a distributed run, where each rank has its own.
 
     In a distributed run all ranks get the states of rank 0, as they have the same seed
-    (``diff_rank_seed=False``, mmengine's default). Transforms in workers (``num_workers`` > 0) draw from states
-    of the workers, which no checkpoint holds: mmengine 0.10.7 loads again what it skips, so they are as they
-    were; the onedl family starts them anew where training goes on, and so do both by epochs with
+    (``diff_rank_seed=False``, mmengine's default). Transforms in workers (``num_workers`` > 0) draw from
+    states of the workers, which no checkpoint holds: mmengine 0.10.7 loads again what it skips, so they are
+    as they were; the onedl family starts them anew where training goes on, and so do both by epochs with
     ``persistent_workers``. A warning says so when such a training is resumed.
     """
 

@@ -1,0 +1,36 @@
+"""Processes that belong to a run. Standard library only; `_child.py` imports it from beside itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+#: In the environment of every process of a run: its folder.
+MARK = "ANL_SEG_RUN_FOLDER"
+
+
+def leftovers(folder: str | Path) -> list[int]:
+    """Processes on this machine that belong to the run in ``folder`` (Linux; elsewhere none is seen).
+
+    Args:
+        folder: absolute, as it was when they were started.
+    """
+    mark = f"{MARK}={folder}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+        except OSError:
+            continue  # gone, or another user's
+    return found
+
+
+def end_leftovers(folder: str | Path) -> None:
+    """Kill what belongs to a run, but for this process itself."""
+    for pid in leftovers(folder):
+        if pid != os.getpid():
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
