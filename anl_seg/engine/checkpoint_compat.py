@@ -33,7 +33,8 @@ TRUST = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 #: From 2.6 on torch refuses unknown classes by default, and takes names of further ones.
 _TAKES_NAMES = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 6)
-_REFUSED = re.compile(r"GLOBAL (\S+)|WeightsUnpickler error: (.+)")
+_REFUSED = re.compile(r"GLOBAL (\S+)")
+_TORCHS_REASON = re.compile(r"WeightsUnpickler error: (.+)")
 
 
 class CheckpointError(ValueError):
@@ -138,14 +139,13 @@ def _load_from_local(filename: str, map_location: Any = None) -> Any:
 
 def _reason(error: Exception) -> str:
     """Why torch did not load a file, in a line."""
-    match = _REFUSED.search(str(error))
-    if match and match.group(1):
+    if match := _REFUSED.search(str(error)):
         return (
             f"it holds {match.group(1)}, and only tensors, numbers, texts, numpy arrays and mmengine's "
             f"records are read, as anything else may run code. If you trust the file, set {TRUST}=1"
         )
-    if match:
-        return match.group(2).strip()
+    if match := _TORCHS_REASON.search(str(error)):
+        return match.group(1).strip()
     if isinstance(error, EOFError):
         return "it was cut off"
     if str(error).startswith("Weights only load failed"):

@@ -29,7 +29,8 @@ def pack(folder: Path) -> bytes:
     name = folder / "last_checkpoint"
     last = Path(name.read_text(encoding="utf-8").strip()).name if name.is_file() else None
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
+    # Links, which `unpack` refuses, as what they point to.
+    with tarfile.open(fileobj=buffer, mode="w", dereference=True) as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_file() and (path.suffix != ".pth" or path.name == last):
                 archive.add(path, arcname=path.relative_to(folder).as_posix())
