@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import pytest
 import torch
@@ -11,24 +10,13 @@ from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
-from mmengine.registry import DATASETS, METRICS
+from mmengine.registry import METRICS
 from mmengine.runner import Runner
 from torch import nn
-from torch.utils.data import Dataset
 
 from anl_seg.engine._finite import not_finite
 from anl_seg.study.reasons import failure_reason, is_divergence
-
-
-@DATASETS.register_module(name="DivergencePoints", force=True)
-class Points(Dataset):
-    metainfo: ClassVar = {"classes": ("a",)}
-
-    def __len__(self) -> int:
-        return 64
-
-    def __getitem__(self, index: int) -> torch.Tensor:
-        return torch.ones(1)
+from tests.engine import test_stop_on_divergence_hook  # noqa: F401 - registers the data set
 
 
 @METRICS.register_module(name="DivergenceNothing", force=True)
@@ -83,7 +71,7 @@ def train(
     more.setdefault("optim_wrapper", dict(optimizer=dict(type=optimizer, lr=0.1)))
     loader = dict(
         batch_size=1 if not by_epoch else 16,
-        dataset=dict(type="DivergencePoints"),
+        dataset=dict(type="StopOnDivergencePoints"),
         sampler=dict(type="DefaultSampler", shuffle=False),
         num_workers=0,
     )
@@ -143,7 +131,7 @@ def test_no_validation_of_such_weights(tmp_path):
     validation = dict(
         val_dataloader=dict(
             batch_size=1,
-            dataset=dict(type="DivergencePoints"),
+            dataset=dict(type="StopOnDivergencePoints"),
             sampler=dict(type="DefaultSampler", shuffle=False),
         ),
         val_cfg=dict(),

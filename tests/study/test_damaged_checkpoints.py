@@ -7,19 +7,9 @@ import zipfile
 
 from anl_seg.study.attempt import run_attempt
 from anl_seg.study.checkpoints import remove_broken, resumable_checkpoint
-from tests.study.study_helpers import FAKE_TRAIN, expected_table, fake_run, starts, state, table
+from tests.study.study_helpers import expected_table, fake_run, starts, state, table
+from tests.study.test_attempt import job
 from tests.study.test_runner import launch
-
-
-def job(run, **extra):
-    return dict(
-        folder=str(run.folder),
-        config=run.config,
-        last=run.max_iters,
-        threads=1,
-        train_script=str(FAKE_TRAIN),
-        **extra,
-    )
 
 
 def damage_entry(path) -> None:
