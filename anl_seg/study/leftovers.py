@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from pathlib import Path
 
 #: In the environment of every process of a run: its folder.
 MARK = "ANL_SEG_RUN_FOLDER"
+_ROUNDS = 100
+_PAUSE_SECONDS = 0.02
 
 
 def leftovers(folder: str | Path) -> list[int]:
@@ -29,8 +32,15 @@ def leftovers(folder: str | Path) -> list[int]:
 
 
 def end_leftovers(folder: str | Path) -> None:
-    """Kill what belongs to a run, but for this process itself."""
-    for pid in leftovers(folder):
-        if pid != os.getpid():
+    """Kill what belongs to a run, but for this process itself.
+
+    Looks again until nothing is found, as one that is about to be killed may start another.
+    """
+    for _ in range(_ROUNDS):
+        pids = [pid for pid in leftovers(folder) if pid != os.getpid()]
+        if not pids:
+            return
+        for pid in pids:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
+        time.sleep(_PAUSE_SECONDS)

@@ -136,6 +136,7 @@ def test_only_the_first_signal_interrupts_and_ignored_ones_stay_so():
         os.kill(os.getpid(), number)
         time.sleep(0.01)
 
+    term = signal.getsignal(signal.SIGTERM)
     hup = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with interrupted_once():
@@ -146,4 +147,4 @@ def test_only_the_first_signal_interrupts_and_ignored_ones_stay_so():
                 send(number)
     finally:
         signal.signal(signal.SIGHUP, hup)
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == term
