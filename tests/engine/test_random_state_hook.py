@@ -61,6 +61,11 @@ def loader() -> dict:
     )
 
 
+def loop(by_epoch: bool, last: int, every: int) -> dict:
+    most = "max_epochs" if by_epoch else "max_iters"
+    return {"by_epoch": by_epoch, most: last, "val_interval": every}
+
+
 def train(work_dir, last: int, by_epoch: bool, val_interval: int, hook: bool = True, resume=False):
     allow_mmengine_checkpoints()
     torch.manual_seed(0)
@@ -72,11 +77,7 @@ def train(work_dir, last: int, by_epoch: bool, val_interval: int, hook: bool = T
         val_dataloader=loader(),
         val_evaluator=dict(type="RandomStateNothing"),
         val_cfg=dict(),
-        train_cfg={
-            "by_epoch": by_epoch,
-            "max_epochs" if by_epoch else "max_iters": last,
-            "val_interval": val_interval,
-        },
+        train_cfg=loop(by_epoch, last, val_interval),
         optim_wrapper=dict(optimizer=dict(type="SGD", lr=1e-4)),
         default_hooks=dict(checkpoint=dict(type="CheckpointHook", by_epoch=by_epoch, interval=2)),
         custom_hooks=[dict(type="anl_seg.RandomStateHook")] if hook else [],
@@ -198,11 +199,7 @@ def build(
         val_dataloader=loader(),
         val_evaluator=dict(type="RandomStateNumpy"),
         val_cfg=dict(),
-        train_cfg={
-            "by_epoch": by_epoch,
-            "max_epochs" if by_epoch else "max_iters": last,
-            "val_interval": every,
-        },
+        train_cfg=loop(by_epoch, last, every),
         optim_wrapper=copy.deepcopy(optim_wrapper) or own,
         default_hooks=dict(
             checkpoint=dict(type="CheckpointHook", by_epoch=by_epoch, interval=every)
