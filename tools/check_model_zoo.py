@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from anl_seg._signals import interrupted_once
 from anl_seg._suggest import WRONG_INPUT, sentence, unknown_name
 from anl_seg.config import parse_spec
 from anl_seg.config.replace_losses import qualified_loss
@@ -230,7 +231,8 @@ def write(folder: Path, leaves: list[Leaf], results: dict, settings: dict) -> in
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     try:
-        failed = run(args, Console(stderr=True))
+        with interrupted_once():
+            failed = run(args, Console(stderr=True))
     except (*WRONG_INPUT, OSError) as error:
         sys.exit(f"check_model_zoo.py: {sentence(error)}")
     except KeyboardInterrupt:

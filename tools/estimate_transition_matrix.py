@@ -25,7 +25,7 @@ from anl_seg.config import load_config, measured_dataloader
 from anl_seg.config.inject_noise import from_heads
 from anl_seg.corruption.png import read_mask_png
 from anl_seg.corruption.sources import check_classes
-from anl_seg.engine import allow_mmengine_checkpoints
+from anl_seg.engine import CheckpointError, allow_mmengine_checkpoints
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.evaluation import EstimateTransitionMatrix
 from anl_seg.evaluation.estimate_transition_matrix import check_output_file
@@ -200,7 +200,10 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(f"estimate_transition_matrix.py: {sentence(error)}")
     if args.config is not None:
         runner = Runner.from_cfg(cfg)
-        runner.test()
+        try:
+            runner.test()
+        except CheckpointError as error:
+            sys.exit(f"estimate_transition_matrix.py: {error}")
         (metric,) = runner.test_loop.evaluator.metrics
         names = [str(name) for name in metric.dataset_meta["classes"]]
         estimate, resolution = metric.estimate, ANCHORED

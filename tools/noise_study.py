@@ -11,7 +11,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -20,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from anl_seg._signals import interrupted_once
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.study.estimate import expected_seconds, time_run
 from anl_seg.study.executors import Executor, LocalExecutor, RayExecutor
@@ -256,20 +256,16 @@ def report(args: argparse.Namespace, study: Study, work_dir: Path, console: Cons
     return 0
 
 
-def _as_interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     # A file or a pipe has no width at which lines would have to be broken.
     console = Console() if sys.stdout.isatty() else Console(width=200)
-    signal.signal(signal.SIGTERM, _as_interrupt)
     try:
-        study = load_study(args.study)
-        work_dir = Path(args.work_dir or Path("work_dirs") / study.name).absolute()
-        command = {"plan": plan, "run": run, "status": status, "report": report}[args.command]
-        code = command(args, study, work_dir, console)
+        with interrupted_once():
+            study = load_study(args.study)
+            work_dir = Path(args.work_dir or Path("work_dirs") / study.name).absolute()
+            command = {"plan": plan, "run": run, "status": status, "report": report}[args.command]
+            code = command(args, study, work_dir, console)
     except WRONG_INPUT as error:
         sys.exit(f"noise_study.py: {sentence(error)}")
     except KeyboardInterrupt:

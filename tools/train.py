@@ -27,7 +27,12 @@ from anl_seg.config import (
     record_noise,
     replace_losses,
 )
-from anl_seg.engine import allow_mmengine_checkpoints, write_environment
+from anl_seg.engine import (
+    CheckpointError,
+    allow_mmengine_checkpoints,
+    choose_resumed,
+    write_environment,
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -138,6 +143,7 @@ def main(argv: list[str] | None = None) -> None:
     allow_mmengine_checkpoints()
     try:
         cfg = build_config(args)
+        choose_resumed(cfg)
     except WRONG_INPUT as error:
         sys.exit(f"train.py: {sentence(error)}")
     runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
@@ -145,7 +151,10 @@ def main(argv: list[str] | None = None) -> None:
         # SyncBN, which mmseg's configs use, runs on an accelerator only.
         runner.model = revert_sync_batchnorm(runner.model)
     write_environment(runner.work_dir)
-    runner.train()
+    try:
+        runner.train()
+    except CheckpointError as error:
+        sys.exit(f"train.py: {error}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import re
 
 from mmengine.runner import Runner
 
+from anl_seg.engine.checkpoint_compat import CheckpointError
+
 _MISMATCH = re.compile(r"size mismatch for ([\w.]+):")
 _MISSING = re.compile(r"missing keys in source state_dict: (.*)")
 _DIFFERS = "do not match exactly"
@@ -29,6 +31,8 @@ def load_to_evaluate(runner: Runner, path: str) -> None:
     try:
         runner.load_checkpoint(path, strict=True)
         return
+    except CheckpointError:
+        raise
     except Exception as error:  # of torch, pickle, zipfile and mmengine
         told = str(error)
         if _DIFFERS not in told:

@@ -1,24 +1,78 @@
-"""Run a command that dies with the process that started it: ``_child.py PARENT COMMAND...``.
+"""Run a command that ends with the process that started it: ``_child.py PARENT COMMAND...``.
 
-Executed as a script. On Linux the kernel kills the command when the parent is gone, by SIGKILL too;
-elsewhere the command just runs.
+Executed as a script, in a session of its own, with the mark of a run in its environment. This process
+waits for the command, and ends as the command does. When the parent is gone, killed by SIGKILL too, it kills
+the command and all that this started: workers, and the ranks of a distributed training, which have sessions
+of their own. On Linux the kernel kills the command when this process is gone.
 """
 
+import contextlib
 import ctypes
 import os
+import resource
 import signal
 import sys
+import time
+
+from leftovers import MARK, end_leftovers
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_POLL_SECONDS = 0.1
+_LINUX = sys.platform.startswith("linux")
+
+
+def _prctl(option: int, value: int) -> None:
+    if _LINUX:
+        ctypes.CDLL(None, use_errno=True).prctl(option, value)
+
+
+def _become(command: list[str], watcher: int) -> None:
+    """The command in place of this process."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if os.getppid() != watcher:  # it was gone before the line above
+        os._exit(1)
+    os.execv(command[0], command)
+
+
+def _wait(command: int, parent: int) -> int:
+    """The wait status of the command; SIGKILL's once the parent is gone."""
+    while True:
+        # What its children left behind comes to this process, too.
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == command:
+            return status
+        if pid == 0:
+            if os.getppid() != parent:
+                end_leftovers(os.environ[MARK])
+                with contextlib.suppress(OSError):
+                    os.kill(command, signal.SIGKILL)
+                return signal.SIGKILL
+            time.sleep(_POLL_SECONDS)
+
+
+def _end_as(status: int) -> None:
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        # Not a second core dump.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
 
 
 def main() -> None:
     parent, command = int(sys.argv[1]), sys.argv[2:]
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it was gone before the line above
-            sys.exit(1)
-    os.execv(command[0], command)
+    watcher = os.getpid()
+    # A signal to the group is for the command.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    child = os.fork()
+    if child == 0:
+        _become(command, watcher)
+    _end_as(_wait(child, parent))
 
 
 if __name__ == "__main__":

@@ -10,10 +10,8 @@ import errno
 import fcntl
 import json
 import os
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -21,19 +19,23 @@ from pathlib import Path
 from typing import Any
 
 from anl_seg.study.checkpoints import (
+    checkpoint_number,
+    choose_checkpoint,
+    log_files,
     name_last_checkpoint,
     remove_broken,
-    resumable_checkpoint,
 )
+from anl_seg.study.completion import missing_at_end
+from anl_seg.study.leftovers import MARK, end_leftovers, leftovers
 from anl_seg.study.reasons import failure_reason
+from anl_seg.study.training_process import end_training, start_training
+
+__all__ = ["LOCK_FILE", "LOG_FILE", "MARK", "is_locked", "leftovers", "run_attempt"]
 
 LOCK_FILE = "run.lock"
 LOG_FILE = "output.log"
-#: In the environment of every process of a run: its folder.
-MARK = "ANL_SEG_RUN_FOLDER"
 _TAIL_LINES = 200
 _POLL_SECONDS = 0.1
-_TERM_SECONDS = 10.0
 _ROOT = Path(__file__).parents[2]
 
 
@@ -62,28 +64,6 @@ def _acquire(path: Path, seconds: float) -> int | None:
                 os.close(descriptor)
                 return None
             time.sleep(_POLL_SECONDS)
-
-
-def leftovers(folder: Path) -> list[int]:
-    """Processes on this machine that belong to the run in ``folder`` (Linux; elsewhere none is seen)."""
-    mark = f"{MARK}={folder}".encode()
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-        except OSError:
-            continue  # gone, or another user's
-    return found
-
-
-def _end_leftovers(folder: Path) -> None:
-    """Kill what an earlier runner left behind, and workers that outlived their training."""
-    for pid in leftovers(folder):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except OSError:
-            continue
 
 
 def _write_input(folder: Path, config: str) -> Path:
@@ -115,8 +95,8 @@ def _command(job: dict[str, Any], config: Path, checkpoint: Path | None) -> list
     if launcher == "pytorch":
         processes = job.get("nproc_per_run", 1)
         start = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-        return [sys.executable, *start, *train, "--launcher=pytorch"]
-    return [sys.executable, *train, *([] if launcher == "none" else [f"--launcher={launcher}"])]
+        return [*start, *train, "--launcher=pytorch"]
+    return [*train, *([] if launcher == "none" else [f"--launcher={launcher}"])]
 
 
 def _environment(job: dict[str, Any]) -> dict[str, str]:
@@ -128,7 +108,6 @@ def _environment(job: dict[str, Any]) -> dict[str, str]:
         "MKL_NUM_THREADS": threads,
         "PYTHONPATH": path,
         **job.get("environment", {}),
-        MARK: str(job["folder"]),
     }
 
 
@@ -136,31 +115,26 @@ def _pump(stream: Any, log: Any, tail: deque[str]) -> None:
     """Copy what the training prints to its log; a full disk does not stop it."""
     for line in stream:
         tail.append(line.decode(errors="replace").rstrip("\n"))
-        try:
-            log.write(line)
-            log.flush()
-        except (OSError, ValueError):
-            continue
+        _write_log(log, line)
 
 
-def _signal_group(pid: int, number: int) -> None:
-    with contextlib.suppress(OSError):
-        os.killpg(pid, number)
+def _write_log(log: Any, line: bytes) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        log.write(line)
+        log.flush()
 
 
-def _watch(process: subprocess.Popen, stop: threading.Event | None) -> bool:
+def _watch(process: subprocess.Popen, folder: Path, stop: threading.Event | None) -> bool:
     """Wait for the process; True if it was ended because ``stop`` was set."""
-    while process.poll() is None:
+    stopped = False
+    while process.poll() is None and not stopped:
         if stop is not None and stop.is_set():
-            _signal_group(process.pid, signal.SIGTERM)
-            try:
-                process.wait(_TERM_SECONDS)
-            except subprocess.TimeoutExpired:
-                _signal_group(process.pid, signal.SIGKILL)
-                process.wait()
-            return True
-        time.sleep(_POLL_SECONDS)
-    return False
+            end_training(process, folder)
+            stopped = True
+        else:
+            time.sleep(_POLL_SECONDS)
+    end_leftovers(folder)
+    return stopped
 
 
 def _device(folder: Path, started: float) -> str | None:
@@ -175,36 +149,39 @@ def _device(folder: Path, started: float) -> str | None:
 
 
 def _train(job: dict[str, Any], folder: Path, lock: int, stop: threading.Event | None) -> dict:
-    checkpoint = resumable_checkpoint(folder, job["last"])
+    last, unit = job["last"], job.get("unit", "iter")
+    choice = choose_checkpoint(folder, last)
+    checkpoint = None if choice.path is None else Path(choice.path)
     name_last_checkpoint(folder, checkpoint)
+    before = log_files(folder)
     command = _command(job, _write_input(folder, job["config"]), checkpoint)
-    child = [sys.executable, "-S", "-E", str(Path(__file__).with_name("_child.py"))]
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     with open(folder / LOG_FILE, "ab", buffering=0) as log:
-        process = subprocess.Popen(
-            [*child, str(os.getpid()), *command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=_environment(job),
-            start_new_session=True,  # Ctrl-C at the terminal is for the runner
-            pass_fds=[lock],
+        note = choice.told()
+        if note is not None:
+            _write_log(log, f"{note}\n".encode())
+        process = start_training(
+            command, folder, _environment(job), stdout=subprocess.PIPE, pass_fds=[lock]
         )
         reader = threading.Thread(target=_pump, args=(process.stdout, log, tail), daemon=True)
         reader.start()
-        stopped = _watch(process, stop)
-        _end_leftovers(folder)
+        stopped = _watch(process, folder, stop)
         reader.join(5.0)
         if not reader.is_alive():
             process.stdout.close()
     if stopped:
         reason = "stopped with the runner"
+    elif (
+        process.returncode == 0 and checkpoint is not None and checkpoint_number(checkpoint) == last
+    ):
+        reason = None  # it was at its end before
     elif process.returncode == 0:
-        reason = None
+        reason = missing_at_end(folder, last, unit=unit, config=job["config"], before=before)
     else:
         reason = failure_reason(process.returncode, list(tail), folder)
         remove_broken(folder)
-    return {"returncode": process.returncode, "stopped": stopped, "reason": reason}
+    outcome = {"returncode": process.returncode, "stopped": stopped, "reason": reason}
+    return outcome if note is None else {**outcome, "note": note}
 
 
 def run_attempt(job: dict[str, Any], stop: threading.Event | None = None) -> dict[str, Any]:
@@ -215,19 +192,20 @@ def run_attempt(job: dict[str, Any], stop: threading.Event | None = None) -> dic
 
     Args:
         job: ``folder`` (absolute), ``config`` (text), ``last`` (iteration or epoch at which training
-            ends), ``threads``; optional ``launcher``, ``nproc_per_run``, ``environment``,
-            ``train_script``, ``lock_seconds``.
+            ends), ``threads``; optional ``unit`` of ``last`` (``iter`` or ``epoch``), ``launcher``,
+            ``nproc_per_run``, ``environment``, ``train_script``, ``lock_seconds``.
         stop: ends the training when set.
 
     Returns:
         ``started``, ``ended`` (seconds since the epoch), ``seconds``, ``returncode``, ``reason`` (None if
-        it ended well), ``stopped``, ``host``, ``device``, ``threads``.
+        it ended well), ``stopped``, ``host``, ``device``, ``threads``; ``note`` where a damaged checkpoint
+        was passed over.
     """
     folder, started = Path(job["folder"]), time.time()
     outcome: dict[str, Any] = {"returncode": None, "stopped": False}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _end_leftovers(folder)
+        end_leftovers(folder)
         lock = _acquire(folder / LOCK_FILE, job.get("lock_seconds", 60.0))
         if lock is None:
             outcome["reason"] = (

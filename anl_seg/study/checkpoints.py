@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 import os
-import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from anl_seg._checkpoint_files import NAME, Choice, damage, is_old_format, written_checkpoints
 from anl_seg._json_lines import json_lines
 
-#: Where mmengine logs, below the folder of an attempt.
-SCALARS = "vis_data/scalars.json"
-_NAME = re.compile(r"(iter|epoch)_(\d+)\.pth")
+
+def log_files(folder: Path) -> list[Path]:
+    """mmengine's logs, one of each attempt, in their order."""
+    return sorted(folder.glob("*/vis_data/scalars.json"))
 
 
 def log_lines(folder: Path) -> Iterator[dict]:
     """What mmengine logged, all attempts; what is no whole line of it is left out."""
-    for path in sorted(folder.glob(f"*/{SCALARS}")):
+    for path in log_files(folder):
         try:
             yield from (line for line in json_lines(path) if is_log_line(line))
         except OSError:
@@ -40,46 +40,56 @@ def progress(folder: Path, unit: str = "iter") -> int:
     return max((int(line[key]) for line in log_lines(folder) if key in line), default=0)
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether a checkpoint was written to its end: that of a zip file holds its directory."""
-    try:
-        return zipfile.is_zipfile(path)
-    except OSError:
-        return False
+def checkpoint_number(path: Path) -> int:
+    """The iteration or epoch of a checkpoint, by its name."""
+    return int(NAME.fullmatch(path.name).group(2))
 
 
-def resumable_checkpoint(folder: Path, last: int) -> Path | None:
-    """The latest checkpoint after which nothing is missing; None to start anew.
+def _is_complete(path: Path, last: int, lines: list[dict]) -> bool:
+    """Whether all that belongs to a checkpoint was logged."""
+    unit, number = path.name.split("_")[0], checkpoint_number(path)
+    # A training line has its iteration (and epoch) beside its loss; a validation `step` and times.
+    validated = any("loss" not in x and "time" in x and x.get("step") == number for x in lines)
+    after = any("loss" in x and x.get(unit, 0) > number for x in lines)
+    return validated and (after or number == last)
+
+
+def choose_checkpoint(folder: Path, last: int) -> Choice:
+    """The latest checkpoint after which nothing is missing, and the damaged ones that were passed over.
 
     mmengine writes a checkpoint in place, and validates after it: a kill may leave half a file, or a
     whole one without the validation (and the measurements of hooks) at it, which a resumed run does not
-    make up for. So a checkpoint counts if the file is whole, the validation at it was logged, and, unless
-    it is the last one, training was logged after it.
+    make up for. So a checkpoint counts if every entry of the file has its checksum, the validation at it
+    was logged, and, unless it is the last one, training was logged after it.
 
     Args:
         folder: of the run.
         last: iteration or epoch at which training ends.
     """
     lines = list(log_lines(folder))
-    found = []
-    for path in folder.glob("*.pth"):
-        match = _NAME.fullmatch(path.name)
-        if not match:
+    passed_over: dict[str, str] = {}
+    for path in written_checkpoints(folder):
+        if not _is_complete(path, last, lines):
             continue
-        unit, number = match.group(1), int(match.group(2))
-        # A training line has its iteration (and epoch) beside its loss; a validation `step` and times.
-        validated = any("loss" not in x and "time" in x and x.get("step") == number for x in lines)
-        after = any("loss" in x and x.get(unit, 0) > number for x in lines)
-        if validated and (after or number == last) and _is_whole(path):
-            found.append((number, path))
-    return max(found)[1] if found else None
+        # mmengine writes none in the old format, in which no damage is seen.
+        why = "it has no checksums" if is_old_format(path) else damage(path)
+        if why is None:
+            return Choice(str(path), passed_over)
+        passed_over[str(path)] = why
+    return Choice(None, passed_over)
+
+
+def resumable_checkpoint(folder: Path, last: int) -> Path | None:
+    """That of :func:`choose_checkpoint`; None to start anew."""
+    path = choose_checkpoint(folder, last).path
+    return None if path is None else Path(path)
 
 
 def remove_broken(folder: Path) -> None:
     """Remove checkpoints that were not written to their end: on a full disk they take the room that the
     state of the run needs."""
     for path in folder.glob("*.pth"):
-        if not _is_whole(path):
+        if damage(path):
             path.unlink(missing_ok=True)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +11,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from anl_seg._signals import interrupted_once
 from anl_seg.engine._atomic import write_json_atomically
+from anl_seg.study.completion import missing_at_end
 from anl_seg.study.plan import Run
 from anl_seg.study.threads import asked_threads
+from anl_seg.study.training_process import ask_to_end, end_training, start_training
 
 _POLL_SECONDS = 1.0
 _LINE_SECONDS = 15.0
@@ -26,12 +28,17 @@ def _start(run: Run, train_script: Path, threads: int) -> subprocess.Popen:
     log = open(run.folder / "output.log", "a", encoding="utf-8")  # noqa: SIM115 - the child keeps it
     env = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     with log:
-        return subprocess.Popen(
-            [sys.executable, str(train_script), *run.command()],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=env,
-        )
+        return start_training([str(train_script), *run.command()], run.folder, env, stdout=log)
+
+
+def _failure(run: Run, returncode: int) -> str | None:
+    """How a training failed, one that ended without an error but before its end included; None if not."""
+    if returncode:
+        return f"exit {returncode}"
+    configs = sorted(run.folder.glob("*/vis_data/config.py"))
+    config = configs[-1].read_text(encoding="utf-8", errors="replace") if configs else ""
+    unit = "epoch" if run.max_epochs else "iter"
+    return missing_at_end(run.folder, run.length, unit=unit, config=config)
 
 
 def launch_runs(
@@ -70,7 +77,8 @@ def launch_runs(
         TimeRemainingColumn(),
     )
     next_line = time.monotonic() + _LINE_SECONDS
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    bars = Progress(*columns, console=console, disable=not console.is_terminal)
+    with interrupted_once(), bars as progress:
         tasks = {}
         try:
             while waiting or active:
@@ -86,22 +94,27 @@ def launch_runs(
                     if process.poll() is None:
                         continue
                     del active[run]
-                    if process.returncode == 0:
+                    told = _failure(run, process.returncode)
+                    if told is None:
                         content = {"digest": run.digest, "command": run.command()}
                         write_json_atomically(run.finished_file, content)
                         progress.update(tasks[run], completed=run.length)
                     else:
                         failed.append(run)
                     ended = len(failed) + sum(r.finished_file.is_file() for r in tasks)
-                    state = "done " if process.returncode == 0 else "FAILED"
+                    state = "done " if told is None else "FAILED"
                     console.print(f"{state}  {run.name}  ({ended} of {total})")
+                    if told is not None:
+                        console.print(f"        {told}", markup=False, highlight=False)
                 if not console.is_terminal and time.monotonic() > next_line:
                     at = [f"{r.label} {r.done()}/{r.length}" for r in active]
                     console.print(f"       {', '.join(at)}")
                     next_line = time.monotonic() + _LINE_SECONDS
         finally:
             for process in active.values():
-                process.terminate()
+                ask_to_end(process)
+            for run, process in active.items():
+                end_training(process, run.folder)
     for run in failed:
         console.print(f"see {run.folder / 'output.log'}")
     return failed

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 NO_SPACE = os.strerror(errno.ENOSPC).lower()
-_DIVERGED = re.compile(r"diverged: loss is (.+?) at iteration (\d+)")
+_DIVERGED = re.compile(r"diverged: .+? is .+? at iteration \d+")
 _NO_SPACE = re.compile(r"no space left on device|\[Errno 28\]|disk quota exceeded", re.IGNORECASE)
 #: torch writes a checkpoint in C++ and does not pass on why that failed.
 _CANNOT_WRITE = re.compile(
@@ -50,7 +50,7 @@ def failure_reason(returncode: int, tail: Sequence[str], folder: Path) -> str:
     text = "\n".join(tail)
     # Ranks of a distributed run print theirs in any order: the first is the cause.
     if match := _DIVERGED.search(text):
-        return f"diverged: loss is {match.group(1)} at iteration {match.group(2)}"
+        return match.group(0)
     if _NO_SPACE.search(text):
         return NO_SPACE
     if _CANNOT_WRITE.search(text):

@@ -13,7 +13,7 @@ from anl_seg.engine.hooks.loss_diagnostics_hook import FILE_NAME as DIAGNOSTICS_
 from anl_seg.engine.hooks.memorization_hook import FILE_NAME as MEMORIZATION_FILE
 from anl_seg.engine.hooks.noise_statistics_hook import FILE_NAME as NOISE_FILE
 from anl_seg.engine.hooks.resource_hook import FILE_NAME as RESOURCE_FILE
-from anl_seg.study.checkpoints import SCALARS, is_log_line
+from anl_seg.study.checkpoints import is_log_line, log_files
 from anl_seg.study.shown_paths import hidden
 from anl_seg.study.state import known_state
 
@@ -143,7 +143,7 @@ class RunFiles:
     def log_lines(self) -> list[dict]:
         """What mmengine logged, all attempts."""
         found = []
-        for path in sorted(self.path.glob(f"*/{SCALARS}")):
+        for path in log_files(self.path):
             name = path.relative_to(self.path).as_posix()
             found += self.lines(name, is_log_line)
             self._count_broken(name)

@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from anl_seg._atomic import replace_atomically
+from anl_seg._signals import interrupted_once
 from anl_seg._suggest import unknown_name
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study.checkpoints import log_lines
@@ -148,6 +149,7 @@ class StudyRunner:
             "folder": str(run.folder),
             "config": run.config,
             "last": run.max_iters or run.max_epochs,
+            "unit": "iter" if run.max_iters else "epoch",
             "threads": self.executor.threads,
         }
         self.executor.submit(run.digest, job)
@@ -157,6 +159,8 @@ class StudyRunner:
         run, reason = tracked.run, outcome.get("reason")
         tracked.state["attempts"][-1] = {k: v for k, v in outcome.items() if k != "stopped"}
         self.progress.end(run)
+        if outcome.get("note"):
+            self.progress.event("damaged", run, outcome["note"])
         if outcome.get("stopped"):
             self._write_state(tracked)  # running without a process: the next `run` goes on
             return
@@ -207,7 +211,7 @@ class StudyRunner:
 
     def run(self) -> StudyOutcome:
         """The loop; an interruption ends what runs, and is told by the outcome."""
-        with self.progress:
+        with interrupted_once(), self.progress:
             try:
                 while self.waiting or self.active:
                     while self.waiting and len(self.active) < self.executor.capacity():

@@ -127,5 +127,6 @@ class LocalExecutor(Executor):
         for _, stop in self._threads.values():
             stop.set()
         for thread, _ in list(self._threads.values()):
-            thread.join(30.0)
+            if thread.is_alive():  # one whose start was interrupted cannot be waited for
+                thread.join(30.0)
         return self.wait(0.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anl_seg.study.executors.base import Executor, check_resources
-from anl_seg.study.remote import remote_attempt, unpack
+from anl_seg.study.remote import ArchiveError, remote_attempt, unpack
 
 
 def _import_ray() -> Any:
@@ -109,7 +109,13 @@ class RayExecutor(Executor):
             # The node, or the worker on it, is gone.
             return {"lost": True, "reason": f"lost with its node ({type(error).__name__})"}
         if archive is not None:
-            unpack(archive, folder)
+            try:
+                unpack(archive, folder)
+            except ArchiveError as error:
+                reason = f"what its node sent back is refused: {error}"
+                return {**outcome, "reason": reason, "returncode": None}
+            except OSError as error:
+                return {**outcome, "reason": f"{error.strerror}: {error.filename}".lower()}
         return outcome
 
     def wait(self, seconds: float) -> list[tuple[str, dict[str, Any]]]:

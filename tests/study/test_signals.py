@@ -1,0 +1,150 @@
+"""Nothing trains on when its runner is gone, whatever ended that."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from anl_seg._signals import interrupted_once
+from anl_seg.study.attempt import leftovers
+from anl_seg.study.plan import Experiment, Run
+from anl_seg.study.state import told_status
+from tests.study.study_helpers import FAKE_TRAIN, fake_run
+
+#: A runner of two runs; given a number, each is a distributed training of so many processes.
+RUNNER = """
+import sys
+from pathlib import Path
+from rich.console import Console
+sys.path.insert(0, {tests!r})
+from study_helpers import FAKE_TRAIN, fake_run
+from anl_seg.study.executors import LocalExecutor
+from anl_seg.study.runner import run_study
+work_dir, ranks = Path(sys.argv[1]), int(sys.argv[2])
+runs = [fake_run(work_dir, f"run{{i}}", i, iterations=1000, seconds=0.05) for i in range(2)]
+more = dict(launcher="pytorch", nproc_per_run=ranks) if ranks else {{}}
+run_study(runs, LocalExecutor(2, gpus=[]), work_dir, console=Console(), train_script=FAKE_TRAIN, **more)
+"""
+
+
+def started(work_dir: Path, ranks: int) -> subprocess.Popen:
+    code = RUNNER.format(tests=str(Path(__file__).parent))
+    with open(work_dir / "log", "w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", code, str(work_dir), str(ranks)],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    end = time.monotonic() + 120
+    while len(list(work_dir.glob("runs/*/*/vis_data"))) < 2 * max(1, ranks):
+        assert process.poll() is None, (work_dir / "log").read_text()
+        assert time.monotonic() < end, (work_dir / "log").read_text()
+        time.sleep(0.1)
+    return process
+
+
+def alive(work_dir: Path) -> list[int]:
+    return [pid for folder in (work_dir / "runs").iterdir() for pid in leftovers(folder)]
+
+
+def wait_until_none(work_dir: Path) -> list[int]:
+    """What is still there after a while: a watcher looks every tenth of a second."""
+    end = time.monotonic() + 20
+    while alive(work_dir) and time.monotonic() < end:
+        time.sleep(0.1)
+    left = alive(work_dir)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    return left
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+@pytest.mark.parametrize(
+    ("signals", "ranks"),
+    [
+        (["SIGHUP", "SIGINT", "SIGTERM"], 2),
+        (["SIGKILL"], 2),
+    ],
+)
+def test_no_training_outlives_its_runner(tmp_path, signals, ranks):
+    runner = started(tmp_path, ranks)
+    assert len(alive(tmp_path)) >= 2
+    for name in signals:
+        if runner.poll() is None:
+            os.kill(runner.pid, getattr(signal, name))
+            time.sleep(0.05)
+    runner.wait(60)
+    assert wait_until_none(tmp_path) == []
+    assert [told_status(f) for f in (tmp_path / "runs").iterdir()] == ["interrupted"] * 2
+
+
+class FakeRun(Run):
+    """A run of compare.py with the fake training."""
+
+    def command(self):
+        config = self.folder.parent / f"{self.folder.name}.py"
+        iterations, seconds = self.noise.split()
+        run = fake_run(self.folder, "x", iterations=int(iterations), seconds=float(seconds))
+        config.write_text(run.config)
+        return [str(config), f"--work-dir={self.folder}"]
+
+
+def compared(tmp_path, name, iterations, seconds, last=None):
+    noise = f"{iterations} {seconds}"
+    return FakeRun(
+        Experiment("config", name), noise, 0, tmp_path / name, last or iterations, "digest"
+    )
+
+
+def test_what_compare_started_ends_with_it_and_early_ends_are_failures(tmp_path, monkeypatch):
+    from anl_seg.study import launch
+
+    monkeypatch.setattr(launch, "_POLL_SECONDS", 0.05)
+    slow = [compared(tmp_path, f"slow{i}", 1000, 0.05) for i in range(2)]
+
+    def interrupt() -> None:
+        while not all(list(run.folder.glob("*/vis_data")) for run in slow):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGHUP)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        launch.launch_runs(slow, FAKE_TRAIN, jobs=2, console=Console(quiet=True))
+    thread.join()
+    assert [pid for run in slow for pid in leftovers(run.folder)] == []
+    assert signal.getsignal(signal.SIGHUP) == before
+    whole, early = compared(tmp_path, "whole", 4, 0), compared(tmp_path, "early", 4, 0, last=6)
+    assert launch.launch_runs([whole, early], FAKE_TRAIN, console=Console(quiet=True)) == [early]
+    assert whole.is_finished()
+    assert not early.is_finished()
+
+
+def test_only_the_first_signal_interrupts_and_ignored_ones_stay_so():
+    def send(number: int) -> None:
+        os.kill(os.getpid(), number)
+        time.sleep(0.01)
+
+    term = signal.getsignal(signal.SIGTERM)
+    hup = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interrupted_once():
+            send(signal.SIGHUP)  # as under nohup
+            with pytest.raises(KeyboardInterrupt):
+                send(signal.SIGTERM)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+                send(number)
+    finally:
+        signal.signal(signal.SIGHUP, hup)
+    assert signal.getsignal(signal.SIGTERM) == term
