@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mmcv.transforms import LoadAnnotations
-from mmengine.config import Config
+from mmengine.registry import Registry
 from mmseg.registry import TRANSFORMS
 
 #: Transforms that know ``gt_seg_map`` alone, and their twins that take the clean map along.
@@ -34,11 +34,21 @@ def pipelines(dataset: dict) -> Iterator[dict]:
         yield from pipelines(inner)
 
 
+def resolved(cfg: Mapping, registry: Registry) -> type | None:
+    """The class that a config's ``type`` names or is; None where nobody has such a class."""
+    kind = cfg.get("type")
+    if isinstance(kind, str):
+        try:
+            kind = registry.get(kind)
+        except (ImportError, KeyError):  # a package that is not installed, or no such name in it
+            return None
+    return kind if isinstance(kind, type) else None
+
+
 def loads_seg_map(transform: dict) -> bool:
     """Whether a transform config loads the label map of a sample."""
-    kind = transform.get("type")
-    cls = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
-    return isinstance(cls, type) and (
+    cls = resolved(transform, TRANSFORMS)
+    return cls is not None and (
         issubclass(cls, LoadAnnotations) or getattr(cls, "loads_seg_map", False)
     )
 
@@ -50,8 +60,3 @@ def heads(model: dict) -> Iterator[tuple[str, dict]]:
         many = isinstance(value, (list, tuple))
         for i, head in enumerate(as_list(value)):
             yield (f"{key}[{i}]" if many else key), head
-
-
-def add_hook(cfg: Config, hook: dict) -> None:
-    """Append to ``custom_hooks``. (``setdefault`` of a config returns a list that it does not keep.)"""
-    cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), hook]

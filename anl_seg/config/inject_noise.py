@@ -9,13 +9,14 @@ from mmengine.config import Config
 
 from anl_seg.config._walk import (
     CARRIES_CLEAN,
-    add_hook,
     as_list,
     heads,
     loads_seg_map,
     pipelines,
     type_name,
 )
+from anl_seg.config.hooks import add_hooks, has_hook
+from anl_seg.engine.hooks import NoiseStatisticsHook
 from anl_seg.noise import MaskNoise, build_noise
 
 
@@ -137,11 +138,8 @@ def record_noise(cfg: Config) -> Config:
 
     The config is changed in place and returned.
     """
-    hooks = cfg.get("custom_hooks") or []
-    if noisy_pipelines(cfg.get("train_dataloader")) and not any(
-        type_name(hook) == "NoiseStatisticsHook" for hook in hooks
-    ):
-        add_hook(cfg, {"type": "anl_seg.NoiseStatisticsHook"})
+    if noisy_pipelines(cfg.get("train_dataloader")) and not has_hook(cfg, NoiseStatisticsHook):
+        add_hooks(cfg, {"type": "anl_seg.NoiseStatisticsHook"})
     return cfg
 
 

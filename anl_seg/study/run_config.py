@@ -22,7 +22,9 @@ from anl_seg.config import (
     record_resources,
     replace_losses,
 )
-from anl_seg.config._walk import add_hook, as_list, type_name
+from anl_seg.config._walk import as_list, type_name
+from anl_seg.config.hooks import add_hooks, has_hook
+from anl_seg.engine.hooks import RandomStateHook, StopOnDivergenceHook
 from anl_seg.study.study_file import plain
 
 #: Settings that a config may have at its top beside those of mmengine's Runner.
@@ -151,11 +153,11 @@ def run_config(
     record_noise(cfg)
     record_resources(cfg)
     _add_evaluators(cfg, metrics.get("evaluators", []), noise, seed)
-    for hook in [*hooks, *metrics.get("hooks", [])]:
-        add_hook(cfg, copy.deepcopy(hook))
-    for name in ("StopOnDivergenceHook", "RandomStateHook"):
-        if not any(type_name(hook) == name for hook in cfg.get("custom_hooks") or []):
-            add_hook(cfg, {"type": f"anl_seg.{name}"})
+    for hook in copy.deepcopy([*hooks, *metrics.get("hooks", [])]):
+        add_hooks(cfg, hook)
+    for kind in (StopOnDivergenceHook, RandomStateHook):
+        if not has_hook(cfg, kind):
+            add_hooks(cfg, {"type": f"anl_seg.{kind.__name__}"})
     cfg.randomness = {**(cfg.get("randomness") or {}), "seed": seed}
     return cfg
 
