@@ -22,7 +22,7 @@ from rich.progress import track
 
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config, measured_dataloader
-from anl_seg.config.inject_noise import from_heads
+from anl_seg.config.labels import from_heads
 from anl_seg.corruption.png import read_mask_png
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.engine._atomic import write_json_atomically

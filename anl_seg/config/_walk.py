@@ -53,6 +53,24 @@ def loads_seg_map(transform: dict) -> bool:
     )
 
 
+def steps_of(pipeline: object) -> Iterator[Mapping]:
+    """The transform configs of a pipeline, those inside others (``RandomApply``, ...) behind these."""
+    for step in as_list(pipeline):
+        if isinstance(step, Mapping):
+            yield step
+            yield from steps_of(step.get("transforms"))
+        elif isinstance(step, (list, tuple)):  # one of the pipelines of RandomChoice
+            yield from steps_of(step)
+
+
+def corruptions(dataset: dict) -> Iterator[tuple[dict, Mapping]]:
+    """(data set config, transform config) of all that corrupts masks in the pipelines of a data set."""
+    for owner in pipelines(dataset):
+        for step in steps_of(owner["pipeline"]):
+            if getattr(resolved(step, TRANSFORMS), "corrupts_mask", False):
+                yield owner, step
+
+
 def heads(model: dict) -> Iterator[tuple[str, dict]]:
     """(name, config) of the decode and auxiliary heads of a segmentor."""
     for key in ("decode_head", "auxiliary_head"):

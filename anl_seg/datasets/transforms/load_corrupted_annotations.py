@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -40,6 +41,9 @@ class LoadCorruptedAnnotations(BaseTransform):
             a pipeline that corrupts twice.
         KeyError: a sample that was not corrupted there, or has no key.
     """
+
+    #: Read where a config is searched for what corrupts its masks.
+    corrupts_mask: ClassVar[bool] = True
 
     def __init__(
         self, folder: str | os.PathLike, dataset: int | None = None, keep_clean: bool = False
