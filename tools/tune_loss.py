@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from anl_seg._suggest import WRONG_INPUT, sentence
-from anl_seg.config.replace_losses import qualified_loss
+from anl_seg.config.loss_config import qualified_loss
 from anl_seg.config.spec import parse_spec
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study.tune import (

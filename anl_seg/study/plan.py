@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anl_seg.config import load_config, parse_spec
-from anl_seg.config.replace_losses import qualified_loss
+from anl_seg.config.loss_config import qualified_loss
 from anl_seg.noise import build_noise
 
 
