@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
-def _did_you_mean(names: Iterable[object], known: Iterable[str]) -> str:
-    """A question that names the known names closest to these; empty if none is close."""
+def did_you_mean(names: Iterable[object], known: Iterable[str], cutoff: float = 0.5) -> str:
+    """A question that names the known names closest to these; empty if none is as alike as ``cutoff``."""
     lowered = {k.lower(): k for k in known}
     close = {
         lowered[match]: None
         for name in names
-        for match in get_close_matches(str(name).lower(), lowered, n=3, cutoff=0.5)
+        for match in get_close_matches(str(name).lower(), lowered, n=3, cutoff=cutoff)
     }
     return f" Did you mean {' or '.join(close)}?" if close else ""
 
@@ -26,7 +26,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
         known: the allowed names.
     """
     known = sorted(known)
-    return f"unknown {kind} {name!r}.{_did_you_mean([name], known)} Known: {', '.join(known)}."
+    return f"unknown {kind} {name!r}.{did_you_mean([name], known)} Known: {', '.join(known)}."
 
 
 def wrong_parameters(
@@ -42,7 +42,7 @@ def wrong_parameters(
     """
     problem = "does not know" if unknown else "needs"
     named = ", ".join(map(repr, unknown or missing))
-    hint = _did_you_mean(unknown, allowed)
+    hint = did_you_mean(unknown, allowed)
     return f"{owner} {problem} {named}; its parameters are: {', '.join(allowed)}.{hint}"
 
 

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config, noisy_evaluation
+from anl_seg.config.options import options_last
 from anl_seg.engine import allow_mmengine_checkpoints
 
 
@@ -44,9 +45,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def build_config(args: argparse.Namespace) -> Config:
     """The config that the arguments ask for, complete, before anything is built."""
     cfg = load_config(args.config)
+    with options_last(cfg, args.cfg_options):
+        _apply(args, cfg)
+    if args.tta:
+        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+        cfg.tta_model.module = cfg.model
+        cfg.model = cfg.tta_model
+    return cfg
+
+
+def _apply(args: argparse.Namespace, cfg: Config) -> None:
+    """What the arguments change of the config, but for ``--tta`` and ``--cfg-options``."""
     cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
     if not Path(args.checkpoint).is_file() and "://" not in args.checkpoint:
         raise FileNotFoundError(f"no checkpoint at {args.checkpoint!r}.")
     cfg.load_from = args.checkpoint
@@ -62,14 +72,9 @@ def build_config(args: argparse.Namespace) -> Config:
     if args.show_dir:
         cfg.default_hooks["visualization"] = dict(type="SegVisualizationHook", draw=True)
         cfg.visualizer["save_dir"] = args.show_dir
-    if args.tta:
-        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
-        cfg.tta_model.module = cfg.model
-        cfg.model = cfg.tta_model
     if args.out:
         cfg.test_evaluator["output_dir"] = args.out
         cfg.test_evaluator["keep_results"] = True
-    return cfg
 
 
 def main(argv: list[str] | None = None) -> None:
