@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config, noisy_evaluation
+from anl_seg.config.check import check_testing
 from anl_seg.config.options import options_last
 from anl_seg.engine import allow_mmengine_checkpoints
 
@@ -82,6 +83,7 @@ def main(argv: list[str] | None = None) -> None:
     allow_mmengine_checkpoints()
     try:
         cfg = build_config(args)
+        check_testing(cfg)
     except WRONG_INPUT as error:
         sys.exit(f"test.py: {sentence(error)}")
     Runner.from_cfg(cfg).test()

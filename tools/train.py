@@ -27,6 +27,7 @@ from anl_seg.config import (
     record_noise,
     replace_losses,
 )
+from anl_seg.config.check import check_training
 from anl_seg.config.options import options_last
 from anl_seg.engine import allow_mmengine_checkpoints, write_environment
 
@@ -143,6 +144,7 @@ def main(argv: list[str] | None = None) -> None:
     allow_mmengine_checkpoints()
     try:
         cfg = build_config(args)
+        check_training(cfg)
     except WRONG_INPUT as error:
         sys.exit(f"train.py: {sentence(error)}")
     runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)

@@ -34,6 +34,18 @@ def pipelines(dataset: dict) -> Iterator[dict]:
         yield from pipelines(inner)
 
 
+def located(dataset: Mapping, place: str) -> Iterator[tuple[str, Mapping]]:
+    """(place, config) of a data set and those in it, outermost first."""
+    yield place, dataset
+    for key in ("dataset", "datasets"):
+        inner = dataset.get(key)
+        if isinstance(inner, (list, tuple)):
+            for i, one in enumerate(inner):
+                yield from located(one, f"{place}.{key}.{i}")
+        elif inner is not None:
+            yield from located(inner, f"{place}.{key}")
+
+
 def resolved(cfg: Mapping, registry: Registry) -> type | None:
     """The class that a config's ``type`` names or is; None where nobody has such a class."""
     kind = cfg.get("type")

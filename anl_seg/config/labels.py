@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 
 from anl_seg.config._walk import heads, pipelines, resolved, type_name
-from anl_seg.noise import MaskNoise
+from anl_seg.noise import MaskNoise, build_noise
 
 #: Heads that learn boundaries as a task of their own beside the classes.
 _OTHER_TASK = ("STDCHead",)
@@ -156,3 +156,37 @@ def try_noise(noise: MaskNoise, num_classes: int, ignore_index: int) -> None:
     rng = np.random.RandomState(0)
     image = rng.randint(0, 256, (side, side, 3)).astype(np.uint8)
     noise(labels, rng, num_classes=num_classes, ignore_index=ignore_index, image=image)
+
+
+def check_corruption(cfg: Config, dataset: Mapping, step: Mapping) -> None:
+    """Refuse a ``CorruptMask`` in a config whose noise or classes fit neither data set nor model.
+
+    Args:
+        cfg: the config, for its heads.
+        dataset: config of the data set.
+        step: config of the transform.
+
+    Raises:
+        FileNotFoundError, KeyError, TypeError, ValueError: what is wrong with it.
+    """
+    if "noise" not in step:
+        return
+    noise, num_classes = build_noise(step["noise"]), step.get("num_classes")
+    ignore_index, said = step.get("ignore_index", 255), f"CorruptMask of {type_name(dataset)}"
+    if not isinstance(num_classes, int) or num_classes < 2:
+        raise ValueError(
+            f"{said} has num_classes={num_classes!r}; it must be an integer of 2 or more."
+        )
+    _check_classes(num_classes, said, dataset)
+    _check_ignore_index(ignore_index, num_classes, said)
+    for name, known in values_of_heads(cfg, "num_classes").items():
+        if (
+            name.startswith("decode_head")
+            and isinstance(known, int)
+            and num_classes > max(known, 2)
+        ):
+            raise ValueError(
+                f"{said} has num_classes={num_classes}, and {name} num_classes={known}: which is right? "
+                "Noise would be drawn over classes that the model does not have."
+            )
+    try_noise(noise, num_classes, ignore_index)

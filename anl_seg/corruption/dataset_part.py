@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 from mmseg.utils import register_all_modules
 
-from anl_seg.config._walk import loads_seg_map, type_name
+from anl_seg.config._walk import loads_seg_map, located, type_name
 from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
 from anl_seg.datasets.transforms.corrupt_mask import key_of_sample
 from anl_seg.noise import build_noise
@@ -37,7 +37,7 @@ def dataset_parts(dataset: Mapping, place: str, scope: str) -> list[DatasetPart]
     """
     register_all_modules(init_default_scope=False)
     parts = []
-    for at, owner in _located(dataset, place):
+    for at, owner in located(dataset, place):
         if "dataset" in owner or "datasets" in owner:
             continue  # a wrapper; what its pipeline does comes after the annotations
         steps = [dict(step) for step in owner.get("pipeline") or []]
@@ -59,18 +59,6 @@ def dataset_parts(dataset: Mapping, place: str, scope: str) -> list[DatasetPart]
     if not parts:
         raise ValueError(f"{place} has no data set with a pipeline.")
     return parts
-
-
-def _located(dataset: Mapping, place: str) -> Iterator[tuple[str, Mapping]]:
-    """(place, config) of a data set and those in it, outermost first."""
-    yield place, dataset
-    for key in ("dataset", "datasets"):
-        inner = dataset.get(key)
-        if isinstance(inner, (list, tuple)):
-            for i, one in enumerate(inner):
-                yield from _located(one, f"{place}.{key}.{i}")
-        elif inner is not None:
-            yield from _located(inner, f"{place}.{key}")
 
 
 class DatasetPart(Part):

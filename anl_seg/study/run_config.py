@@ -93,8 +93,9 @@ def _add_evaluators(cfg: Config, evaluators: list[dict], noise: Mapping | None, 
         if type_name(evaluator) == "NoisyIoUMetric" and noise is not None:
             evaluator.setdefault("noise", dict(noise))
             evaluator.setdefault("seed", seed)
-    if added:
-        cfg.val_evaluator = [*as_list(cfg.val_evaluator), *added]
+    there = as_list(cfg.val_evaluator)
+    if new := [evaluator for evaluator in added if evaluator not in there]:
+        cfg.val_evaluator = [*there, *new]
 
 
 def run_config(

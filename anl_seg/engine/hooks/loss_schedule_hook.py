@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import itertools
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -264,6 +265,9 @@ class LossScheduleHook(Hook):
             )
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self._targets = self.targets(model)
+        for targets in self._targets:
+            for owner, attribute in itertools.chain.from_iterable(targets.values()):
+                owner.scheduled |= {attribute}
         self._told: list[int | None] = [None] * len(self.entries)
         self._length = runner.max_epochs if self.by_epoch else runner.max_iters
         last = 1 if self.relative else self._length
