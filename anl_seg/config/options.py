@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -75,18 +75,25 @@ def _merge(cfg: Config, options: Mapping[str, Any]) -> None:
         ) from None
 
 
+def _moved(old: Sequence, new: Sequence, index: int) -> bool:
+    """Whether something was put into a list before one of its elements, or around it."""
+    before, after = (
+        [type_name(x) if isinstance(x, Mapping) else "" for x in items[: index + 1]]
+        for items in (old, new)
+    )
+    return len(old) != len(new) and before != after
+
+
 def _overwritten(before: Mapping, after: Config, name: str, value: Any) -> bool:
     """Whether the value that an option has set has been replaced since."""
     old, new = before, after
     for key in name.split("."):
-        if isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)):
-            count = int(key) + 1
-            kinds = [
-                [type_name(x) if isinstance(x, Mapping) else "" for x in items[:count]]
-                for items in (old, new)
-            ]
-            if kinds[0] != kinds[1]:
-                return False  # what was there has been moved, with the value in it
+        if (
+            isinstance(old, (list, tuple))
+            and isinstance(new, (list, tuple))
+            and _moved(old, new, int(key))
+        ):
+            return False
         old, new = _inner(old, key), _inner(new, key)
         if new is _MISSING:
             return True
