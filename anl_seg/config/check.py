@@ -28,24 +28,32 @@ _LAUNCHERS = {
 _IOU_METRICS = ("mIoU", "mDice", "mFscore")
 
 
-def check_device(cfg: Config) -> None:
-    """Refuse mixed precision and several processes where there is no GPU, and a launcher that is not there.
+def check_mixed_precision(cfg: Config) -> None:
+    """Refuse mixed precision where there is no GPU.
 
     Raises:
-        ValueError: what to leave out, or what to start with.
+        ValueError: what to leave out.
     """
-    plain = get_device() in _PLAIN_DEVICES
     wrapper = cfg.get("optim_wrapper") or {}
     kind = resolved(wrapper, OPTIM_WRAPPERS)
-    if plain and kind is not None and issubclass(kind, AmpOptimWrapper):
+    mixed = kind is not None and issubclass(kind, AmpOptimWrapper)
+    if mixed and get_device() in _PLAIN_DEVICES:
         raise ValueError(
             f"mixed precision ({type_name(wrapper)}) needs a GPU, and torch sees none: train without --amp, "
             "or with OptimWrapper in the config."
         )
+
+
+def check_launcher(cfg: Config) -> None:
+    """Refuse a launcher where there is no GPU, and one that has not started this process.
+
+    Raises:
+        ValueError: what to leave out, or what to start with.
+    """
     launcher = cfg.get("launcher", "none")
     if launcher == "none":
         return
-    if plain:
+    if get_device() in _PLAIN_DEVICES:
         raise ValueError(
             f"--launcher {launcher} starts a process per GPU, and torch sees no GPU: leave it out."
         )
@@ -114,7 +122,8 @@ def check_training(cfg: Config) -> None:
     """
     check_loop(cfg, "train", ("train_cfg", "optim_wrapper"))
     check_loop(cfg, "val", ("val_cfg", "val_evaluator"))
-    check_device(cfg)
+    check_mixed_precision(cfg)
+    check_launcher(cfg)
     check_evaluator(cfg, "val_evaluator")
     check_losses(cfg)
     for split in ("train", "val"):
@@ -133,6 +142,7 @@ def check_testing(cfg: Config) -> None:
     check_loop(cfg, "test", ("test_cfg", "test_evaluator"))
     if cfg.get("test_dataloader") is None:
         raise ValueError("the config has no test_dataloader, test_cfg and test_evaluator.")
+    check_launcher(cfg)
     check_evaluator(cfg, "test_evaluator")
     check_corruptions(cfg, "test")
     check_data(cfg, "test")

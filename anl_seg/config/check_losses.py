@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
-from mmseg.registry import HOOKS, MODELS
+from mmseg.registry import MODELS
 from torch import nn
 
 from anl_seg.config._walk import resolved
-from anl_seg.config.hooks import check_hooks, hooks_of
+from anl_seg.config.hooks import built_hook, check_hooks, hooks_of, is_hook
 from anl_seg.config.loss_config import built_loss, channels_of, check_loss
 from anl_seg.engine.hooks import LossScheduleHook
 from anl_seg.models.losses import AdaptiveLoss, PixelLoss
@@ -56,13 +56,10 @@ def check_losses(cfg: Config) -> None:
     for path, loss, head in our_losses(model):
         check_loss(loss, path, head)
     check_hooks(cfg)
-    schedules = [
-        hook if isinstance(hook, LossScheduleHook) else HOOKS.build(dict(hook))
-        for _, hook in hooks_of(cfg)
-        if isinstance(hook, LossScheduleHook)
-        or (isinstance(hook, Mapping) and resolved(hook, HOOKS) is LossScheduleHook)
-    ]
-    for schedule in schedules:
+    for _, hook in hooks_of(cfg):
+        if not is_hook(hook, LossScheduleHook):
+            continue
+        schedule = built_hook(hook)
         try:
             schedule.targets(_skeleton(model))
         except ValueError as error:

@@ -30,20 +30,25 @@ def _name(kind: type | str) -> str:
     return kind if isinstance(kind, str) else kind.__name__
 
 
-def _related(one: type | str, other: type | str) -> bool:
-    if isinstance(one, str) or isinstance(other, str):
-        return _name(one) == _name(other)
-    return issubclass(one, other) or issubclass(other, one)
+def is_hook(hook: Mapping | Hook, kind: type[Hook]) -> bool:
+    """Whether a hook, or what a config names, is of a class or of a subclass."""
+    found = _kind(hook)
+    return isinstance(found, type) and issubclass(found, kind)
 
 
-def _one_only(kind: type | str) -> bool:
+def _only_one(kind: type | str) -> str | None:
+    """The class of which a training can have one hook and that this is one of; None if there is none."""
     if isinstance(kind, str):
-        return kind in map(_name, _ONE_ONLY)
-    ours = kind.__module__.startswith("anl_seg.") and not issubclass(kind, LossScheduleHook)
-    return ours or issubclass(kind, _ONE_ONLY)
+        return kind if kind in map(_name, _ONE_ONLY) else None
+    for base in reversed(kind.__mro__):
+        ours = base.__module__.startswith("anl_seg.") and not issubclass(base, LossScheduleHook)
+        if ours or base in _ONE_ONLY:
+            return base.__name__
+    return None
 
 
-def _built(hook: Mapping | Hook) -> Hook:
+def built_hook(hook: Mapping | Hook) -> Hook:
+    """The hook of a config; a hook is returned as it is."""
     if isinstance(hook, Hook):
         return hook
     hook = dict(hook)
@@ -57,7 +62,7 @@ def _given(hook: Mapping) -> dict[str, Any]:
 
 def _settings(hook: Mapping | Hook) -> dict[str, Any]:
     """What tells a hook from others of its class, the defaults filled in."""
-    built = _built(hook)
+    built = built_hook(hook)
     priority = hook.get("priority") if isinstance(hook, Mapping) else None
     return {**vars(built), "priority": built.priority if priority is None else priority}
 
@@ -104,13 +109,11 @@ def _differences(old: Mapping | Hook, new: Mapping | Hook) -> str:
 
 def _collide(old: Mapping | Hook, new: Mapping | Hook) -> bool:
     """Whether a training cannot have both hooks, unless they are one and the same."""
-    kinds = _kind(old), _kind(new)
-    if not _related(*kinds):
-        return False
-    if all(_one_only(kind) for kind in kinds):
-        return True
-    schedules = [k for k in kinds if isinstance(k, type) and issubclass(k, LossScheduleHook)]
-    return len(schedules) == 2 and bool(_built(old).shared_parameters(_built(new)))
+    kinds = [_only_one(_kind(hook)) for hook in (old, new)]
+    if None not in kinds:
+        return kinds[0] == kinds[1]
+    schedules = all(is_hook(hook, LossScheduleHook) for hook in (old, new))
+    return schedules and bool(built_hook(old).shared_parameters(built_hook(new)))
 
 
 def hooks_of(cfg: Config) -> Iterator[tuple[str, Mapping | Hook]]:
@@ -124,8 +127,7 @@ def hooks_of(cfg: Config) -> Iterator[tuple[str, Mapping | Hook]]:
 
 def has_hook(cfg: Config, kind: type[Hook]) -> bool:
     """Whether a config names a hook of a class or of a subclass."""
-    kinds = (_kind(hook) for _, hook in hooks_of(cfg))
-    return any(isinstance(k, type) and issubclass(k, kind) for k in kinds)
+    return any(is_hook(hook, kind) for _, hook in hooks_of(cfg))
 
 
 def add_hooks(cfg: Config, *hooks: Mapping) -> None:

@@ -62,10 +62,10 @@ def said(monkeypatch):
     ],
 )
 def test_labels_that_cannot_be_are_refused_in_the_words_of_the_config(cfg, text):
-    before = cfg.pretty_text
+    before = copy.deepcopy(cfg.to_dict())
     with pytest.raises(ValueError, match=text):
         inject_noise(cfg, NOISE)
-    assert cfg.pretty_text == before
+    assert cfg.to_dict() == before
 
 
 def test_heads_of_a_cascade_must_agree_and_auxiliary_ones_are_told_of(said):
