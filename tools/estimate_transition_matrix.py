@@ -22,7 +22,8 @@ from rich.progress import track
 
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config, measured_dataloader
-from anl_seg.config.inject_noise import from_heads
+from anl_seg.config.check import check_data, check_launcher
+from anl_seg.config.labels import from_heads
 from anl_seg.corruption.png import read_mask_png
 from anl_seg.corruption.sources import check_classes
 from anl_seg.engine import CheckpointError, allow_mmengine_checkpoints
@@ -196,6 +197,8 @@ def main(argv: list[str] | None = None) -> None:
         else:
             allow_mmengine_checkpoints()
             cfg = build_config(args)
+            check_launcher(cfg)
+            check_data(cfg, "test")
     except (*WRONG_INPUT, OSError) as error:
         sys.exit(f"estimate_transition_matrix.py: {sentence(error)}")
     if args.config is not None:

@@ -13,12 +13,14 @@ from torch.utils.data import Dataset
 
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config, noisy_evaluation
+from anl_seg.config.check import check_testing
 from anl_seg.config.evaluation_options import (
     check_test,
     draw_pictures,
     save_predictions,
     use_tta,
 )
+from anl_seg.config.options import options_last
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.engine.evaluated_checkpoint import load_to_evaluate
 
@@ -52,15 +54,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def build_config(args: argparse.Namespace) -> Config:
     """The config that the arguments ask for, complete, before anything is built."""
     cfg = load_config(args.config)
+    with options_last(cfg, args.cfg_options):
+        _apply(args, cfg)
+    if args.tta:
+        use_tta(cfg)
+    return cfg
+
+
+def _apply(args: argparse.Namespace, cfg: Config) -> None:
+    """What the arguments change of the config, but for ``--tta`` and ``--cfg-options``."""
     cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
     if not Path(args.checkpoint).is_file() and "://" not in args.checkpoint:
         raise FileNotFoundError(f"no checkpoint at {args.checkpoint!r}.")
     cfg.load_from = args.checkpoint
     check_test(cfg)
-    if args.tta:
-        use_tta(cfg)
     if "test_dataloader" in noisy_evaluation(cfg) and not args.allow_noisy_eval:
         raise ValueError(
             "the test masks are corrupted, so the scores would be against wrong labels. "
@@ -74,7 +81,6 @@ def build_config(args: argparse.Namespace) -> Config:
         draw_pictures(cfg, args.show_dir)
     if args.out:
         save_predictions(cfg, args.out)
-    return cfg
 
 
 def check_images(dataset: Dataset, args: argparse.Namespace) -> None:
@@ -111,6 +117,7 @@ def make_runner(args: argparse.Namespace) -> Runner:
         OSError: a folder that cannot be written to.
     """
     cfg = build_config(args)
+    check_testing(cfg)
     for folder in (args.out, args.show_dir, cfg.work_dir):
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,8 @@ from anl_seg.config import (
     record_noise,
     replace_losses,
 )
+from anl_seg.config.check import check_training
+from anl_seg.config.options import options_last
 from anl_seg.engine import (
     CheckpointError,
     allow_mmengine_checkpoints,
@@ -103,18 +105,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def build_config(args: argparse.Namespace) -> Config:
     """The config that the arguments ask for, complete, before anything is built."""
     cfg = load_config(args.config)
-    cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
-    if args.loss:
-        replace_losses(cfg, parse_spec(args.loss))
-    if args.anl_schedule:
-        add_anl_schedule(cfg)
-    if args.noise:
-        keep_clean = args.keep_clean or args.measure_memorization
-        inject_noise(cfg, parse_spec(args.noise), seed=args.noise_seed, keep_clean=keep_clean)
-    elif args.keep_clean:
-        raise ValueError("--keep-clean goes with --noise.")
+    with options_last(cfg, args.cfg_options):
+        _apply(args, cfg)
     if args.measure_memorization:
         measure_memorization(cfg)
     noisy = noisy_evaluation(cfg)
@@ -126,16 +118,30 @@ def build_config(args: argparse.Namespace) -> Config:
     record_noise(cfg)
     if cfg.get("cache_samples"):
         cache_samples(cfg)
+    if args.amp:
+        enable_amp(cfg)
+    return cfg
+
+
+def _apply(args: argparse.Namespace, cfg: Config) -> None:
+    """What the arguments change of the config, but for ``--cfg-options``, which have the last word."""
+    cfg.launcher = args.launcher
+    if args.loss:
+        replace_losses(cfg, parse_spec(args.loss))
+    if args.anl_schedule:
+        add_anl_schedule(cfg)
+    if args.noise:
+        keep_clean = args.keep_clean or args.measure_memorization
+        inject_noise(cfg, parse_spec(args.noise), seed=args.noise_seed, keep_clean=keep_clean)
+    elif args.keep_clean:
+        raise ValueError("--keep-clean goes with --noise.")
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get("work_dir") is None:
         cfg.work_dir = str(Path("work_dirs") / Path(args.config).stem)
-    if args.amp:
-        enable_amp(cfg)
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == "auto" else args.resume
-    return cfg
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -144,6 +150,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         cfg = build_config(args)
         choose_resumed(cfg)
+        check_training(cfg)
     except WRONG_INPUT as error:
         sys.exit(f"train.py: {sentence(error)}")
     runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mmcv.transforms import LoadAnnotations
-from mmengine.config import Config
+from mmengine.registry import Registry
 from mmseg.registry import TRANSFORMS
 
 #: Transforms that know ``gt_seg_map`` alone, and their twins that take the clean map along.
@@ -80,23 +80,58 @@ def _ignore_keys(dataset: dict) -> list[str]:
     return found
 
 
-def transform_class(transform: dict) -> object:
-    """The class that a transform config names; None if it is not known."""
-    kind = transform.get("type")
-    return TRANSFORMS.get(kind) if isinstance(kind, str) else kind
-
-
 def _mixes(transform: dict) -> bool:
     """Whether a transform makes one sample of several (mosaics, mixtures)."""
-    return hasattr(transform_class(transform), "get_indices")
+    return hasattr(resolved(transform, TRANSFORMS), "get_indices")
+
+
+def located(dataset: Mapping, place: str) -> Iterator[tuple[str, Mapping]]:
+    """(place, config) of a data set and those in it, outermost first."""
+    yield place, dataset
+    for key in ("dataset", "datasets"):
+        inner = dataset.get(key)
+        if isinstance(inner, (list, tuple)):
+            for i, one in enumerate(inner):
+                yield from located(one, f"{place}.{key}.{i}")
+        elif inner is not None:
+            yield from located(inner, f"{place}.{key}")
+
+
+def resolved(cfg: Mapping, registry: Registry) -> type | None:
+    """The class that a config's ``type`` names or is; None where nobody has such a class."""
+    kind = cfg.get("type")
+    if isinstance(kind, str):
+        try:
+            kind = registry.get(kind)
+        except (ImportError, KeyError):  # a package that is not installed, or no such name in it
+            return None
+    return kind if isinstance(kind, type) else None
 
 
 def loads_seg_map(transform: dict) -> bool:
     """Whether a transform config loads the label map of a sample."""
-    cls = transform_class(transform)
-    return isinstance(cls, type) and (
+    cls = resolved(transform, TRANSFORMS)
+    return cls is not None and (
         issubclass(cls, LoadAnnotations) or getattr(cls, "loads_seg_map", False)
     )
+
+
+def steps_of(pipeline: object) -> Iterator[Mapping]:
+    """The transform configs of a pipeline, those inside others (``RandomApply``, ...) behind these."""
+    for step in as_list(pipeline):
+        if isinstance(step, Mapping):
+            yield step
+            yield from steps_of(step.get("transforms"))
+        elif isinstance(step, (list, tuple)):  # one of the pipelines of RandomChoice
+            yield from steps_of(step)
+
+
+def corruptions(dataset: dict) -> Iterator[tuple[dict, Mapping]]:
+    """(data set config, transform config) of all that corrupts masks in the pipelines of a data set."""
+    for owner in pipelines(dataset):
+        for step in steps_of(owner["pipeline"]):
+            if getattr(resolved(step, TRANSFORMS), "corrupts_mask", False):
+                yield owner, step
 
 
 def heads(model: dict) -> Iterator[tuple[str, dict]]:
@@ -106,8 +141,3 @@ def heads(model: dict) -> Iterator[tuple[str, dict]]:
         many = isinstance(value, (list, tuple))
         for i, head in enumerate(as_list(value)):
             yield (f"{key}[{i}]" if many else key), head
-
-
-def add_hook(cfg: Config, hook: dict) -> None:
-    """Append to ``custom_hooks``. (``setdefault`` of a config returns a list that it does not keep.)"""
-    cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), hook]

@@ -6,7 +6,7 @@ import copy
 
 from mmengine.config import Config
 
-from anl_seg.config._walk import add_hook
+from anl_seg.config.hooks import add_hooks
 
 #: The hooks of ``configs/_base_/anl_schedule.py``, where it says what they do.
 ANL_SCHEDULE = (
@@ -24,14 +24,17 @@ ANL_SCHEDULE = (
 def add_anl_schedule(cfg: Config) -> Config:
     """Active negative losses that follow on cross entropy and Dice which fade, and averaged weights.
 
-    The config is changed in place. Training itself says if the model has no loss with ``ce_share``.
+    The config is changed in place; one that has these hooks stays as it is. Training itself says if the
+    model has no loss with ``ce_share``.
 
     Args:
         cfg: a loaded config.
 
     Returns:
         ``cfg``.
+
+    Raises:
+        ValueError: the config has another average of the weights, or another schedule of ``ce_share``.
     """
-    for hook in ANL_SCHEDULE:
-        add_hook(cfg, copy.deepcopy(hook))
+    add_hooks(cfg, *copy.deepcopy(ANL_SCHEDULE))
     return cfg

@@ -53,6 +53,9 @@ def cache_samples(cfg: Config) -> Config:
     found = False
     for owner in pipelines(loader["dataset"]):
         steps = list(owner["pipeline"])
+        if type_name(steps[0]) == "CachedTransforms":
+            found = True  # cached already
+            continue
         random = [i for i, step in enumerate(steps) if type_name(step) not in _DETERMINISTIC]
         count = random[0] if random else len(steps)
         if count:

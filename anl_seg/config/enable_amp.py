@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from mmengine.config import Config
+from mmengine.optim import AmpOptimWrapper, ApexOptimWrapper
+from mmseg.registry import OPTIM_WRAPPERS
 
-from anl_seg.config._walk import type_name
+from anl_seg.config._walk import resolved, type_name
 
 _AMP_OF = {
     "OptimWrapper": "AmpOptimWrapper",
@@ -18,13 +20,17 @@ def enable_amp(cfg: Config) -> Config:
     The config is changed in place; one that trains in mixed precision already stays as it is.
 
     Raises:
-        ValueError: a wrapper without a known twin.
+        ValueError: no wrapper, or one without a known twin.
     """
-    name = type_name(cfg.optim_wrapper) or "OptimWrapper"  # mmengine's default
-    if name in ("AmpOptimWrapper", "L1AmpOptimWrapper"):
+    wrapper = cfg.get("optim_wrapper")
+    if wrapper is None:
+        raise ValueError("the config has no optim_wrapper to train in mixed precision with.")
+    kind = resolved(wrapper, OPTIM_WRAPPERS)
+    if kind is not None and issubclass(kind, (AmpOptimWrapper, ApexOptimWrapper)):
         return cfg
+    name = type_name(wrapper) or "OptimWrapper"  # mmengine's default
     if name not in _AMP_OF:
         raise ValueError(f"no mixed precision for {name}; known: {', '.join(_AMP_OF)}.")
-    cfg.optim_wrapper["type"] = _AMP_OF[name]
-    cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+    wrapper["type"] = _AMP_OF[name]
+    wrapper.setdefault("loss_scale", "dynamic")
     return cfg

@@ -9,25 +9,24 @@ from mmengine.config import Config
 
 from anl_seg.config._walk import (
     CARRIES_CLEAN,
-    add_hook,
     as_list,
-    heads,
+    corruptions,
     is_wrapper,
     loads_seg_map,
     pipelines,
     type_name,
 )
+from anl_seg.config.hooks import add_hooks, has_hook
+from anl_seg.config.labels import label_range, try_noise
+from anl_seg.engine.hooks import NoiseStatisticsHook
 from anl_seg.noise import MaskNoise, build_noise
 
 
 def noisy_pipelines(dataloader: dict | None) -> int:
-    """How many pipelines of a data loader config contain ``CorruptMask``."""
+    """How many pipelines of a data loader config corrupt masks, or load corrupted ones."""
     if not dataloader:
         return 0
-    return sum(
-        any(type_name(t) == "CorruptMask" for t in owner["pipeline"])
-        for owner in pipelines(dataloader["dataset"])
-    )
+    return len({id(owner) for owner, _ in corruptions(dataloader["dataset"])})
 
 
 def noisy_evaluation(cfg: Config) -> list[str]:
@@ -36,21 +35,14 @@ def noisy_evaluation(cfg: Config) -> list[str]:
     return [n for n in names if any(noisy_pipelines(d) for d in as_list(cfg.get(n)))]
 
 
-def from_heads(cfg: Config, key: str, default: int | None) -> int:
-    """The first value that a head of the model gives for ``key``, else the default.
-
-    Raises:
-        ValueError: no head gives one, and there is no default.
-    """
-    for _, outer in heads(cfg.get("model", {})):
-        for head in (outer, outer.get("kernel_generate_head") or {}):  # K-Net has it in there
-            if head.get(key) is not None:
-                return head[key]
-    if default is None:
+def _refuse_second_noise(cfg: Config) -> None:
+    for owner, step in corruptions(cfg.train_dataloader["dataset"]):
+        noise = step.get("noise")
+        told = f" ({noise if isinstance(noise, MaskNoise) else dict(noise)})" if noise else ""
         raise ValueError(
-            f"the config's heads name no {key}; pass it: inject_noise(cfg, noise, {key}=...)."
+            f"the training pipeline already contains {type_name(step)}{told}, in {type_name(owner)}; the "
+            "mask may be corrupted only once. Take a config without noise, or change the noise that is there."
         )
-    return default
 
 
 def inject_noise(
@@ -81,26 +73,23 @@ def inject_noise(
 
     Raises:
         ValueError: unknown or wrong noise, no annotation loader in the training pipeline (in that of
-            any data set, where there are several), a pipeline that is corrupted already, or an unknown
-            number of classes.
+            any data set, where there are several), a pipeline that is corrupted already, an unknown number of
+            classes, one that a data set or the noise does not have, or an ignored label among the classes.
     """
-    noise = build_noise(noise).config()
+    model = build_noise(noise)
     if not cfg.get("train_dataloader"):
         raise ValueError("the config has no train_dataloader to put noise into.")
-    if noisy_pipelines(cfg.train_dataloader):
-        raise ValueError(
-            "the training pipeline already contains CorruptMask; the mask may be corrupted only once."
-        )
+    _refuse_second_noise(cfg)
+    dataset = cfg.train_dataloader["dataset"]
+    num_classes, ignore_index = label_range(cfg, dataset, num_classes, ignore_index)
+    if num_classes > 1:  # else CorruptMask refuses the number
+        try_noise(model, num_classes, ignore_index)
     corrupt = {
         "type": "anl_seg.CorruptMask",
-        "noise": noise,
-        "num_classes": (
-            from_heads(cfg, "num_classes", None) if num_classes is None else num_classes
-        ),
+        "noise": model.config(),
+        "num_classes": num_classes,
         "seed": seed,
-        "ignore_index": (
-            from_heads(cfg, "ignore_index", 255) if ignore_index is None else ignore_index
-        ),
+        "ignore_index": ignore_index,
         "keep_clean": keep_clean,
     }
     loader = copy.deepcopy(cfg.train_dataloader)
@@ -138,11 +127,11 @@ def record_noise(cfg: Config) -> Config:
 
     The config is changed in place and returned.
     """
-    hooks = cfg.get("custom_hooks") or []
-    if noisy_pipelines(cfg.get("train_dataloader")) and not any(
-        type_name(hook) == "NoiseStatisticsHook" for hook in hooks
-    ):
-        add_hook(cfg, {"type": "anl_seg.NoiseStatisticsHook"})
+    loader = cfg.get("train_dataloader")
+    found = corruptions(loader["dataset"]) if loader else ()
+    noisy = any(type_name(step) != "LoadCorruptedAnnotations" for _, step in found)
+    if noisy and not has_hook(cfg, NoiseStatisticsHook):
+        add_hooks(cfg, {"type": "anl_seg.NoiseStatisticsHook"})
     return cfg
 
 

@@ -6,7 +6,8 @@ import copy
 
 from mmengine.config import Config
 
-from anl_seg.config._walk import add_hook, joined, type_name, unwrapped
+from anl_seg.config._walk import joined, type_name, unwrapped
+from anl_seg.config.hooks import add_hooks
 
 #: Random augmentations: left out when the training set is measured.
 _RANDOM = ("Random", "PhotoMetricDistortion")
@@ -27,7 +28,8 @@ def measure_memorization(cfg: Config, *, interval: int | None = None) -> Config:
         ``cfg``.
 
     Raises:
-        ValueError: no training data, or a training pipeline that keeps no clean masks.
+        ValueError: no training data, a training pipeline that keeps no clean masks, or a config that has
+            such a hook with other settings.
     """
     if not cfg.get("train_dataloader"):
         raise ValueError("the config has no train_dataloader to measure memorisation on.")
@@ -51,5 +53,5 @@ def measure_memorization(cfg: Config, *, interval: int | None = None) -> Config:
     loader["batch_size"] = 1
     loader.pop("batch_sampler", None)
     loader.pop("drop_last", None)
-    add_hook(cfg, {"type": "anl_seg.MemorizationHook", "dataloader": loader, "interval": interval})
+    add_hooks(cfg, {"type": "anl_seg.MemorizationHook", "dataloader": loader, "interval": interval})
     return cfg

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mmengine.config import Config
 
-from anl_seg.config._walk import add_hook, type_name
+from anl_seg.config.hooks import add_hooks, has_hook
+from anl_seg.engine.hooks import ResourceHook
 
 
 def record_resources(cfg: Config) -> Config:
@@ -12,6 +13,6 @@ def record_resources(cfg: Config) -> Config:
 
     The config is changed in place and returned.
     """
-    if not any(type_name(hook) == "ResourceHook" for hook in cfg.get("custom_hooks") or []):
-        add_hook(cfg, {"type": "anl_seg.ResourceHook"})
+    if not has_hook(cfg, ResourceHook):
+        add_hooks(cfg, {"type": "anl_seg.ResourceHook"})
     return cfg

@@ -12,26 +12,14 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmseg.registry import MODELS
 
-from anl_seg.config._walk import as_list, heads, type_name
-from anl_seg.models.losses import AdaptiveLoss, PixelLoss
+from anl_seg.config._walk import as_list, resolved, type_name
+from anl_seg.config.loss_config import MASK_HEADS, check_loss, loss_heads, qualified_loss
+from anl_seg.models.losses import AdaptiveLoss, NoiseRobustDiceLoss, PixelLoss
 
 #: mmseg's losses that classify each pixel on its own.
 _PIXEL_LOSSES = ("CrossEntropyLoss", "OhemCrossEntropy", "FocalLoss")
 #: mmseg's losses over regions: replaced where they stand alone, kept beside a pixel loss.
 _REGION_LOSSES = ("DiceLoss", "LovaszLoss", "TverskyLoss")
-#: Heads that classify masks, not pixels: mmdet's, with their class loss in ``loss_cls``.
-MASK_HEADS = ("MaskFormerHead", "Mask2FormerHead")
-
-
-def qualified_loss(loss: Mapping) -> dict:
-    """The loss config with a resolvable type; building it checks name and parameters."""
-    loss = dict(copy.deepcopy(loss))
-    if "type" not in loss:
-        raise ValueError(f"a loss config needs a 'type'; got {loss}.")
-    if isinstance(loss["type"], str) and "." not in loss["type"]:
-        loss["type"] = f"anl_seg.{loss['type']}"
-    MODELS.build(dict(loss))
-    return loss
 
 
 def _is_binary(head: Mapping) -> bool:
@@ -46,30 +34,68 @@ def _replaceable(old: Mapping, head: Mapping, alone: bool) -> bool:
         # A sigmoid per channel alone is one-against-the-rest over the classes (Fast-SCNN). Beside
         # others it is another task (boundaries, masks), save in a binary head.
         return alone or not old.get("use_sigmoid") or _is_binary(head)
-    kind = old.get("type")
-    cls = MODELS.get(kind) if isinstance(kind, str) else kind
-    return isinstance(cls, type) and issubclass(cls, (PixelLoss, AdaptiveLoss))
+    cls = resolved(old, MODELS)
+    return cls is not None and issubclass(cls, (PixelLoss, AdaptiveLoss))
+
+
+def _settings(loss: Mapping) -> Mapping:
+    """The settings of a loss config; those of ``AdaptiveLoss`` may stand in its base."""
+    base = loss.get("base") if type_name(loss) == "AdaptiveLoss" else None
+    return loss if base is None else {**base, **loss}
+
+
+def _set(loss: dict, name: str, value: object) -> None:
+    """Set a setting where a loss config has it."""
+    base = loss.get("base") if type_name(loss) == "AdaptiveLoss" else None
+    (loss if base is None or name not in base else base)[name] = value
+
+
+def _hands_on_weights(old: Mapping, loss: Mapping) -> bool:
+    return _settings(old).get("class_weight") is not None and "class_weight" not in _settings(loss)
+
+
+def _weights_pixels(old: Mapping) -> bool:
+    """Whether the ``class_weight`` of a loss weights pixels by their label, as that of ours does."""
+    if type_name(old) == "CrossEntropyLoss":
+        return not (old.get("use_sigmoid") or old.get("use_mask"))
+    if type_name(old) == "OhemCrossEntropy":
+        return True
+    kind = resolved(_settings(old), MODELS)
+    return (
+        kind is not None
+        and issubclass(kind, (PixelLoss, AdaptiveLoss))
+        and not issubclass(kind, NoiseRobustDiceLoss)
+    )
 
 
 def _replaced(old: Mapping, loss: Mapping) -> dict:
     new = copy.deepcopy(dict(loss))
-    new["loss_weight"] = old.get("loss_weight", 1.0) * loss.get("loss_weight", 1.0)
-    if old.get("class_weight") is not None:
-        new.setdefault("class_weight", old["class_weight"])
+    settings = _settings(old)
+    weight = settings.get("loss_weight", 1.0) * _settings(loss).get("loss_weight", 1.0)
+    _set(new, "loss_weight", weight)
+    if _hands_on_weights(old, loss) and _weights_pixels(old):
+        _set(new, "class_weight", settings["class_weight"])
     # Side-Adapter heads know their class loss by this name.
     if old.get("loss_name") == "loss_cls_ce":
-        new["loss_name"] = old["loss_name"]
+        _set(new, "loss_name", old["loss_name"])
     return new
 
 
-def _loss_heads(model: Mapping) -> Iterator[tuple[str, dict]]:
-    """The heads of a model, and in place of one that has its losses in an inner head (K-Net), that."""
-    for name, head in heads(model):
-        inner = head.get("kernel_generate_head")
-        if inner is None:
-            yield name, head
-        else:
-            yield f"{name}.kernel_generate_head", inner
+def _left_behind(old: Mapping, loss: Mapping, name: str, head: Mapping) -> Iterator[str]:
+    """What of a replaced loss has no place in the new one, in words."""
+    kind, settings = f"{type_name(old)} in {name}", _settings(old)
+    if _hands_on_weights(old, loss) and not _weights_pixels(old):
+        yield (
+            f"class_weight of {kind}, which does not weight pixels by their label (with a sigmoid it is the "
+            "weight of the positive pixels of each channel)"
+        )
+    reduction = settings.get("reduction", "mean")
+    if reduction != _settings(loss).get("reduction", "mean"):
+        yield f"reduction={reduction!r} of {kind}"
+    for key in ("ignore_index", "ignore_label"):
+        ignored = settings.get(key, head.get("ignore_index", 255))
+        if ignored != head.get("ignore_index", 255):
+            yield f"{key}={ignored} of {kind}: the ignore_index of the head counts"
 
 
 def _default_loss(head: Mapping) -> object:
@@ -99,6 +125,16 @@ def _losses(name: str, head: Mapping) -> tuple[str, object]:
     return "loss_cls", head.get("loss_cls")
 
 
+def _warn_of_rest(left: list[str]) -> None:
+    """Say once what of the replaced losses the new ones do not have."""
+    if left:
+        print_log(
+            f"replace_losses: not taken over: {'; '.join(left)}. Give the new loss what it should have.",
+            logger="current",
+            level=logging.WARNING,
+        )
+
+
 def _warn_of_ohem(chosen: list[str], dropped: list[str]) -> None:
     """Say once what mining of hard pixels means under label noise."""
     if chosen:
@@ -122,7 +158,8 @@ def replace_losses(cfg: Config, loss: Mapping) -> Config:
 
     Every loss that classifies pixels (cross entropy, OHEM cross entropy, focal, those of this
     package) becomes ``loss``, with the head's own ``loss_weight`` (times that of ``loss``) and, where the
-    old one had them, its class weights. A head that names no loss has that of its class, and K-Net's
+    old one weighted pixels by their label, its class weights. What else the old one had and the new one
+    has no place for is warned of. A head that names no loss has that of its class, and K-Net's
     are those of its inner head. Losses of other kinds stay: boundary losses, and beside a pixel loss
     region losses (Dice, Lovasz, Tversky) and sigmoid losses over several channels; where one of the
     last two stands alone it is the segmentation loss and is replaced. Of MaskFormer and Mask2Former the
@@ -139,12 +176,14 @@ def replace_losses(cfg: Config, loss: Mapping) -> Config:
 
     Raises:
         KeyError: unknown loss; the closest names are given.
-        ValueError: no loss to replace, for example in heads that do not use ``loss_decode``.
+        TypeError: a parameter that the loss does not know, or of the wrong kind.
+        ValueError: no loss to replace, for example in heads that do not use ``loss_decode``; or one that
+            does not fit the number of classes of a head.
     """
     loss = qualified_loss(loss)
     model = cfg.get("model", {})
-    plan, kept, ohem, dropped = [], [], [], []
-    for name, head in _loss_heads(model):
+    plan, kept, ohem, dropped, left = [], [], [], [], []
+    for name, head in loss_heads(model):
         key, old = _losses(name, head)
         if old is None:
             continue
@@ -153,6 +192,8 @@ def replace_losses(cfg: Config, loss: Mapping) -> Config:
         for entry in as_list(old):
             if _replaceable(entry, head, alone=len(as_list(old)) == 1):
                 new.append(_replaced(entry, loss))
+                check_loss(new[-1], name, head)
+                left += _left_behind(entry, loss, name, head)
                 if type_name(entry) == "OhemCrossEntropy" and name not in dropped:
                     dropped.append(name)
             else:
@@ -163,7 +204,7 @@ def replace_losses(cfg: Config, loss: Mapping) -> Config:
             if type_name(head.get("sampler") or {}) == "OHEMPixelSampler":
                 ohem.append(name)
     if not plan:
-        found = [f"{name}: {type_name(head)}" for name, head in _loss_heads(model)]
+        found = [f"{name}: {type_name(head)}" for name, head in loss_heads(model)]
         raise ValueError(
             "no loss to replace: no head has a pixel loss in 'loss_decode' "
             f"({', '.join(found + kept) or 'the model has no heads'})."
@@ -176,4 +217,5 @@ def replace_losses(cfg: Config, loss: Mapping) -> Config:
         logger="current",
     )
     _warn_of_ohem(ohem, dropped)
+    _warn_of_rest(left)
     return cfg

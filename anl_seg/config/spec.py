@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterable
+from textwrap import shorten
 
 
 def _split(text: str) -> list[str]:
@@ -27,20 +30,67 @@ def _split(text: str) -> list[str]:
     return [*parts, text[start:]]
 
 
+def _once(items: Iterable[tuple[object, object]]) -> dict:
+    """A dict of pairs, none of whose keys may come twice."""
+    found: dict = {}
+    for key, value in items:
+        if key in found:
+            raise ValueError(f"{key!r} is given twice.")
+        found[key] = value
+    return found
+
+
+def _literal(node: ast.expr, text: str) -> object:
+    """The value of a part of a parsed literal; nothing is executed.
+
+    Raises:
+        ValueError: the part is neither a literal, nor a bare word, nor ``dict(key=value, ...)``.
+    """
+    if isinstance(node, (ast.List, ast.Tuple)):
+        items = [_literal(item, text) for item in node.elts]
+        return items if isinstance(node, ast.List) else tuple(items)
+    if isinstance(node, ast.Dict) and None not in node.keys:
+        keys = [_literal(key, text) for key in node.keys]
+        return _once(zip(keys, [_literal(value, text) for value in node.values]))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
+        if node.args or any(keyword.arg is None for keyword in node.keywords):
+            raise ValueError(f"dict(...) takes key=value only; got {ast.unparse(node)}.")
+        return _once((keyword.arg, _literal(keyword.value, text)) for keyword in node.keywords)
+    word = ast.unparse(node)
+    if isinstance(node, (ast.Name, ast.Attribute)) and word.replace(".", "").isidentifier():
+        return word  # perhaps with a scope
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise ValueError(
+            f"{word} is no number, string, list, dict, True, False or None; put a string "
+            "of other characters in quotes."
+        ) from None
+
+
+#: What a value that is no literal must not begin with, as it was meant to be one.
+_MEANT = re.compile(r"[\[{]|dict\s*\(")
+
+
 def _value(text: str) -> object:
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+        return _literal(ast.parse(text, mode="eval").body, text)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        if _MEANT.match(text):
+            raise ValueError(f"cannot read {shorten(text, 80)!r}: {error}") from None
         return text  # a bare word is a string, as in --cfg-options
 
 
 def parse_spec(text: str) -> dict:
     """Parse ``'anl_seg.ANLCELoss:alpha=5,beta=5'`` into ``dict(type=..., alpha=5, beta=5)``.
 
-    Values are Python literals (numbers, lists, dicts, True, None); anything else is a string.
+    Values are Python literals (numbers, lists, dicts, True, None), within which a string may be without
+    quotes and a dict may be ``dict(type=DilateNoise, low=1)``; anything else is a string. Nothing is
+    executed.
 
     Raises:
-        ValueError: no type, or a parameter that is not ``key=value``, or is given twice.
+        ValueError: no type, or a parameter that is not ``key=value``, or is given twice, or a list or
+            dict that cannot be read.
     """
     name, _, rest = text.partition(":")
     if not name.strip():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from mmseg.utils import register_all_modules
 
 from anl_seg._regular_file import check_regular_file
 from anl_seg._suggest import sentence
-from anl_seg.config._walk import is_wrapper, loads_seg_map, type_name
+from anl_seg.config._walk import is_wrapper, loads_seg_map, located, type_name
 from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
 from anl_seg.datasets.transforms.corrupt_mask import key_of_sample
 from anl_seg.noise import build_noise
@@ -39,7 +39,7 @@ def dataset_parts(dataset: Mapping, place: str, scope: str) -> list[DatasetPart]
     """
     register_all_modules(init_default_scope=False)
     parts = []
-    for at, owner in _located(dataset, place):
+    for at, owner in located(dataset, place):
         if is_wrapper(owner):
             continue  # a wrapper; what its pipeline does comes after the annotations
         steps = [dict(step) for step in owner.get("pipeline") or []]
@@ -61,18 +61,6 @@ def dataset_parts(dataset: Mapping, place: str, scope: str) -> list[DatasetPart]
     if not parts:
         raise ValueError(f"{place} has no data set with a pipeline.")
     return parts
-
-
-def _located(dataset: Mapping, place: str) -> Iterator[tuple[str, Mapping]]:
-    """(place, config) of a data set and those in it, outermost first."""
-    yield place, dataset
-    for key in ("dataset", "datasets"):
-        inner = dataset.get(key)
-        if isinstance(inner, (list, tuple)):
-            for i, one in enumerate(inner):
-                yield from _located(one, f"{place}.{key}.{i}")
-        elif inner is not None:
-            yield from _located(inner, f"{place}.{key}")
 
 
 class DatasetPart(Part):

@@ -12,7 +12,7 @@ import numpy as np
 from mmengine.config import Config
 
 from anl_seg.config._walk import as_list
-from anl_seg.config.inject_noise import from_heads
+from anl_seg.config.labels import label_range, values_of_heads
 from anl_seg.config.mmseg_config import load_config
 from anl_seg.corruption.dataset_part import DatasetPart, dataset_parts, plain
 from anl_seg.corruption.folder_part import IMAGE_SUFFIXES, FolderPart
@@ -148,17 +148,14 @@ def config_source(
         )
     if num_classes is None:
         num_classes = corruption.get("num_classes")
-    if num_classes is None:
-        try:
-            num_classes = from_heads(cfg, "num_classes", None)
-        except ValueError:
-            raise ValueError(
-                "the config's heads name no num_classes: give num_classes (--num-classes)."
-            ) from None
+    if num_classes is None and not values_of_heads(cfg, "num_classes"):
+        raise ValueError(
+            "the config's heads name no num_classes: give num_classes (--num-classes)."
+        )
     if ignore_index is None:
         ignore_index = corruption.get("ignore_index")
-    if ignore_index is None:
-        ignore_index = from_heads(cfg, "ignore_index", 255)
+    datasets = {"datasets": [loader["dataset"] for loader in loaders]}
+    num_classes, ignore_index = label_range(cfg, datasets, num_classes, ignore_index)
     source = MaskSource(
         parts,
         num_classes=num_classes,

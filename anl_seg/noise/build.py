@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from anl_seg._suggest import unknown_name
+from anl_seg._suggest import unknown_name, wrong_parameters
 
 from .affine_noise import AffineNoise
 from .alpha_beta_noise import AlphaBetaNoise
@@ -86,12 +86,8 @@ def build_noise(cfg: MaskNoise | Mapping[str, Any]) -> MaskNoise:
     names = [p.name for p in allowed]
     unknown = [name for name in parameters if name not in names]
     missing = [p.name for p in allowed if p.default is p.empty and p.name not in parameters]
-    for problem, found in (("does not know", unknown), ("needs", missing)):
-        if found:
-            raise TypeError(
-                f"{noise.__name__} {problem} {', '.join(map(repr, found))}; "
-                f"its parameters are: {', '.join(names)}"
-            )
+    if unknown or missing:
+        raise TypeError(wrong_parameters(noise.__name__, unknown, missing, names))
     return noise(**parameters)
 
 

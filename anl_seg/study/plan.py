@@ -22,6 +22,7 @@ from anl_seg.config import (
     replace_losses,
 )
 from anl_seg.config.cfg_options import parse_cfg_options
+from anl_seg.config.options import options_last
 from anl_seg.noise import build_noise
 from anl_seg.noise._checks import check_integer
 from anl_seg.study._quiet import quiet
@@ -207,18 +208,20 @@ def _told(config: str) -> Iterator[None]:
 
 
 def _rehearsed(
-    cfg: Config, noise: str, options: dict, who: str, allow_noisy_eval: bool
+    base: Config, loss: str | None, noise: str, options: dict, who: str, allow_noisy_eval: bool
 ) -> dict[str, int | None]:
     """Do to a config what tools/train.py will do for a run; how long that will train.
 
     Raises:
         KeyError, TypeError, ValueError: what a training would refuse.
     """
-    cfg = copy.deepcopy(cfg)
-    inject_noise(cfg, parse_spec(noise), keep_clean=True)
+    cfg = copy.deepcopy(base)
+    with options_last(cfg, options):
+        if loss is not None:
+            replace_losses(cfg, parse_spec(loss))
+        inject_noise(cfg, parse_spec(noise), keep_clean=True)
     measure_memorization(cfg)
     check_options(cfg, options)
-    cfg.merge_from_dict(options)
     noisy = [] if allow_noisy_eval else noisy_evaluation(cfg)
     if noisy:
         raise ValueError(
@@ -267,10 +270,10 @@ def plan_runs(
         cfg = load_config(experiment.config)
         text = cfg.pretty_text
         with quiet(), _told(experiment.config):
-            merge_options(cfg, settings)
-            if experiment.loss is not None:
-                replace_losses(cfg, parse_spec(experiment.loss))
-            lengths = [_rehearsed(cfg, n, settings, who, allow_noisy_eval) for n in noises]
+            lengths = [
+                _rehearsed(cfg, experiment.loss, noise, settings, who, allow_noisy_eval)
+                for noise in noises
+            ]
         for noise, length in zip(noises, lengths):
             for seed in seeds:
                 content = [

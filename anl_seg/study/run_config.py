@@ -5,13 +5,11 @@ from __future__ import annotations
 import ast
 import copy
 import hashlib
-import inspect
 from collections.abc import Mapping, Sequence
 from pprint import pformat
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from anl_seg._suggest import unknown_name
 from anl_seg.config import (
@@ -22,18 +20,15 @@ from anl_seg.config import (
     record_resources,
     replace_losses,
 )
-from anl_seg.config._walk import add_hook, as_list, type_name
+from anl_seg.config._walk import as_list, type_name
+from anl_seg.config.hooks import add_hooks, has_hook
+from anl_seg.config.options import first_missing, known_settings, options_last
+from anl_seg.engine.hooks import RandomStateHook, StopOnDivergenceHook
 from anl_seg.study.schedule import check_validates, length_key
 from anl_seg.study.study_file import plain
 
-#: Settings that a config may have at its top beside those of mmengine's Runner.
-_TOP_LEVEL = (
-    "cache_samples",
-    "compile",
-    "find_unused_parameters",
-    "model_wrapper_cfg",
-    "runner_type",
-)
+#: What budget and seeds decide, whatever the options say.
+_SET_BY_THE_STUDY = ("default_hooks", "param_scheduler", "randomness", "train_cfg")
 #: Where a run is, and how it goes on: no part of what it computes.
 _NOT_CONTENT = ("work_dir", "resume", "load_from", "launcher", "log_level")
 #: With fewer, a kill between removing an old checkpoint and writing the next would leave none.
@@ -42,21 +37,16 @@ _KEPT_CHECKPOINTS = 2
 
 def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
     """A misspelled option would be a new key that nothing reads."""
-    known = {*cfg.keys(), *inspect.signature(Runner.__init__).parameters, *_TOP_LEVEL} - {"self"}
+    known = known_settings(cfg)
     for name in options:
-        first, *rest = name.split(".")
-        if first not in known:
-            raise KeyError(unknown_name("setting", first, known))
-        owner: Any = cfg.get(first)
-        for at, key in enumerate(rest[:-1]):
-            if isinstance(owner, (list, tuple)) and key.isdigit() and int(key) < len(owner):
-                owner = owner[int(key)]
-            elif isinstance(owner, Mapping) and key in owner:
-                owner = owner[key]
-            else:
-                where = ".".join([first, *rest[:at]])
-                has = owner.keys() if isinstance(owner, Mapping) else []
-                raise KeyError(f"{name}: {unknown_name(f'key of {where}', key, has)}")
+        parts = name.split(".")
+        if parts[0] not in known:
+            raise KeyError(unknown_name("setting", parts[0], known))
+        at, owner = first_missing(cfg, name)
+        if at is not None and at < len(parts) - 1:
+            where = ".".join(parts[:at]) or "the config"
+            has = owner.keys() if isinstance(owner, Mapping) else []
+            raise KeyError(f"{name}: {unknown_name(f'key of {where}', parts[at], has)}")
 
 
 def _apply_budget(cfg: Config, budget: Mapping[str, int]) -> None:
@@ -101,8 +91,9 @@ def _add_evaluators(cfg: Config, evaluators: list[dict], noise: Mapping | None, 
         if type_name(evaluator) == "NoisyIoUMetric" and noise is not None:
             evaluator.setdefault("noise", dict(noise))
             evaluator.setdefault("seed", seed)
-    if added:
-        cfg.val_evaluator = [*as_list(cfg.val_evaluator), *added]
+    there = as_list(cfg.val_evaluator)
+    if new := [evaluator for evaluator in added if evaluator not in there]:
+        cfg.val_evaluator = [*there, *new]
 
 
 def run_config(
@@ -118,7 +109,8 @@ def run_config(
 ) -> Config:
     """A copy of ``base`` with everything applied that one point of a grid asks for.
 
-    Options come first, then budget, loss, noise and what measures. The seed is that of training and of
+    Options come first, then budget, loss, noise and what measures; what loss and noise would replace of
+    the options is set again. The seed is that of training and of
     the noise; a ``NoisyIoUMetric`` that has no noise of its own takes both. Every ``val_interval`` a
     checkpoint is written, and the hooks are added that end a run which diverges and let a resumed one draw
     the same random numbers.
@@ -140,20 +132,22 @@ def run_config(
     check_options(cfg, options)
     cfg.merge_from_dict(dict(options))
     _apply_budget(cfg, budget)
-    if loss is not None:
-        replace_losses(cfg, loss)
+    last = {n: v for n, v in options.items() if n.partition(".")[0] not in _SET_BY_THE_STUDY}
+    with options_last(cfg, last):
+        if loss is not None:
+            replace_losses(cfg, loss)
+        if noise is not None:
+            inject_noise(cfg, noise, seed=seed, keep_clean=True)
     if noise is not None:
-        inject_noise(cfg, noise, seed=seed, keep_clean=True)
-        interval = metrics.get("memorization_interval")
-        measure_memorization(cfg, interval=interval)
+        measure_memorization(cfg, interval=metrics.get("memorization_interval"))
     record_noise(cfg)
     record_resources(cfg)
     _add_evaluators(cfg, metrics.get("evaluators", []), noise, seed)
-    for hook in [*hooks, *metrics.get("hooks", [])]:
-        add_hook(cfg, copy.deepcopy(hook))
-    for name in ("StopOnDivergenceHook", "RandomStateHook"):
-        if not any(type_name(hook) == name for hook in cfg.get("custom_hooks") or []):
-            add_hook(cfg, {"type": f"anl_seg.{name}"})
+    for hook in copy.deepcopy([*hooks, *metrics.get("hooks", [])]):
+        add_hooks(cfg, hook)
+    for kind in (StopOnDivergenceHook, RandomStateHook):
+        if not has_hook(cfg, kind):
+            add_hooks(cfg, {"type": f"anl_seg.{kind.__name__}"})
     cfg.randomness = {**(cfg.get("randomness") or {}), "seed": seed}
     return cfg
 

@@ -18,7 +18,7 @@ from mmseg.registry import MODELS
 from anl_seg._suggest import WRONG_INPUT, sentence, unknown_name
 from anl_seg.config import inject_noise, load_config, parse_spec
 from anl_seg.config.cfg_options import parse_cfg_options
-from anl_seg.config.replace_losses import qualified_loss
+from anl_seg.config.loss_config import qualified_loss
 from anl_seg.study.collect import collect_run
 from anl_seg.study.judges import judged_config
 from anl_seg.study.launch import launch_runs

@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 import torch
 
-from anl_seg.config.replace_losses import MASK_HEADS
+from anl_seg.config.loss_config import MASK_HEADS
 from anl_seg.noise import build_noise, sample_rng
 from anl_seg.noise.estimate_transition_matrix import TransitionCounts
 from anl_seg.registry import MODELS

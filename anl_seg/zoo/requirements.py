@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from anl_seg.config.replace_losses import MASK_HEADS
+from anl_seg.config.loss_config import MASK_HEADS
 
 #: Heads that call compiled operations of mmcv; without them mmseg fails in different ways and places.
 OPS_HEADS = ("CCHead", "PSAHead", "PointHead", "SideAdapterCLIPHead")

@@ -19,7 +19,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from anl_seg.config import replace_losses
-from anl_seg.config.replace_losses import qualified_loss
+from anl_seg.config.loss_config import qualified_loss
 from anl_seg.noise import build_noise
 from anl_seg.zoo.batch import noisy_batch
 from anl_seg.zoo.loss_specs import fill_loss, has_no_object_class, is_binary

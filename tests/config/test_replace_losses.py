@@ -47,6 +47,51 @@ def test_class_weights_stay_unless_given():
     assert cfg.model.decode_head.loss_decode.class_weight == [1, 1, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("old", "words"),
+    [
+        (
+            dict(CE, use_sigmoid=True, class_weight=[1, 2, 3, 4]),
+            ["class_weight of CrossEntropyLoss in decode_head"],
+        ),
+        (dict(type="FocalLoss", class_weight=[1, 2, 3, 4]), ["class_weight of FocalLoss"]),
+        (dict(type="TverskyLoss", class_weight="w.npy"), ["class_weight of TverskyLoss"]),
+        (
+            dict(type="LovaszLoss", class_weight=[1, 2, 3, 4], reduction="none"),
+            ["class_weight of LovaszLoss", "reduction='none'"],
+        ),
+        (dict(type="anl_seg.NoiseRobustDiceLoss", class_weight=[1, 2, 3, 4]), ["class_weight"]),
+        (dict(type="OhemCrossEntropy", ignore_label=9), ["ignore_label=9 of OhemCrossEntropy"]),
+        (dict(CE, reduction="sum"), ["reduction='sum'"]),
+        (dict(CE, avg_non_ignore=True, loss_name="loss_ce"), []),
+    ],
+)
+def test_settings_of_another_meaning_are_not_taken_over_and_said(monkeypatch, old, words):
+    said = []
+    monkeypatch.setattr(
+        MODULE, "print_log", lambda text, logger, level=logging.INFO: said.append((level, text))
+    )
+    cfg = replace_losses(config(old), LOSS)
+    assert cfg.model.decode_head.loss_decode.to_dict() == new(1.0)
+    warnings = [text for level, text in said if level == logging.WARNING]
+    assert len(warnings) == bool(words)
+    assert all(word in warnings[0] for word in words)
+    # Weights that the new loss has of its own leave nothing to say.
+    said.clear()
+    replace_losses(config(old), {**LOSS, "class_weight": [1, 1, 1, 2]})
+    assert not any("class_weight" in text for _, text in said)
+
+
+def test_weights_in_the_base_of_an_adaptive_loss():
+    base = dict(type="GCELoss", q=0.5, loss_weight=0.5, class_weight=[1, 2, 3, 4])
+    adaptive = dict(type="anl_seg.AdaptiveLoss", base=base, parameters=dict(q=(0.05, 1.0)))
+    cfg = replace_losses(config(adaptive), LOSS)
+    assert cfg.model.decode_head.loss_decode.to_dict() == new(0.5, class_weight=[1, 2, 3, 4])
+    cfg = replace_losses(config(dict(CE, loss_weight=3.0)), adaptive)
+    assert cfg.model.decode_head.loss_decode.base.loss_weight == 1.5
+    assert "loss_weight" not in cfg.model.decode_head.loss_decode
+
+
 def test_cascade_of_decode_heads():
     heads = [dict(type="FCNHead", loss_decode=CE), dict(type="OCRHead", loss_decode=CE)]
     cfg = replace_losses(Config(dict(model=dict(decode_head=heads))), LOSS)
@@ -202,7 +247,35 @@ def test_heads_without_loss_decode_are_named():
         (dict(type="ANLLoss"), KeyError, "Did you mean ANL"),
         (dict(alpha=1), ValueError, "needs a 'type'"),
         (dict(type="ANLCELoss", min_prob=1.0), ValueError, "min_prob"),
-        (dict(type="ANLCELoss", alhpa=1.0), TypeError, "alhpa"),
+        (dict(type="ANLCELoss", alhpa=1.0), TypeError, "does not know 'alhpa'.*Did you mean alpha"),
+        (
+            dict(type="GCELoss", p=0.7),
+            TypeError,
+            "does not know 'p'; its parameters are: q, reduction",
+        ),
+        (dict(type="ANLCELoss", active=dict(type="NCELoss")), TypeError, "does not know 'active'"),
+        (
+            dict(type="ActivePassiveLoss", active=dict(type="NCELoss", x=1)),
+            TypeError,
+            "NCELoss does.*'x'",
+        ),
+        (dict(type="ForwardCorrectionLoss"), TypeError, "needs 'matrix'"),
+        (dict(type="AdaptiveLoss"), TypeError, "needs 'base', 'parameters'"),
+        (dict(type="GCELoss", q="abc"), TypeError, "q of GCELoss must be a number; got 'abc'"),
+        (dict(type="CELoss", avg_non_ignore="no"), TypeError, "must be True or False; got 'no'"),
+        (
+            dict(type="CELoss", class_weight=[1, 2]),
+            ValueError,
+            "CELoss in decode_head.*2 entries.*4 classes",
+        ),
+        (
+            dict(type="ForwardCorrectionLoss", matrix=[[1, 0], [0, 1]]),
+            ValueError,
+            r"\(4, 4\).*got \(2, 2\)",
+        ),
+        (dict(type="TLoss"), ValueError, "published for two classes"),
+        (dict(type="CELoss", use_sigmoid=True), ValueError, "one output channel"),
+        (dict(type="NoisySegDataPreProcessor"), ValueError, "is no loss"),
     ],
 )
 def test_a_wrong_loss_changes_nothing(loss, error, text):

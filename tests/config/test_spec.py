@@ -15,6 +15,23 @@ from anl_seg.config import parse_spec
         ("A:name=loss_x,flag=True,none=None", dict(type="A", name="loss_x", flag=True, none=None)),
         ("A:path='a,b=c'", dict(type="A", path="a,b=c")),
         ("A: x = 1 , y = 2", dict(type="A", x=1, y=2)),
+        (
+            "A:noises=[None,dict(type=DilateNoise,low=[1,-2.5])],flag=(True,word)",
+            dict(
+                type="A",
+                noises=[None, dict(type="DilateNoise", low=[1, -2.5])],
+                flag=(True, "word"),
+            ),
+        ),
+        (
+            "A:m=data/a-b.json,n=-1,o={b: dict()}",
+            dict(type="A", m="data/a-b.json", n=-1, o=dict(b={})),
+        ),
+        (
+            "A:x=dict(type=a.b,y={'c':[none]})",
+            dict(type="A", x=dict(type="a.b", y=dict(c=["none"]))),
+        ),
+        ("A:x=__import__('os').getcwd()", dict(type="A", x="__import__('os').getcwd()")),
     ],
 )
 def test_parses(text, expected):
@@ -33,6 +50,11 @@ def test_parses(text, expected):
         ("A:a=[1,2", "unbalanced"),
         ("A:a='x", "unbalanced"),
         ("A:a=1),b=(2", "unbalanced"),
+        ("A:a=[__import__('os').getcwd()]", "is no number, string"),
+        ("A:a=dict([1])", "takes key=value only"),
+        ("A:a=dict(b=1,b=2)", "'b' is given twice"),
+        ("A:a={**b}", "cannot read"),
+        ("A:a=" + "[" * 3000 + "]" * 3000, "cannot read"),
     ],
 )
 def test_refuses(text, message):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 
 from anl_seg.config import add_anl_schedule
+from anl_seg.engine.hooks import LossScheduleHook
 from anl_seg.functional import active_negative_cross_entropy, mass_balance
-from anl_seg.models.losses import ANLCELoss
+from anl_seg.models.losses import ANLCELoss, ANLFLLoss
 from anl_seg.study import load_study
 
 ROOT = Path(__file__).parents[2]
@@ -72,3 +76,55 @@ def test_config_command_line_and_studies_train_it_alike():
         recipes = load_study(ROOT / "studies" / f"{name}.py").recipes
         label = "ANL-CE, ours" if name == "jsrt" else "ANL-CE"
         assert recipes[label]["hooks"] == [study._fade, study._average]
+
+
+@pytest.fixture
+def said(monkeypatch):
+    texts = []
+    monkeypatch.setattr(
+        "anl_seg.models.losses.active_negative_loss.print_log", lambda text, **_: texts.append(text)
+    )
+    monkeypatch.setattr("anl_seg.models.losses.active_negative_loss._TOLD", set())
+    return texts
+
+
+def trained(loss, batch):
+    logits, labels = batch
+    loss(logits.detach().requires_grad_(), labels)
+
+
+def test_training_without_the_schedule_is_told_of_once_in_a_run(batch, said):
+    for loss in (ANLCELoss(), ANLCELoss(loss_name="loss_auxiliary"), ANLFLLoss(dice_weight=1.0)):
+        trained(loss, batch)
+    (text,) = said
+    assert "dice_weight=5 has no effect" in text
+    assert "--anl-schedule" in text
+    assert "_base_/anl_schedule.py" in text
+    MMLogger.get_instance("a training after it")
+    trained(ANLCELoss(), batch)
+    assert len(said) == 2
+
+
+def test_no_word_where_nothing_is_wrong(batch, said):
+    faded = ANLCELoss(ce_share=1.0)
+    trained(faded, batch)
+    faded.ce_share = 0.0
+    for loss in (
+        faded,
+        ANLCELoss(setting="cifar10"),
+        ANLCELoss(dice_weight=0.0),
+        ANLCELoss().eval(),
+    ):
+        trained(loss, batch)
+    ANLCELoss()(*batch)  # looked at, not trained with
+    resumed = (
+        ANLCELoss()
+    )  # after the fade: the hook drives it, and it never had a share in this process
+    head = torch.nn.Module()
+    head.loss_decode = resumed
+    runner = SimpleNamespace(
+        model=head, train_loop=None, max_iters=10, logger=logging.getLogger("none"), hooks=[]
+    )
+    LossScheduleHook([dict(parameter="ce_share", at={0: 1.0, 5: 0.0})]).before_train(runner)
+    trained(resumed, batch)
+    assert said == []

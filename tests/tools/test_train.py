@@ -127,6 +127,31 @@ def test_anl_schedule(train):
     assert cfg.model.decode_head.loss_decode.type == "anl_seg.ANLCELoss"
 
 
+def test_options_have_the_last_word(train):
+    cfg = config_of(
+        train,
+        "--loss=ANLCELoss",
+        "--noise=RandomChoiceNoise:noises=[None,dict(type=SymmetricNoise,rate=0.4)]",
+        "--measure-memorization",
+        "--anl-schedule",
+        "--amp",
+        "--work-dir=x",
+        "--cfg-options",
+        "model.decode_head.loss_decode.min_prob=0.1",
+        "train_dataloader.dataset.pipeline.1.noise.noises.1.rate=0.2",
+        "custom_hooks.1.momentum=0.5",
+        "optim_wrapper.loss_scale=512",
+        "work_dir=y",
+    )
+    assert cfg.model.decode_head.loss_decode.min_prob == 0.1
+    measured = cfg.custom_hooks[2].dataloader.dataset.pipeline[1]
+    for step in (cfg.train_dataloader.dataset.pipeline[1], measured):
+        assert step.noise.noises[1].rate == 0.2
+    assert cfg.custom_hooks[1].momentum == 0.5
+    assert (cfg.optim_wrapper.type, cfg.optim_wrapper.loss_scale) == ("AmpOptimWrapper", 512)
+    assert cfg.work_dir == "y"
+
+
 def test_amp_and_work_dir(train):
     assert config_of(train, "--amp").optim_wrapper.type == "AmpOptimWrapper"
     assert config_of(train).work_dir == "work_dirs/unet-small_480_ce_synthetic-64x64"
@@ -152,6 +177,15 @@ def test_measure_memorization_implies_keep_clean(train):
         (["--noise=SymmetricNoise:rate=1.5"], "1.5"),
         (["--noise=SymmetricNoise"], "rate"),
         (["--noise=SymmetricNoise:rate"], "expected key=value"),
+        (["--loss=GCELoss:p=0.7"], "GCELoss does not know 'p'; its parameters are: q"),
+        (["--loss=GCELoss", "--anl-schedule"], "go with these"),
+        (
+            ["--noise=RandomChoiceNoise:noises=[None,dict(type=DilateNoise)]"],
+            "DilateNoise needs 'beta'",
+        ),
+        (["--amp"], "needs a GPU"),
+        (["--resume=no.pth"], "no checkpoint to go on from at 'no.pth'"),
+        (["--cfg-options", "val_evaluator.iou_metrics=[mIuO]"], "Did you mean mIoU"),
         (["--keep-clean"], "--keep-clean goes with --noise"),
         (["--measure-memorization"], "keep_clean=True"),
     ],

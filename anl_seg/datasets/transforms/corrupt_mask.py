@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -69,6 +70,8 @@ class CorruptMask(BaseTransform):
         KeyError: a required key is missing.
     """
 
+    #: Read where a config is searched for what corrupts its masks.
+    corrupts_mask: ClassVar[bool] = True
     #: Read by NoiseStatisticsHook, which calls ``clean_and_noisy`` of such transforms.
     records_noise_statistics = True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -47,6 +48,9 @@ class LoadCorruptedAnnotations(BaseTransform):
             pipeline that corrupts twice.
         KeyError: a sample that was not corrupted there, or has no key.
     """
+
+    #: Read where a config is searched for what corrupts its masks.
+    corrupts_mask: ClassVar[bool] = True
 
     def __init__(
         self, folder: str | os.PathLike, dataset: int | None = None, keep_clean: bool = False

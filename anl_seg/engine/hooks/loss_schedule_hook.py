@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import copy
 import inspect
+import itertools
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Union
 
-import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
 from anl_seg._suggest import unknown_name
-from anl_seg.engine._random_state import random_state_kept
+from anl_seg.engine.loss_trial import try_loss
 from anl_seg.models.losses.adaptive_loss import AdaptiveLoss
 from anl_seg.models.losses.normalized_loss import NormalizedLoss
 from anl_seg.models.losses.normalized_negative_loss import NormalizedNegativeLoss
@@ -170,12 +169,7 @@ def _check_value(owner: PixelLoss, name: str, value: Value, channels: int | None
     if channels is None:
         return
     # Some limits depend on the number of classes, so the loss of a few pixels has the last word.
-    tensors = chain(owner.parameters(), owner.buffers())
-    device = next((tensor.device for tensor in tensors), torch.device("cpu"))
-    labels = torch.arange(max(channels, 2), device=device).repeat(2, 1)
-    logits = torch.zeros(2, channels, labels.shape[1], dtype=torch.float32, device=device)
-    with torch.no_grad(), random_state_kept():
-        trial(logits, labels)
+    try_loss(trial, channels)
 
 
 @HOOKS.register_module()
@@ -240,17 +234,40 @@ class LossScheduleHook(Hook):
         self.loss = loss
         self.relative = relative
 
+    def shared_parameters(self, other: LossScheduleHook) -> set[str]:
+        """The parameters that both set, perhaps of the same loss."""
+        if self.loss != other.loss and None not in (self.loss, other.loss):
+            return set()
+        return {e.parameter for e in self.entries} & {e.parameter for e in other.entries}
+
+    def targets(self, model: nn.Module) -> list[dict[str, list[tuple[PixelLoss, str]]]]:
+        """Per entry of the schedule: path of the loss -> (owner, attribute), all that are to be set.
+
+        Raises:
+            ValueError: no loss has the parameter, or one does not allow a value that is to come.
+        """
+        losses = self._chosen(loss_modules(model))
+        return [self._targets_of(entry, model, losses) for entry in self.entries]
+
     def before_train(self, runner: Runner) -> None:
         """Find the losses and check every value that is to come."""
+        for other in getattr(runner, "hooks", ()):
+            if other is self or not isinstance(other, LossScheduleHook):
+                continue
+            if shared := self.shared_parameters(other):
+                raise ValueError(
+                    f"LossScheduleHook: two of them set {', '.join(sorted(shared))}; take one away"
+                )
         if self.by_epoch and not isinstance(runner.train_loop, EpochBasedTrainLoop):
             raise ValueError(
                 "LossScheduleHook: by_epoch=True needs an epoch-based loop; the train loop is "
                 f"{type(runner.train_loop).__name__}, so give iterations and by_epoch=False"
             )
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        losses = self._chosen(loss_modules(model))
-        # Per entry: path of the loss -> (owner, attribute), all that are to be set.
-        self._targets = [self._targets_of(entry, model, losses) for entry in self.entries]
+        self._targets = self.targets(model)
+        for targets in self._targets:
+            for owner, attribute in itertools.chain.from_iterable(targets.values()):
+                owner.scheduled |= {attribute}
         self._told: list[int | None] = [None] * len(self.entries)
         self._length = runner.max_epochs if self.by_epoch else runner.max_iters
         last = 1 if self.relative else self._length

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from anl_seg.models.losses._arguments import check_arguments
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
 
@@ -15,14 +16,18 @@ def build_loss(cfg: Mapping, role: str) -> PixelLoss:
         role: what the loss is for, for the error text.
 
     Raises:
+        TypeError: an argument that the loss does not know, or of the wrong kind.
         ValueError: no config with a ``type``, or not that of a loss of this package.
     """
     if not isinstance(cfg, Mapping) or "type" not in cfg:
         raise ValueError(f"{role} must be a loss config with a 'type'; got {cfg!r}.")
-    cfg = dict(cfg)
-    if isinstance(cfg["type"], str):
-        cfg["type"] = MODELS.get(cfg["type"].removeprefix("anl_seg."))
-    loss = MODELS.build(cfg)
+    arguments = dict(cfg)
+    kind = arguments.pop("type")
+    if isinstance(kind, str):
+        kind = MODELS.get(kind.removeprefix("anl_seg."))
+    if isinstance(kind, type) and issubclass(kind, PixelLoss):
+        check_arguments(kind, arguments)
+    loss = MODELS.build({**arguments, "type": kind})
     if not isinstance(loss, PixelLoss):
         raise ValueError(f"{role} must be a per-pixel loss of anl_seg; got {type(loss).__name__}.")
     return loss

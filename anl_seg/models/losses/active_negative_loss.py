@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+from mmengine.logging import MMLogger, print_log
 from torch import Tensor
 
 from anl_seg._suggest import unknown_name
@@ -41,6 +44,8 @@ RECOMMENDED = {
 }
 #: Clamp of the probabilities in the entropy term, as in the authors' code.
 ENTROPY_CLAMP = 1e-7
+#: Loggers (one for each training of mmengine's) that were told of a Dice without effect.
+_TOLD: set[str] = set()
 
 
 def _check_prior(prior: list[float]) -> list[float]:
@@ -83,6 +88,8 @@ class ActiveNegativeLoss(PixelLoss):
 
     default_name = "loss_anl"
     parameter_names = ("alpha", "beta", "ce_share", "dice_weight", "entropy_weight")
+    #: Whether a training has begun with a share of cross entropy, which may be 0 by now.
+    _has_faded = False
 
     def __init__(
         self,
@@ -154,6 +161,7 @@ class ActiveNegativeLoss(PixelLoss):
     ) -> Tensor | None:
         """The weighted entropy term and Dice: see :func:`anl_seg.functional.entropy_regularization` and
         :func:`anl_seg.functional.noise_robust_dice`."""
+        self._tell_of_inert_dice(logits)
         parts = []
         if self.entropy_weight:
             entropy = entropy_regularization(
@@ -172,6 +180,25 @@ class ActiveNegativeLoss(PixelLoss):
             dice = reduce_pixel_loss(shares, valid, "mean")
             parts.append(self.ce_share * self.dice_weight * dice)
         return sum(parts) if parts else None
+
+    def _tell_of_inert_dice(self, logits: Tensor) -> None:
+        """Say once in a training that Dice is without effect, as nothing lets ``ce_share`` fade."""
+        if torch.compiler.is_compiling() or not (self.training and logits.requires_grad):
+            return
+        self._has_faded = self._has_faded or self.ce_share > 0.0
+        if not self.dice_weight or self._has_faded or "ce_share" in self.scheduled:
+            return
+        run = MMLogger.get_current_instance().instance_name
+        if run not in _TOLD:
+            _TOLD.add(run)
+            print_log(
+                f"{type(self).__name__}: dice_weight={self.dice_weight:g} has no effect, as ce_share is 0 "
+                "and nothing schedules it, and no cross entropy starts the classes. Add what is "
+                "recommended: tools/train.py --anl-schedule, or _base_/anl_schedule.py; in a loop of your "
+                "own let ce_share fall from 1 to 0. Set dice_weight=0 if this is meant.",
+                logger="current",
+                level=logging.WARNING,
+            )
 
     def batch_loss_needs_logits(self) -> bool:
         """See :meth:`PixelLoss.batch_loss_needs_logits`: Dice does."""

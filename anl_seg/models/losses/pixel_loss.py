@@ -72,6 +72,8 @@ class PixelLoss(nn.Module):
     default_name = "loss_pixel"
     #: Hyper-parameters of the subclass, shown by ``print(model)``.
     parameter_names: tuple[str, ...] = ()
+    #: Parameters that a hook sets while training.
+    scheduled: frozenset[str] = frozenset()
 
     def __init__(
         self,

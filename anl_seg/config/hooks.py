@@ -1,0 +1,179 @@
+"""Adding hooks to a config that may have them already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from textwrap import shorten
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.hooks import EMAHook, Hook, ParamSchedulerHook
+from mmseg.registry import HOOKS
+
+from anl_seg.config._walk import resolved, type_name
+from anl_seg.engine.hooks import LossScheduleHook
+
+#: Of these a training can have only one; so of every hook of this package but ``LossScheduleHook``.
+_ONE_ONLY = (EMAHook, ParamSchedulerHook)
+#: Most characters of a value in an error.
+_LONGEST = 200
+
+
+def _kind(hook: Mapping | Hook) -> type | str:
+    """The class of a hook or of its config; the bare name where there is no such class."""
+    if isinstance(hook, Hook):
+        return type(hook)
+    return resolved(hook, HOOKS) or type_name(hook)
+
+
+def _name(kind: type | str) -> str:
+    return kind if isinstance(kind, str) else kind.__name__
+
+
+def is_hook(hook: Mapping | Hook, kind: type[Hook]) -> bool:
+    """Whether a hook, or what a config names, is of a class or of a subclass."""
+    found = _kind(hook)
+    return isinstance(found, type) and issubclass(found, kind)
+
+
+def _only_one(kind: type | str) -> str | None:
+    """The class of which a training can have one hook and that this is one of; None if there is none."""
+    if isinstance(kind, str):
+        return kind if kind in map(_name, _ONE_ONLY) else None
+    for base in reversed(kind.__mro__):
+        ours = base.__module__.startswith("anl_seg.") and not issubclass(base, LossScheduleHook)
+        if ours or base in _ONE_ONLY:
+            return base.__name__
+    return None
+
+
+def built_hook(hook: Mapping | Hook) -> Hook:
+    """The hook of a config; a hook is returned as it is."""
+    if isinstance(hook, Hook):
+        return hook
+    hook = dict(hook)
+    hook.pop("priority", None)
+    return HOOKS.build(hook)
+
+
+def _given(hook: Mapping) -> dict[str, Any]:
+    return {name: value for name, value in hook.items() if name != "type"}
+
+
+def _settings(hook: Mapping | Hook) -> dict[str, Any]:
+    """What tells a hook from others of its class, the defaults filled in."""
+    built = built_hook(hook)
+    priority = hook.get("priority") if isinstance(hook, Mapping) else None
+    return {**vars(built), "priority": built.priority if priority is None else priority}
+
+
+def _same(old: Mapping | Hook, new: Mapping | Hook) -> bool:
+    """Whether two hooks or configs of hooks make the same hook."""
+    kind = _kind(old)
+    if kind != _kind(new):
+        return False
+    if isinstance(old, Mapping) and isinstance(new, Mapping) and _given(old) == _given(new):
+        return True
+    return isinstance(kind, type) and _settings(old) == _settings(new)
+
+
+def _told(name: str, value: Any) -> str:
+    return f"{name} not set" if value is None else f"{name}={shorten(repr(value), _LONGEST)}"
+
+
+def _unlike(name: str, old: Any, new: Any) -> Iterator[str]:
+    """The parts of a setting that differ, by dotted name, with both values."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in {**old, **new}:
+            yield from _unlike(f"{name}.{key}".lstrip("."), old.get(key), new.get(key))
+    elif isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)) and len(old) == len(new):
+        for i, (one, other) in enumerate(zip(old, new)):
+            yield from _unlike(f"{name}.{i}", one, other)
+    elif old != new:
+        yield f"{_told(name, old)} against {_told(name, new)}"
+
+
+def _differences(old: Mapping | Hook, new: Mapping | Hook) -> str:
+    """What tells two hooks apart, with both values."""
+    kinds = [_kind(hook) for hook in (old, new)]
+    if kinds[0] != kinds[1]:
+        names = [
+            _told("type", hook.get("type")) if isinstance(hook, Mapping) else _name(kind)
+            for hook, kind in zip((old, new), kinds)
+        ]
+        return " against ".join(names)
+    written = all(isinstance(hook, Mapping) for hook in (old, new))
+    settings = [_given(hook) if written else _settings(hook) for hook in (old, new)]
+    return "; ".join(_unlike("", *settings)) or "they are the same"
+
+
+def _collide(old: Mapping | Hook, new: Mapping | Hook) -> bool:
+    """Whether a training cannot have both hooks, unless they are one and the same."""
+    kinds = [_only_one(_kind(hook)) for hook in (old, new)]
+    if None not in kinds:
+        return kinds[0] == kinds[1]
+    schedules = all(is_hook(hook, LossScheduleHook) for hook in (old, new))
+    return schedules and bool(built_hook(old).shared_parameters(built_hook(new)))
+
+
+def hooks_of(cfg: Config) -> Iterator[tuple[str, Mapping | Hook]]:
+    """(place, hook) of all hooks that a config names, as configs or as objects."""
+    for name, hook in (cfg.get("default_hooks") or {}).items():
+        if hook is not None:
+            yield f"default_hooks.{name}", hook
+    for i, hook in enumerate(cfg.get("custom_hooks") or []):
+        yield f"custom_hooks.{i}", hook
+
+
+def has_hook(cfg: Config, kind: type[Hook]) -> bool:
+    """Whether a config names a hook of a class or of a subclass."""
+    return any(is_hook(hook, kind) for _, hook in hooks_of(cfg))
+
+
+def add_hooks(cfg: Config, *hooks: Mapping) -> None:
+    """Append hooks to ``custom_hooks``, but for those that the config has already.
+
+    Hooks of one class go together, as a user's own may; not two of ``EMAHook``, of
+    ``ParamSchedulerHook`` or of a hook of this package, subclasses included, nor two
+    ``LossScheduleHook`` that set the same parameter.
+
+    Args:
+        cfg: a loaded config; changed in place, and only once all have been found to be right.
+        hooks: configs of hooks.
+
+    Raises:
+        ValueError: the config has another hook that cannot be beside one of these; both settings are
+            named.
+    """
+    known, added = list(hooks_of(cfg)), []
+    for hook in hooks:
+        if any(_same(old, hook) for _, old in known):
+            continue
+        for place, old in known:
+            if _collide(old, hook):
+                raise ValueError(
+                    f"the config has {_name(_kind(old))} in {place} already, and a training cannot have "
+                    "another one beside it. There against the one to be added: "
+                    f"{_differences(old, hook)}. Take one away."
+                )
+        added.append(dict(hook))
+    if added:
+        # `setdefault` of a config returns a list that it does not keep.
+        cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), *added]
+
+
+def check_hooks(cfg: Config) -> None:
+    """Refuse a config that itself names hooks of which a training can have only one.
+
+    Raises:
+        ValueError: two that cannot be together; where, and what differs, is named.
+    """
+    seen: list[tuple[str, Mapping | Hook]] = []
+    for place, hook in hooks_of(cfg):
+        for before, old in seen:
+            if _collide(old, hook):
+                raise ValueError(
+                    f"the config has {_name(_kind(old))} in {before} and in {place}, and a training cannot "
+                    f"have both ({_differences(old, hook)}). Take one away."
+                )
+        seen.append((place, hook))
