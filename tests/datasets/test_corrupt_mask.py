@@ -175,7 +175,8 @@ def test_ignored_pixels_input_dtype_and_shape_stay():
     assert ((out == 255) == (mask == 255)).all()
     assert (out != mask)[mask != 255].all()
     assert np.array_equal(results["gt_seg_map_clean"], before)
-    assert results["seg_fields"] == ["gt_seg_map", "gt_seg_map_clean"]
+    assert results["seg_fields"] == ["gt_seg_map", "gt_seg_map_clean", "gt_seg_map_witness"]
+    assert np.array_equal(results["gt_seg_map_witness"], out)
 
 
 @pytest.mark.parametrize(

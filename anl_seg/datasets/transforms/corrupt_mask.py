@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from anl_seg.datasets.transforms._clean_beside import keep_clean_beside
 from anl_seg.noise import MaskNoise, build_noise, sample_key, sample_rng
 from anl_seg.noise._checks import check_integer
 from anl_seg.registry import TRANSFORMS
@@ -51,7 +52,8 @@ class CorruptMask(BaseTransform):
     Modified keys: ``gt_seg_map``; pixels equal to ``ignore_index``, dtype and shape stay.
 
     Added keys: ``mask_noise`` (name of the noise); with ``keep_clean`` also ``gt_seg_map_clean``, listed in
-    ``seg_fields`` so that mmseg's geometric transforms take it along.
+    ``seg_fields`` so that mmseg's geometric transforms take it along, and a second copy of the noisy map
+    by which ``PackNoisySegInputs`` sees that they did.
 
     Args:
         noise: noise config, for example ``dict(type='SymmetricNoise', rate=0.4)``, or a
@@ -156,8 +158,7 @@ class CorruptMask(BaseTransform):
         results["gt_seg_map"] = noisy
         results["mask_noise"] = type(self.noise).__name__
         if self.keep_clean:
-            results["gt_seg_map_clean"] = clean
-            results["seg_fields"] = [*results.get("seg_fields", []), "gt_seg_map_clean"]
+            keep_clean_beside(results, clean, noisy, self.ignore_index)
         return results
 
     def __repr__(self) -> str:
