@@ -67,6 +67,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--ignore-index", type=int, help="default: that of the config's head, else 255"
     )
     parser.add_argument(
+        "--key-parts",
+        type=int,
+        metavar="N",
+        help="how many last parts of a mask's path seed its noise (default 2, or what the config says)",
+    )
+    parser.add_argument(
         "--jobs", type=int, default=cpu_count(), help="processes (default: the CPUs)"
     )
     parser.add_argument(
@@ -91,7 +97,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def _check(args: argparse.Namespace) -> None:
     """Exit in words where arguments do not go together."""
     if args.verify is not None:
-        names = ("out", "noise", "seed", "num_classes", "ignore_index", "resume")
+        names = ("out", "noise", "seed", "num_classes", "ignore_index", "key_parts", "resume")
         unused = [name for name in names if getattr(args, name)]
         if unused:
             sys.exit(f"corrupt_dataset.py: --verify takes no --{unused[0].replace('_', '-')}.")
@@ -115,15 +121,16 @@ def build_source(args: argparse.Namespace) -> MaskSource:
             num_classes=args.num_classes,
             ignore_index=args.ignore_index,
             cfg_options=args.cfg_options,
+            key_parts=args.key_parts,
         )
-    suffix = {} if args.image_suffix is None else {"image_suffix": args.image_suffix}
+    given = {"image_suffix": args.image_suffix, "key_parts": args.key_parts}
     return folder_source(
         args.masks,
         args.images,
         num_classes=args.num_classes,
         ignore_index=255 if args.ignore_index is None else args.ignore_index,
         mask_suffix=args.mask_suffix,
-        **suffix,
+        **{name: value for name, value in given.items() if value is not None},
     )
 
 

@@ -24,6 +24,7 @@ from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config, measured_dataloader
 from anl_seg.config.inject_noise import from_heads
 from anl_seg.corruption.png import read_mask_png
+from anl_seg.datasets._built import check_sample_keys
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.evaluation import EstimateTransitionMatrix
@@ -199,6 +200,10 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(f"estimate_transition_matrix.py: {sentence(error)}")
     if args.config is not None:
         runner = Runner.from_cfg(cfg)
+        try:
+            check_sample_keys(runner.test_loop.dataloader.dataset)
+        except ValueError as error:
+            sys.exit(f"estimate_transition_matrix.py: {sentence(error)}")
         runner.test()
         (metric,) = runner.test_loop.evaluator.metrics
         names = [str(name) for name in metric.dataset_meta["classes"]]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mmcv.transforms import LoadAnnotations
 from mmengine.config import Config
+from mmengine.registry import Registry
 from mmseg.registry import TRANSFORMS
 
 #: Transforms that know ``gt_seg_map`` alone, and their twins that take the clean map along.
@@ -80,21 +81,26 @@ def _ignore_keys(dataset: dict) -> list[str]:
     return found
 
 
-def transform_class(transform: dict) -> object:
-    """The class that a transform config names; None if it is not known."""
-    kind = transform.get("type")
-    return TRANSFORMS.get(kind) if isinstance(kind, str) else kind
-
-
 def _mixes(transform: dict) -> bool:
     """Whether a transform makes one sample of several (mosaics, mixtures)."""
-    return hasattr(transform_class(transform), "get_indices")
+    return hasattr(resolved(transform, TRANSFORMS), "get_indices")
+
+
+def resolved(cfg: Mapping, registry: Registry) -> type | None:
+    """The class that a config's ``type`` names or is; None where nobody has such a class."""
+    kind = cfg.get("type")
+    if isinstance(kind, str):
+        try:
+            kind = registry.get(kind)
+        except (ImportError, KeyError):  # a package that is not installed, or no such name in it
+            return None
+    return kind if isinstance(kind, type) else None
 
 
 def loads_seg_map(transform: dict) -> bool:
     """Whether a transform config loads the label map of a sample."""
-    cls = transform_class(transform)
-    return isinstance(cls, type) and (
+    cls = resolved(transform, TRANSFORMS)
+    return cls is not None and (
         issubclass(cls, LoadAnnotations) or getattr(cls, "loads_seg_map", False)
     )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 
 from mmengine.config import Config
+from mmseg.registry import TRANSFORMS
 
-from anl_seg.config._walk import is_wrapper, pipelines, transform_class, type_name
+from anl_seg.config._walk import is_wrapper, pipelines, resolved, type_name
 
 #: Transforms that make the same of the same sample every time.
 _DETERMINISTIC = (
@@ -75,5 +76,5 @@ def cache_samples(cfg: Config) -> Config:
 
 def _is_deterministic(step: dict) -> bool:
     """Whether a transform makes the same of the same sample, and is not another one of that name."""
-    package = getattr(transform_class(step), "__module__", "").partition(".")[0]
+    package = getattr(resolved(step, TRANSFORMS), "__module__", "").partition(".")[0]
     return type_name(step) in _DETERMINISTIC and package in ("anl_seg", "mmcv", "mmseg")

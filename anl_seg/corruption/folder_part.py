@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from anl_seg.corruption.part import Part, Sample
+from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
 from anl_seg.corruption.png import read_mask_png
 from anl_seg.noise import sample_key
 
@@ -32,7 +32,9 @@ class FolderPart(Part):
         mask_suffix: str = ".png",
         image_suffix: str | Sequence[str] = IMAGE_SUFFIXES,
         dtype: type = np.uint8,
+        key_parts: int = DEFAULT_KEY_PARTS,
     ) -> None:
+        self.key_parts = key_parts
         self._dtype = dtype
         self._given = {
             "masks": Path(masks_dir).as_posix(),
@@ -56,7 +58,7 @@ class FolderPart(Part):
         return len(self._names)
 
     def key(self, index: int) -> str:
-        return sample_key(self.mask_path(index))
+        return sample_key(self.mask_path(index), self.key_parts)
 
     def mask_path(self, index: int) -> str:
         return str(self._masks / self._names[index])

@@ -86,6 +86,7 @@ def corrupt_dataset(
         raise ValueError(f"jobs must be 1 or more; got {jobs}.")
     out = Path(out)
     plan = Plan(source, noise, seed)
+    source.check_keys()
     _check_folder(source, out)
     # Through JSON, so that it compares equal to one that was read.
     settings = json.loads(json.dumps(head(plan)))

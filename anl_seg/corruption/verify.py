@@ -62,7 +62,7 @@ def source_of(manifest: dict[str, Any], **moved: str) -> MaskSource:
         ValueError: the manifest names none.
     """
     origin = {**manifest["source"], **moved}
-    kinds = {name: manifest[name] for name in ("num_classes", "ignore_index")}
+    kinds = {name: manifest[name] for name in ("num_classes", "ignore_index", "key_parts")}
     if "masks" in origin:
         return folder_source(
             origin["masks"],

@@ -10,6 +10,7 @@ from mmcv.transforms import BaseTransform
 from anl_seg.datasets.transforms._clean_beside import keep_clean_beside
 from anl_seg.noise import MaskNoise, build_noise, sample_key, sample_rng
 from anl_seg.noise._checks import check_integer
+from anl_seg.noise.sample_keys import SampleKeys
 from anl_seg.registry import TRANSFORMS
 
 
@@ -31,6 +32,14 @@ def key_of_sample(results: dict, key_parts: int = 2) -> str:
             f"found only: {', '.join(sorted(results))}."
         )
     return sample_key(results["seg_map_path"], key_parts)
+
+
+def identity_of(results: dict, key_parts: int) -> tuple[str | None, str | None]:
+    """(key, label file) of a sample; None for what it has not."""
+    path = results.get("seg_map_path")
+    if "sample_key" not in results and path is None:
+        return None, None
+    return key_of_sample(results, key_parts), path
 
 
 def _name_of(results: dict) -> str | None:
@@ -62,12 +71,13 @@ class CorruptMask(BaseTransform):
         seed: seed of the noise, an integer of 0 or more; independent of the runner's seed.
         keep_clean: keep the clean map beside the noisy one.
         ignore_index: label of pixels that do not count.
-        key_parts: how many last parts of ``seg_map_path`` make the sample key.
+        key_parts: how many last parts of ``seg_map_path`` make the sample key: 3 where masks are named
+            alike in folders of the same name (``<case>/labels/mask.png``).
 
     Raises:
         ValueError: a map that is not (H, W) integers, labels out of range, a map of another size
             than the image as it was read (file and values named), an image resized before a noise that
-            looks at it, or a pipeline that corrupts twice.
+            looks at it, a pipeline that corrupts twice, or two samples of one key (both are named).
         KeyError: a required key is missing.
     """
 
@@ -90,6 +100,7 @@ class CorruptMask(BaseTransform):
         self.ignore_index = ignore_index
         self.key_parts = check_integer("key_parts", key_parts, low=1)
         self._digest = self.noise.digest()
+        self._keys = SampleKeys(self.key_parts)
 
     def _image(self, mask: np.ndarray, results: dict) -> np.ndarray | None:
         """The image of a mask; None where there is none, or none of its size any more.
@@ -154,6 +165,8 @@ class CorruptMask(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Corrupt ``gt_seg_map`` of one sample."""
+        if wrong := self._keys.add(*identity_of(results, self.key_parts)):
+            raise ValueError(wrong)
         clean, noisy = self.clean_and_noisy(results)
         results["gt_seg_map"] = noisy
         results["mask_noise"] = type(self.noise).__name__
