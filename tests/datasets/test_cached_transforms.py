@@ -18,7 +18,7 @@ QUICKSTART = "configs/quickstart/unet-small_480_ce_synthetic-64x64.py"
 
 @TRANSFORMS.register_module()
 class CountedFlip:
-    """Draws at random, and changes the mask in place."""
+    """Draws at random, and changes the masks in place."""
 
     calls = 0
 
@@ -28,7 +28,8 @@ class CountedFlip:
     def __call__(self, results: dict) -> dict:
         CountedFlip.calls += 1
         if self._rng.random() < 0.5:
-            results["gt_seg_map"][:] = results["gt_seg_map"][:, ::-1].copy()
+            for key in results["seg_fields"]:
+                results[key][:] = results[key][:, ::-1].copy()
         return results
 
 
