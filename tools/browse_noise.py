@@ -189,6 +189,7 @@ def browse(args: argparse.Namespace, progress: Progress) -> list[Path]:
     )
     source = open_source(args)
     source.check_keys()
+    source.warn_of_labels()
     noise, seed = choose_noise(args, source)
     positions, start, remark = slide(noise, strength=args.strength, values=args.values)
     if args.samples is not None:
@@ -234,6 +235,7 @@ def measure(args: argparse.Namespace, progress: Progress, console: Console) -> l
     )
     source = open_source(args)
     source.check_keys()
+    source.warn_of_labels()
     noise, seed = choose_noise(args, source)
     indices = evenly_spaced(len(source), args.max_samples)
     task = progress.add_task("measuring", total=len(indices))

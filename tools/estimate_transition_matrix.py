@@ -24,7 +24,7 @@ from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config, measured_dataloader
 from anl_seg.config.inject_noise import from_heads
 from anl_seg.corruption.png import read_mask_png
-from anl_seg.datasets._built import check_sample_keys
+from anl_seg.datasets._built import check_sample_keys, leaves, warn_of_labels
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.evaluation import EstimateTransitionMatrix
@@ -35,6 +35,7 @@ from anl_seg.noise.estimate_transition_matrix import (
     TransitionCounts,
     simple_noises,
 )
+from anl_seg.noise.label_counts import LabelCounts
 from anl_seg.study.transition_report import (
     report_anchors,
     report_counts,
@@ -136,11 +137,18 @@ def count_folders(args: argparse.Namespace) -> TransitionCounts:
     ignore_index = 255 if args.ignore_index is None else args.ignore_index
     counts = TransitionCounts(args.num_classes, ignore_index)
     pairs = mask_pairs(args.clean, args.noisy)
+    labels = {n: LabelCounts(args.num_classes, ignore_index) for n in (args.clean, args.noisy)}
     for clean, noisy in track(pairs, "comparing", console=Console(stderr=True), transient=True):
         try:
-            counts.add(read_mask_png(clean).values, read_mask_png(noisy).values)
+            masks = [read_mask_png(path).values for path in (clean, noisy)]
+            counts.add(*masks)
+            for counted, mask in zip(labels.values(), masks):
+                counted.add(mask)
         except ValueError as error:
             raise ValueError(f"{error} (comparing '{clean}' and '{noisy}')") from None
+    for folder, counted in labels.items():
+        if problem := counted.problem():
+            print(f"warning: {folder}: {problem}", file=sys.stderr)
     print(f"{len(pairs)} pairs of masks")
     return counts
 
@@ -201,7 +209,10 @@ def main(argv: list[str] | None = None) -> None:
     if args.config is not None:
         runner = Runner.from_cfg(cfg)
         try:
-            check_sample_keys(runner.test_loop.dataloader.dataset)
+            dataset = runner.test_loop.dataloader.dataset
+            check_sample_keys(dataset)
+            for leaf in leaves(dataset):
+                warn_of_labels(leaf, None, cfg.test_evaluator.ignore_index)
         except ValueError as error:
             sys.exit(f"estimate_transition_matrix.py: {sentence(error)}")
         runner.test()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import os
@@ -13,6 +14,8 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from anl_seg._spaced import evenly_spaced
+from anl_seg._suggest import WRONG_INPUT
 from anl_seg.config._walk import as_list
 from anl_seg.config.inject_noise import from_heads
 from anl_seg.config.mmseg_config import load_config
@@ -20,6 +23,7 @@ from anl_seg.corruption.dataset_part import DatasetPart, dataset_parts, plain
 from anl_seg.corruption.folder_part import IMAGE_SUFFIXES, FolderPart
 from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
 from anl_seg.noise._checks import check_integer
+from anl_seg.noise.label_counts import LOOKED_AT, LabelCounts
 from anl_seg.noise.sample_keys import check_keys
 
 __all__ = ["MaskSource", "Sample", "config_source", "folder_source"]
@@ -90,6 +94,17 @@ class MaskSource:
         groups = [[(p.key(i), p.mask_path(i)) for i in range(len(p))] for p in self.parts]
         if shared := check_keys(groups, self.key_parts):
             print_log(shared, logger="current", level=logging.WARNING)
+
+    def warn_of_labels(self) -> None:
+        """Say it where nothing can be learned from the masks of a part, as some of them show."""
+        for part in self.parts:
+            counts = LabelCounts(self.num_classes, self.ignore_index)
+            for inner in evenly_spaced(len(part), LOOKED_AT):
+                with contextlib.suppress(OSError, *WRONG_INPUT):  # told when it is its turn
+                    counts.add(part.sample(inner, with_image=False).mask)
+            if problem := counts.problem():
+                text = f"{part.place or self.name}: {problem}"
+                print_log(text, logger="current", level=logging.WARNING)
 
     def key(self, index: int) -> str:
         """The key that seeds the noise of a sample; nothing is loaded."""

@@ -6,10 +6,15 @@ import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 from mmengine.logging import print_log
 
+from anl_seg._spaced import evenly_spaced
+from anl_seg._suggest import WRONG_INPUT
 from anl_seg.datasets.transforms import CachedTransforms
 from anl_seg.datasets.transforms.corrupt_mask import identity_of
+from anl_seg.noise.label_counts import LOOKED_AT, LabelCounts
 from anl_seg.noise.sample_keys import SampleKeys, check_keys
 
 
@@ -50,6 +55,54 @@ def run(transforms: Iterable[Any], results: dict | None) -> dict | None:
             break
         results = transform(results)
     return results
+
+
+def warn_of_labels(leaf: Any, num_classes: int | None, ignore_index: int) -> None:
+    """Say it where nothing can be learned from the masks of a data set, as some of them show.
+
+    Args:
+        leaf: a data set without wrappers.
+        num_classes: C; None = the classes that the data set names.
+        ignore_index: label of the pixels that do not count.
+    """
+    if num_classes is None:
+        num_classes = len((getattr(leaf, "metainfo", None) or {}).get("classes") or ())
+    counts = LabelCounts(num_classes, ignore_index)
+    for index in evenly_spaced(len(leaf), LOOKED_AT):
+        mask = _labels(leaf, index)
+        if mask is not None:
+            counts.add(mask)
+    say_problem(counts, leaf)
+
+
+def say_problem(counts: LabelCounts, leaf: Any) -> None:
+    """Log what is wrong with the labels of a data set, if anything is."""
+    if problem := counts.problem():
+        place = getattr(leaf, "data_root", None)
+        name = type(leaf).__name__ + (f" in {place}" if place else "")
+        print_log(f"{name}: {problem}", logger="current", level=logging.WARNING)
+
+
+def _labels(leaf: Any, index: int) -> np.ndarray | None:
+    """The label map of a sample as its loader gives it; None where there is none, or it cannot be loaded."""
+    steps = list(flat(leaf))
+    loads = [_loads_labels(step) for step in steps]
+    if not any(loads):
+        return None
+    first = loads.index(True)
+    # Images need not be decoded, unless what comes before the masks works on them.
+    if all(type(step) is LoadImageFromFile for step in steps[:first]):
+        steps = steps[first:]
+        first = 0
+    try:
+        results = run(steps[: first + 1], leaf.get_data_info(index))
+    except (OSError, *WRONG_INPUT):
+        return None  # training tells
+    return None if results is None else results.get("gt_seg_map")
+
+
+def _loads_labels(step: Any) -> bool:
+    return isinstance(step, LoadAnnotations) or getattr(step, "loads_seg_map", False)
 
 
 def check_sample_keys(dataset: Any) -> None:

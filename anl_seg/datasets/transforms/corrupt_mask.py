@@ -139,7 +139,8 @@ class CorruptMask(BaseTransform):
         if bad.size:
             raise ValueError(
                 f"labels out of range: found {', '.join(map(str, bad[:10]))} in {where}; allowed are "
-                f"0 to {self.num_classes - 1} and ignore_index={self.ignore_index}."
+                f"0 to {self.num_classes - 1} and ignore_index={self.ignore_index}. Where the files hold "
+                "other values for the classes, load them by anl_seg.LoadAnnotationsByValue."
             )
 
     def clean_and_noisy(self, results: dict) -> tuple[np.ndarray, np.ndarray]:

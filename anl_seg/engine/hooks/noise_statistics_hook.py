@@ -9,10 +9,18 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from anl_seg.datasets._built import check_sample_keys, leaves, run, until_corruption
+from anl_seg._spaced import evenly_spaced
+from anl_seg.datasets._built import (
+    check_sample_keys,
+    leaves,
+    run,
+    say_problem,
+    until_corruption,
+)
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.engine._random_state import random_state_kept
 from anl_seg.noise import NoiseStatistics, noise_statistics
+from anl_seg.noise.label_counts import LabelCounts
 from anl_seg.registry import HOOKS
 
 FILE_NAME = "noise_statistics.json"
@@ -25,7 +33,8 @@ class NoiseStatisticsHook(Hook):
     Rank 0 takes evenly spaced samples of every training dataset that corrupts its masks (also
     inside ``ConcatDataset``, ``RepeatDataset``, ``ClassBalancedDataset`` and
     ``MultiImageMixDataset``), runs its pipeline up to the corruption and compares the masks
-    before and after it. As a sample's noise never changes, these are the masks of training.
+    before and after it. As a sample's noise never changes, these are the masks of training. Where the
+    clean masks hold no two classes, so that nothing can be learned from them, a warning says so.
 
     ``noise_statistics.json`` in the work dir holds ``{"datasets": [...]}`` with, for each noisy
     dataset, ``index`` (among all training datasets), ``noise`` (its config), ``seed``,
@@ -73,17 +82,19 @@ class NoiseStatisticsHook(Hook):
     def _measure(self, dataset: Any, before: list[Any], corruption: Any) -> dict[str, Any]:
         """The record of one dataset."""
         total = len(dataset)
-        wanted = total if self.max_samples is None else min(total, self.max_samples)
         kinds = {"num_classes": corruption.num_classes, "ignore_index": corruption.ignore_index}
         statistics = NoiseStatistics.zeros(corruption.num_classes)
+        labels = LabelCounts(**kinds)
         counted = 0
-        for index in (position * total // wanted for position in range(wanted)):
+        for index in evenly_spaced(total, self.max_samples):
             results = run(before, dataset.get_data_info(index))
             if results is None:
                 continue  # a transform filtered the sample out; training never sees it either
             clean, noisy = corruption.clean_and_noisy(results)
             statistics += noise_statistics(clean, noisy, **kinds)
+            labels.add(clean)
             counted += 1
+        say_problem(labels, dataset)
         return {
             "noise": corruption.noise.config(),
             "seed": corruption.seed,
