@@ -76,8 +76,9 @@ class CorruptMask(BaseTransform):
 
     Raises:
         ValueError: a map that is not (H, W) integers, labels out of range, a map of another size
-            than the image as it was read (file and values named), an image resized before a noise that
-            looks at it, a pipeline that corrupts twice, or two samples of one key (both are named).
+            than the image as it was read (file and values named), an image resized or normalised before
+            a noise that looks at it, a pipeline that corrupts twice, or two samples of one key (both
+            are named).
         KeyError: a required key is missing.
     """
 
@@ -108,6 +109,11 @@ class CorruptMask(BaseTransform):
         mmseg's test pipelines resize the image before they load the mask.
         """
         image = results.get("img")
+        if self.noise.needs_image and "img_norm_cfg" in results:
+            raise ValueError(
+                f"{type(self.noise).__name__} looks at the image, which has been normalised: put Normalize "
+                f"behind CorruptMask. ({_name_of(results)})"
+            )
         if image is None or image.shape[:2] == mask.shape:
             return image
         sizes = (
