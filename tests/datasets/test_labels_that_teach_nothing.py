@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import logging
 import re
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -109,19 +106,6 @@ def test_training_says_it_once_with_noise_and_without(folder, tmp_path, said):
         before_train(tmp_path, cfg)
         before_train(tmp_path, inject_noise(cfg, NOISE))
     assert not said
-
-
-@pytest.fixture
-def tool(monkeypatch):
-    def load(name):
-        path = Path(__file__).parents[2] / "tools" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, name, module)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
 
 
 def test_corruptor_browser_and_estimate_say_it(folder, tmp_path, said, tool, capsys):

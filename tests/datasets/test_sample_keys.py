@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import io
 import logging
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -187,19 +184,6 @@ def test_the_metric_of_noisy_labels_refuses_them_too():
     metric = NoisyIoUMetric(noise=NOISE, key_parts=3)
     metric.dataset_meta = dict(classes=("no", "yes"))
     metric.process({}, samples)
-
-
-@pytest.fixture
-def tool(monkeypatch):
-    def load(name):
-        path = Path(__file__).parents[2] / "tools" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, name, module)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
 
 
 def test_corruptor_and_browser_refuse_them_before_anything_is_written(cases, tmp_path, tool):

@@ -60,7 +60,8 @@ class NoiseStatisticsHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Check the keys of the samples, measure and write."""
-        check_sample_keys(runner.train_dataloader.dataset)
+        with random_state_kept():
+            check_sample_keys(runner.train_dataloader.dataset)
         if not is_main_process():
             return
         found = [
