@@ -72,6 +72,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     data.add_argument("--mask-suffix", metavar="TEXT", help="with --masks: end of their names")
     data.add_argument("--image-suffix", metavar="TEXT", help="with --images: end of their names")
     data.add_argument("--num-classes", type=int, metavar="C", help="needed with --masks")
+    data.add_argument(
+        "--key-parts", type=int, metavar="N", help="how many last parts of a path seed its noise"
+    )
     data.add_argument("--ignore-index", type=int, help="label of the pixels that do not count")
     sheet = parser.add_argument_group("contact sheet and page")
     which = sheet.add_mutually_exclusive_group()
@@ -139,13 +142,14 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
 def open_source(args: argparse.Namespace) -> MaskSource:
     """The samples that the arguments ask for."""
     if args.masks is not None:
-        suffixes = {"mask_suffix": args.mask_suffix, "image_suffix": args.image_suffix}
+        names = ("mask_suffix", "image_suffix", "key_parts")
+        given = {name: getattr(args, name) for name in names}
         return folder_source(
             args.masks,
             args.images,
             num_classes=args.num_classes,
             ignore_index=255 if args.ignore_index is None else args.ignore_index,
-            **{name: suffix for name, suffix in suffixes.items() if suffix is not None},
+            **{name: value for name, value in given.items() if value is not None},
         )
     return config_source(
         args.config,
@@ -153,6 +157,7 @@ def open_source(args: argparse.Namespace) -> MaskSource:
         num_classes=args.num_classes,
         ignore_index=args.ignore_index,
         cfg_options=args.cfg_options,
+        key_parts=args.key_parts,
     )
 
 
@@ -183,6 +188,8 @@ def browse(args: argparse.Namespace, progress: Progress) -> list[Path]:
         args.out, ["sheet.png", "page.html"], overwrite=args.overwrite
     )
     source = open_source(args)
+    source.check_keys()
+    source.warn_of_labels()
     noise, seed = choose_noise(args, source)
     positions, start, remark = slide(noise, strength=args.strength, values=args.values)
     if args.samples is not None:
@@ -227,6 +234,8 @@ def measure(args: argparse.Namespace, progress: Progress, console: Console) -> l
         args.out, ["stats.json", "stats.png"], overwrite=args.overwrite
     )
     source = open_source(args)
+    source.check_keys()
+    source.warn_of_labels()
     noise, seed = choose_noise(args, source)
     indices = evenly_spaced(len(source), args.max_samples)
     task = progress.add_task("measuring", total=len(indices))

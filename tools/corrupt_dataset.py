@@ -72,6 +72,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--ignore-index", type=int, help="default: that of the config's head, else 255"
     )
     parser.add_argument(
+        "--key-parts",
+        type=int,
+        metavar="N",
+        help="how many last parts of a mask's path seed its noise (default 2, or what the config says)",
+    )
+    parser.add_argument(
         "--jobs", type=int, default=cpu_count(), help="processes (default: the CPUs)"
     )
     parser.add_argument(
@@ -97,7 +103,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def _check(args: argparse.Namespace) -> None:
     """Exit in words where arguments do not go together."""
     if args.verify is not None:
-        names = ("out", "noise", "seed", "split", "num_classes", "ignore_index", "resume")
+        names = (
+            "out",
+            "noise",
+            "seed",
+            "split",
+            "num_classes",
+            "ignore_index",
+            "key_parts",
+            "resume",
+        )
         _refuse(args, (*names, "mask_suffix", "image_suffix"), "--verify takes no")
         return
     if (args.config is None) == (args.masks is None):
@@ -132,14 +147,15 @@ def build_source(args: argparse.Namespace) -> MaskSource:
             num_classes=args.num_classes,
             ignore_index=args.ignore_index,
             cfg_options=args.cfg_options,
+            key_parts=args.key_parts,
         )
-    suffixes = {"mask_suffix": args.mask_suffix, "image_suffix": args.image_suffix}
+    given = {n: getattr(args, n) for n in ("mask_suffix", "image_suffix", "key_parts")}
     return folder_source(
         args.masks,
         args.images,
         num_classes=args.num_classes,
         ignore_index=255 if args.ignore_index is None else args.ignore_index,
-        **{name: suffix for name, suffix in suffixes.items() if suffix is not None},
+        **{name: value for name, value in given.items() if value is not None},
     )
 
 

@@ -26,7 +26,8 @@ from anl_seg.config.check import check_data, check_launcher
 from anl_seg.config.labels import from_heads
 from anl_seg.corruption.png import read_mask_png
 from anl_seg.corruption.sources import check_classes
-from anl_seg.engine import CheckpointError, allow_mmengine_checkpoints
+from anl_seg.datasets._built import check_sample_keys, leaves, warn_of_labels
+from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.evaluation import EstimateTransitionMatrix
 from anl_seg.evaluation.estimate_transition_matrix import check_output_file
@@ -36,6 +37,7 @@ from anl_seg.noise.estimate_transition_matrix import (
     TransitionCounts,
     simple_noises,
 )
+from anl_seg.noise.label_counts import LabelCounts
 from anl_seg.study.transition_report import (
     report_anchors,
     report_counts,
@@ -137,11 +139,18 @@ def count_folders(args: argparse.Namespace) -> TransitionCounts:
     ignore_index = 255 if args.ignore_index is None else args.ignore_index
     counts = TransitionCounts(check_classes(args.num_classes), ignore_index)
     pairs = mask_pairs(args.clean, args.noisy)
+    labels = {n: LabelCounts(args.num_classes, ignore_index) for n in (args.clean, args.noisy)}
     for clean, noisy in track(pairs, "comparing", console=Console(stderr=True), transient=True):
         try:
-            counts.add(read_mask_png(clean).values, read_mask_png(noisy).values)
+            masks = [read_mask_png(path).values for path in (clean, noisy)]
+            counts.add(*masks)
+            for counted, mask in zip(labels.values(), masks):
+                counted.add(mask)
         except ValueError as error:
             raise ValueError(f"{error} (comparing '{clean}' and '{noisy}')") from None
+    for folder, counted in labels.items():
+        if problem := counted.problem():
+            print(f"warning: {folder}: {problem}", file=sys.stderr)
     print(f"{len(pairs)} pairs of masks")
     return counts
 
@@ -204,9 +213,14 @@ def main(argv: list[str] | None = None) -> None:
     if args.config is not None:
         runner = Runner.from_cfg(cfg)
         try:
-            runner.test()
-        except CheckpointError as error:
-            sys.exit(f"estimate_transition_matrix.py: {error}")
+            dataset = runner.test_loop.dataloader.dataset
+            check_sample_keys(dataset)
+            for leaf in leaves(dataset):
+                warn_of_labels(leaf, None, cfg.test_evaluator.ignore_index)
+            runner.load_or_resume()  # its errors alone, not those of the evaluation, are the user's
+        except ValueError as error:
+            sys.exit(f"estimate_transition_matrix.py: {sentence(error)}")
+        runner.test()
         (metric,) = runner.test_loop.evaluator.metrics
         names = [str(name) for name in metric.dataset_meta["classes"]]
         estimate, resolution = metric.estimate, ANCHORED

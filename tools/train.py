@@ -35,6 +35,7 @@ from anl_seg.engine import (
     choose_resumed,
     write_environment,
 )
+from anl_seg.engine.hooks import LabelCheckHook
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -157,6 +158,7 @@ def main(argv: list[str] | None = None) -> None:
     if not torch.cuda.is_available():
         # SyncBN, which mmseg's configs use, runs on an accelerator only.
         runner.model = revert_sync_batchnorm(runner.model)
+    runner.register_hook(LabelCheckHook())
     write_environment(runner.work_dir)
     try:
         runner.train()

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from anl_seg._spaced import evenly_spaced as evenly_spaced
 from anl_seg.corruption.sources import MaskSource
 from anl_seg.corruption.workers import unordered
 from anl_seg.noise import MaskNoise, NoiseStatistics
@@ -81,12 +82,6 @@ class DataStatistics:
             },
             "images": [sample._asdict() for sample in self.samples],
         }
-
-
-def evenly_spaced(total: int, wanted: int | None) -> list[int]:
-    """At most ``wanted`` of the indices below ``total``, evenly spaced; None = all."""
-    wanted = total if wanted is None else min(wanted, total)
-    return [position * total // wanted for position in range(wanted)]
 
 
 def measure_data(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 
 from mmengine.config import Config
+from mmseg.registry import TRANSFORMS
 
-from anl_seg.config._walk import pipelines, type_name
+from anl_seg.config._walk import is_wrapper, pipelines, resolved, type_name
 
 #: Transforms that make the same of the same sample every time.
 _DETERMINISTIC = (
     "CorruptMask",
     "LoadAnnotations",
+    "LoadAnnotationsByValue",
     "LoadCorruptedAnnotations",
     "LoadISIC2017Annotations",
     "LoadImageFromFile",
@@ -28,10 +30,12 @@ _DETERMINISTIC = (
 def cache_samples(cfg: Config) -> Config:
     """Run the training pipeline up to its first random transform once per sample, not once per epoch.
 
-    Training sees the same samples as before: a sample's noise never changes. Each worker keeps the
-    samples that it has loaded in memory, so this is for small data sets, where decoding and structured
-    noise cost as much as the network. The config is changed in place; call this last, as what looks
-    for transforms in a config does not look into ``anl_seg.CachedTransforms``.
+    Training sees the same samples as before: a sample's noise never changes, and only the innermost
+    data sets are cached, not what wrappers draw and mix. Each worker keeps the samples that it has
+    loaded in memory, up to the limit of ``anl_seg.CachedTransforms``, so this is for small data sets,
+    where decoding and structured noise cost as much as the network. The config is changed in place;
+    call this last, as what looks for transforms in a config does not look into
+    ``anl_seg.CachedTransforms``.
 
     Args:
         cfg: a loaded mmseg config.
@@ -52,11 +56,13 @@ def cache_samples(cfg: Config) -> Config:
         )
     found = False
     for owner in pipelines(loader["dataset"]):
+        if is_wrapper(owner):
+            continue
         steps = list(owner["pipeline"])
         if type_name(steps[0]) == "CachedTransforms":
             found = True  # cached already
             continue
-        random = [i for i, step in enumerate(steps) if type_name(step) not in _DETERMINISTIC]
+        random = [i for i, step in enumerate(steps) if not _is_deterministic(step)]
         count = random[0] if random else len(steps)
         if count:
             cached = {"type": "anl_seg.CachedTransforms", "transforms": steps[:count]}
@@ -69,3 +75,9 @@ def cache_samples(cfg: Config) -> Config:
         )
     cfg.train_dataloader = loader
     return cfg
+
+
+def _is_deterministic(step: dict) -> bool:
+    """Whether a transform makes the same of the same sample, and is not another one of that name."""
+    package = getattr(resolved(step, TRANSFORMS), "__module__", "").partition(".")[0]
+    return type_name(step) in _DETERMINISTIC and package in ("anl_seg", "mmcv", "mmseg")

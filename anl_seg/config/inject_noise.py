@@ -20,6 +20,7 @@ from anl_seg.config.hooks import add_hooks, has_hook
 from anl_seg.config.labels import label_range, try_noise
 from anl_seg.engine.hooks import NoiseStatisticsHook
 from anl_seg.noise import MaskNoise, build_noise
+from anl_seg.noise._checks import check_integer
 
 
 def noisy_pipelines(dataloader: dict | None) -> int:
@@ -60,7 +61,8 @@ def inject_noise(
     followed. The config is changed in place, and only once everything has been found to be right.
 
     Args:
-        cfg: a loaded mmseg config.
+        cfg: a loaded mmseg config. Its setting ``noise_key_parts``, if there is one, says how many last
+            parts of a mask's path make the key that seeds its noise.
         noise: noise config, for example ``dict(type='SymmetricNoise', rate=0.4)``, or a noise.
         seed: seed of the noise.
         num_classes: C; None = that of the decode head.
@@ -92,6 +94,8 @@ def inject_noise(
         "ignore_index": ignore_index,
         "keep_clean": keep_clean,
     }
+    if cfg.get("noise_key_parts") is not None:
+        corrupt["key_parts"] = check_integer("noise_key_parts", cfg.noise_key_parts, low=1)
     loader = copy.deepcopy(cfg.train_dataloader)
     found, bare = False, []
     for owner in pipelines(loader["dataset"]):

@@ -23,6 +23,7 @@ _TOP_LEVEL = (
     "compile",
     "find_unused_parameters",
     "model_wrapper_cfg",
+    "noise_key_parts",
     "runner_type",
 )
 _MISSING = object()

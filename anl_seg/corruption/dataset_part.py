@@ -25,13 +25,16 @@ from anl_seg.noise import build_noise
 _ELSEWHERE = os.path.join(os.path.abspath(os.sep), "anl_seg-corrupted-masks")
 
 
-def dataset_parts(dataset: Mapping, place: str, scope: str) -> list[DatasetPart]:
+def dataset_parts(
+    dataset: Mapping, place: str, scope: str, key_parts: int = DEFAULT_KEY_PARTS
+) -> list[DatasetPart]:
     """The data sets of a config that load annotations, through wrappers and concatenations.
 
     Args:
         dataset: the config of a data set.
         place: the settings that lead to it, for example ``train_dataloader.dataset``.
         scope: default scope of the config.
+        key_parts: how many last parts of a mask's path make its key, where ``CorruptMask`` does not say.
 
     Raises:
         ValueError: a data set without an annotation loader, or with ``CorruptMask`` elsewhere than right
@@ -57,7 +60,7 @@ def dataset_parts(dataset: Mapping, place: str, scope: str) -> list[DatasetPart]
                     f"it stands behind {names[names.index('CorruptMask') - 1]}."
                 )
             corruption = steps[loader + 1]
-        parts.append(DatasetPart(owner, steps[: loader + 1], corruption, at, scope))
+        parts.append(DatasetPart(owner, steps[: loader + 1], corruption, at, scope, key_parts))
     if not parts:
         raise ValueError(f"{place} has no data set with a pipeline.")
     return parts
@@ -72,15 +75,22 @@ class DatasetPart(Part):
         corruption: the ``CorruptMask`` behind it; None if there is none.
         place: the settings that lead to the data set.
         scope: default scope of the config.
+        key_parts: see :func:`dataset_parts`.
     """
 
     def __init__(
-        self, config: Mapping, steps: list[dict], corruption: dict | None, place: str, scope: str
+        self,
+        config: Mapping,
+        steps: list[dict],
+        corruption: dict | None,
+        place: str,
+        scope: str,
+        key_parts: int,
     ) -> None:
         self.place = place
         self.keeps_clean = bool((corruption or {}).get("keep_clean"))
         self.corruption = _without_type(corruption)
-        self.key_parts = (self.corruption or {}).get("key_parts", DEFAULT_KEY_PARTS)
+        self.key_parts = (self.corruption or {}).get("key_parts", key_parts)
         self._config = {**copy.deepcopy(dict(config)), "pipeline": steps}
         self.steps = len(steps)
         self._scope = scope

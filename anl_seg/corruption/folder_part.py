@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from anl_seg._regular_file import check_regular_file, read_regular_file
-from anl_seg.corruption.part import Part, Sample
+from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
 from anl_seg.corruption.png import read_mask_png
 from anl_seg.noise import sample_key
 
@@ -35,7 +35,9 @@ class FolderPart(Part):
         mask_suffix: str = ".png",
         image_suffix: str | Sequence[str] = IMAGE_SUFFIXES,
         dtype: type = np.uint8,
+        key_parts: int = DEFAULT_KEY_PARTS,
     ) -> None:
+        self.key_parts = key_parts
         self._dtype = dtype
         self._given = {
             "masks": Path(masks_dir).as_posix(),
@@ -64,7 +66,7 @@ class FolderPart(Part):
         return len(self._names)
 
     def key(self, index: int) -> str:
-        return sample_key(self.mask_path(index))
+        return sample_key(self.mask_path(index), self.key_parts)
 
     def mask_path(self, index: int) -> str:
         return str(self._masks / self._names[index])

@@ -26,7 +26,7 @@ def source_of(manifest: dict[str, Any], **named: Any) -> MaskSource:
         ValueError: what is named does not fit the manifest, or a config is needed and not named.
     """
     origin = manifest["source"]
-    kinds = {name: manifest[name] for name in ("num_classes", "ignore_index")}
+    kinds = {name: manifest[name] for name in ("num_classes", "ignore_index", "key_parts")}
     of_folders = is_of_folders(manifest)
     wrong = named.keys() & ({"config", "cfg_options"} if of_folders else {"masks", "images"})
     if wrong:

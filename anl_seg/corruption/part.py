@@ -36,6 +36,8 @@ class Part(ABC):
     place: str = ""
     #: How many steps its pipeline has up to and including the annotation loader; 0 for folders.
     steps: int = 0
+    #: How many last parts of a mask's path make its key.
+    key_parts: int = DEFAULT_KEY_PARTS
     #: Whether the config's own corruption keeps the clean masks beside the noisy ones.
     keeps_clean: bool = False
 

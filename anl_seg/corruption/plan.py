@@ -17,6 +17,7 @@ from anl_seg.corruption.raw_labels import RawLabels, find_raw_labels
 from anl_seg.corruption.sources import MaskSource
 from anl_seg.datasets.transforms.corrupt_mask import CorruptMask
 from anl_seg.noise import MaskNoise
+from anl_seg.noise.sample_keys import key_remedy
 
 
 class Target(NamedTuple):
@@ -98,9 +99,11 @@ class Plan:
                 path = part.mask_path(inner)
                 if path is not None and path == part.mask_path(found[file]):
                     continue
+                other = part.mask_path(found[file])
+                remedy = key_remedy(key, (other, path), part.key_parts)
                 raise ValueError(
                     f"two samples of {part.place or 'the folder'} have the key {key!r} and would share "
-                    f"a file: {part.mask_path(found[file])} and {path}."
+                    f"a file: {other} and {path}. {remedy}"
                 )
             found[file] = inner
             file = os.path.join(self.folder(number), file).replace(os.sep, "/")

@@ -93,6 +93,8 @@ def corrupt_dataset(
         raise ValueError(f"jobs must be 1 or more; got {jobs}.")
     out = Path(out)
     plan = Plan(source, noise, seed)
+    source.check_keys()
+    source.warn_of_labels()
     _check_folder(source, out)
     # Through JSON, so that it compares equal to one that was read.
     settings = json.loads(json.dumps(head(plan)))

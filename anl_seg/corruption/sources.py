@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
@@ -10,7 +12,10 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config
+from mmengine.logging import print_log
 
+from anl_seg._spaced import evenly_spaced
+from anl_seg._suggest import WRONG_INPUT
 from anl_seg.config._walk import as_list
 from anl_seg.config.labels import label_range, values_of_heads
 from anl_seg.config.mmseg_config import load_config
@@ -18,6 +23,8 @@ from anl_seg.corruption.dataset_part import DatasetPart, dataset_parts, plain
 from anl_seg.corruption.folder_part import IMAGE_SUFFIXES, FolderPart
 from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
 from anl_seg.noise._checks import check_integer
+from anl_seg.noise.label_counts import LOOKED_AT, LabelCounts
+from anl_seg.noise.sample_keys import check_keys
 
 #: Each pair of classes is counted for every mask: 128 MiB for so many.
 MOST_CLASSES = 1 << 12
@@ -64,7 +71,7 @@ class MaskSource:
         self.corruption = None if corruption is None else dict(corruption)
         self.origin = dict(origin or {})
         self.name = name
-        self.key_parts = (self.corruption or {}).get("key_parts", DEFAULT_KEY_PARTS)
+        self.key_parts = self.parts[0].key_parts if self.parts else DEFAULT_KEY_PARTS
         self._ends = list(accumulate(len(part) for part in self.parts))
 
     def __len__(self) -> int:
@@ -80,6 +87,27 @@ class MaskSource:
             raise IndexError(f"sample {index} of {len(self)}")
         number = next(i for i, end in enumerate(self._ends) if index < end)
         return number, index - (self._ends[number] - len(self.parts[number]))
+
+    def check_keys(self) -> None:
+        """Make sure that each sample has a key of its own; two parts may use one, which is said.
+
+        Raises:
+            ValueError: two samples of one part have the same key; both are named.
+        """
+        groups = [[(p.key(i), p.mask_path(i)) for i in range(len(p))] for p in self.parts]
+        if shared := check_keys(groups, self.key_parts):
+            print_log(shared, logger="current", level=logging.WARNING)
+
+    def warn_of_labels(self) -> None:
+        """Say it where nothing can be learned from the masks of a part, as some of them show."""
+        for part in self.parts:
+            counts = LabelCounts(self.num_classes, self.ignore_index)
+            for inner in evenly_spaced(len(part), LOOKED_AT):
+                with contextlib.suppress(OSError, *WRONG_INPUT):  # told when it is its turn
+                    counts.add(part.sample(inner, with_image=False).mask)
+            if problem := counts.problem():
+                text = f"{part.place or self.name}: {problem}"
+                print_log(text, logger="current", level=logging.WARNING)
 
     def key(self, index: int) -> str:
         """The key that seeds the noise of a sample; nothing is loaded."""
@@ -107,6 +135,7 @@ def config_source(
     num_classes: int | None = None,
     ignore_index: int | None = None,
     cfg_options: Mapping | None = None,
+    key_parts: int | None = None,
 ) -> MaskSource:
     """The samples of one split of an mmseg config.
 
@@ -121,6 +150,8 @@ def config_source(
         num_classes: C; None = that of ``CorruptMask``, else of the decode head.
         ignore_index: None = that of ``CorruptMask``, else of the decode head, else 255.
         cfg_options: settings to override, as ``--cfg-options`` does; ``config`` is left as it is.
+        key_parts: how many last parts of a mask's path make its key; None = that of ``CorruptMask``, else
+            the config's ``noise_key_parts``, else 2.
 
     Raises:
         FileNotFoundError: no such config, or its data is not there.
@@ -134,17 +165,26 @@ def config_source(
     loaders = as_list(cfg.get(f"{split}_dataloader"))
     if not loaders:
         raise ValueError(f"the config has no {split}_dataloader.")
+    given_parts = key_parts is not None
+    if key_parts is None:
+        key_parts = cfg.get("noise_key_parts")
+    key_parts = DEFAULT_KEY_PARTS if key_parts is None else key_parts
+    key_parts = check_integer("key_parts", key_parts, low=1)
     parts: list[DatasetPart] = []
     for i, loader in enumerate(loaders):
         place = f"{split}_dataloader" + (f".{i}" if len(loaders) > 1 else "")
         scope = cfg.get("default_scope") or "mmseg"
-        parts += dataset_parts(loader["dataset"], f"{place}.dataset", scope)
+        parts += dataset_parts(loader["dataset"], f"{place}.dataset", scope, key_parts)
     parts = [part for part in parts if part.corruption] or parts
     corruption = parts[0].corruption or {}
     if any((part.corruption or {}) != corruption for part in parts):
         raise ValueError(
             f"the data sets of {split}_dataloader are corrupted differently; corrupt them one by one, "
             "each with a config of its own."
+        )
+    if parts and parts[0].key_parts != key_parts and given_parts:
+        raise ValueError(
+            f"the config's CorruptMask has key_parts={parts[0].key_parts}, not {key_parts}."
         )
     if num_classes is None:
         num_classes = corruption.get("num_classes")
@@ -194,11 +234,12 @@ def folder_source(
     ignore_index: int = 255,
     mask_suffix: str = ".png",
     image_suffix: str | Sequence[str] = IMAGE_SUFFIXES,
+    key_parts: int = DEFAULT_KEY_PARTS,
 ) -> MaskSource:
     """The PNG masks of a folder and of the folders in it, sorted by path.
 
     The label of a pixel is the value in the file: 8 or 16 bits of grey, or the index into a palette. A
-    sample's key is the last two parts of the mask's path, as in ``CorruptMask``.
+    sample's key is the last parts of the mask's path, as in ``CorruptMask``.
 
     Args:
         masks_dir: the folder of the masks.
@@ -208,6 +249,7 @@ def folder_source(
         mask_suffix: what the names of the masks end in.
         image_suffix: what stands in its place in the names of the images; of several, the first for
             which there is a file.
+        key_parts: how many last parts of a mask's path make its key.
 
     Raises:
         FileNotFoundError: no such folder, or no mask in it.
@@ -219,6 +261,7 @@ def folder_source(
         mask_suffix=mask_suffix,
         image_suffix=image_suffix,
         dtype=np.uint16 if num_classes > 256 else np.uint8,
+        key_parts=check_integer("key_parts", key_parts, low=1),
     )
     return MaskSource(
         [part],

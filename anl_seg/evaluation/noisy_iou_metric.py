@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 
-from anl_seg.datasets.transforms.corrupt_mask import CorruptMask
+from anl_seg.datasets.transforms.corrupt_mask import CorruptMask, identity_of
 from anl_seg.evaluation.per_class_iou_metric import PerClassIoUMetric
 from anl_seg.noise import MaskNoise, build_noise
 from anl_seg.noise._checks import check_integer
+from anl_seg.noise.sample_keys import SampleKeys
 from anl_seg.registry import METRICS
 
 
@@ -30,19 +31,28 @@ class NoisyIoUMetric(PerClassIoUMetric):
         noise: noise config, or a :class:`anl_seg.noise.MaskNoise`; None = the labels as they are. One that
             looks at the image cannot be used: an evaluator has none.
         seed: seed of the noise, an integer of 0 or more.
+        key_parts: how many last parts of ``seg_map_path`` seed the noise of a sample.
         kwargs: arguments of :class:`PerClassIoUMetric`; ``prefix`` is ``noisy`` if not given.
 
     Raises:
-        ValueError: a wrong noise, or one that looks at the image; labels that are no class.
+        ValueError: a wrong noise, or one that looks at the image; labels that are no class; two samples
+            of one key (both are named).
         KeyError: a sample without ``seg_map_path``.
     """
 
     default_prefix = "noisy"
 
     def __init__(
-        self, *args: Any, noise: Mapping | MaskNoise | None = None, seed: int = 0, **kwargs: Any
+        self,
+        *args: Any,
+        noise: Mapping | MaskNoise | None = None,
+        seed: int = 0,
+        key_parts: int = 2,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.key_parts = check_integer("key_parts", key_parts, low=1)
+        self._keys = SampleKeys(self.key_parts)
         self.noise = None if noise is None else build_noise(noise)
         self.seed = check_integer("seed", seed, low=0)
         if self.noise is not None and self.noise.needs_image:
@@ -59,7 +69,11 @@ class NoisyIoUMetric(PerClassIoUMetric):
                 num_classes=len(self.dataset_meta["classes"]),
                 seed=self.seed,
                 ignore_index=self.ignore_index,
+                key_parts=self.key_parts,
             )
+            for sample in data_samples:
+                if wrong := self._keys.add(*identity_of(sample, self.key_parts)):
+                    raise ValueError(wrong)
             data_samples = [_corrupted(sample, corrupt) for sample in data_samples]
         super().process(data_batch, data_samples)
 

@@ -10,6 +10,8 @@ import numpy as np
 # Side of the square window around a pixel. Odd, and 25 pixels of (3 * 255) ** 2 stay below 2 ** 24.
 _WINDOW = 5
 _PIXELS = _WINDOW**2
+# White of a float image in [0, 1], with what resizing and the like may add to it.
+_WHITE = 1.001
 
 
 def check_image(image: np.ndarray | None, mask: np.ndarray, needed_by: str) -> np.ndarray:
@@ -17,7 +19,7 @@ def check_image(image: np.ndarray | None, mask: np.ndarray, needed_by: str) -> n
 
     Args:
         image: (H, W) or (H, W, channels), one channel or the first three of more; uint8, or floats
-            in [0, 255], which are rounded.
+            in [0, 1] (none above 1, scaled by 255) or in [0, 255]; floats are rounded.
         mask: (H, W), what the image must be as large as.
         needed_by: name of the noise model, for the errors.
 
@@ -53,7 +55,9 @@ def check_image(image: np.ndarray | None, mask: np.ndarray, needed_by: str) -> n
         image = _rounded(image, needed_by)
     elif image.dtype != np.uint8:
         raise ValueError(
-            f"{needed_by} needs an image of uint8, or of floats in [0, 255], got dtype {image.dtype}"
+            f"{needed_by} needs an image of uint8, or of floats in [0, 1] or [0, 255], got dtype "
+            f"{image.dtype}: how bright its values are meant to be is not known. Load it as 8 bits, or "
+            "scale it"
         )
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
@@ -66,9 +70,12 @@ def _rounded(image: np.ndarray, needed_by: str) -> np.ndarray:
         # Written so that a NaN, which compares as False, is an error too.
         if not (low >= 0 and high <= 255):
             raise ValueError(
-                f"{needed_by} needs the values of a float image in [0, 255], found {low:g} to "
+                f"{needed_by} needs the values of a float image in [0, 1] or [0, 255], found {low:g} to "
                 f"{high:g}: put CorruptMask before the image is normalised"
             )
+        if high <= _WHITE:
+            # In float64: 255 times a float16 would be off by up to 1/16.
+            image = np.minimum(image.astype(np.float64), 1) * 255
     return np.floor(image + 0.5).astype(np.uint8)
 
 

@@ -91,6 +91,8 @@ def _add_evaluators(cfg: Config, evaluators: list[dict], noise: Mapping | None, 
         if type_name(evaluator) == "NoisyIoUMetric" and noise is not None:
             evaluator.setdefault("noise", dict(noise))
             evaluator.setdefault("seed", seed)
+            if cfg.get("noise_key_parts") is not None:
+                evaluator.setdefault("key_parts", cfg.noise_key_parts)
     there = as_list(cfg.val_evaluator)
     if new := [evaluator for evaluator in added if evaluator not in there]:
         cfg.val_evaluator = [*there, *new]

@@ -231,7 +231,13 @@ def tuning_config(
         if not isinstance(cfg.get(loader), Mapping):
             raise ValueError(f"{config} has no single {loader} to judge trials by.")
     if objective == "noisy":
-        part = Config(dict(model=cfg.model, train_dataloader=cfg.val_dataloader))
+        part = Config(
+            dict(
+                model=cfg.model,
+                train_dataloader=cfg.val_dataloader,
+                noise_key_parts=cfg.get("noise_key_parts"),
+            )
+        )
         cfg.val_dataloader = inject_noise(part, parse_spec(noise), seed=seed).train_dataloader
     judged_config(cfg, samples)
     folder.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,7 @@ from anl_seg.corruption import (
     noise_of,
     read_manifest,
 )
+from anl_seg.corruption.manifest_file import write_manifest
 from anl_seg.corruption.one_sample import write_sample
 from anl_seg.noise import (
     NOISES,
@@ -617,8 +618,12 @@ def test_samples_of_one_key_are_not_mixed_up(tmp_path, silent, load_corrupted):
     for folder in ("x", "y"):
         (tmp_path / "masks" / folder / "z").mkdir(parents=True)
         Image.fromarray(mask).save(tmp_path / "masks" / folder / "z" / "0.png")
-    source = folder_source(tmp_path / "masks", num_classes=4)
-    corrupt_dataset(source, SYMMETRIC, tmp_path / "out", console=silent)
+    source = folder_source(tmp_path / "masks", num_classes=4, key_parts=3)
+    _, manifest = corrupt_dataset(source, SYMMETRIC, tmp_path / "out", console=silent)
+    # As earlier versions wrote it, which let samples share a key.
+    for record in manifest["files"]:
+        record["key"] = "z/0.png"
+    write_manifest(tmp_path / "out", {**manifest, "key_parts": 2})
     transform = load_corrupted(folder=str(tmp_path / "out"))
     with pytest.raises(KeyError, match=r"several corrupted masks in .* have the key 'z/0\.png'"):
         transform(dict(seg_map_path="x/z/0.png", gt_seg_map=mask))

@@ -175,7 +175,8 @@ def test_ignored_pixels_input_dtype_and_shape_stay():
     assert ((out == 255) == (mask == 255)).all()
     assert (out != mask)[mask != 255].all()
     assert np.array_equal(results["gt_seg_map_clean"], before)
-    assert results["seg_fields"] == ["gt_seg_map", "gt_seg_map_clean"]
+    assert results["seg_fields"] == ["gt_seg_map", "gt_seg_map_clean", "gt_seg_map_witness"]
+    assert np.array_equal(results["gt_seg_map_witness"], out)
 
 
 @pytest.mark.parametrize(
@@ -280,6 +281,32 @@ def test_behind_a_resized_image_as_in_mmsegs_test_pipelines(tmp_path):
         corrupt_mask(noise=dict(type="InstanceDependentNoise", rate=0.4))(dict(results))
     out = corrupt_mask(noise=dict(type="PairNoise", rate=1.0))(results)["gt_seg_map"]
     assert np.array_equal(out, (clean + 1) % 3)
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        dict(type="InstanceDependentNoise", rate=0.4),
+        dict(type="SuperpixelNoise", n_segments=30),
+        dict(type="RandomChoiceNoise", noises=[dict(type="InstanceDependentNoise", rate=0.4)]),
+    ],
+    ids=lambda noise: noise["type"],
+)
+def test_noise_that_looks_at_the_image_sees_floats_from_0_to_1_and_no_normalised_ones(noise):
+    rng = np.random.RandomState(0)
+    image = cv2.resize(rng.randint(0, 256, (6, 5, 3)).astype(np.uint8), (40, 48))
+    mask = cv2.resize(rng.randint(0, 3, (6, 5)).astype(np.uint8), (40, 48), interpolation=0)
+    corrupt = corrupt_mask(noise=noise)
+    black, found, expected = (
+        corrupt({**sample(mask=mask), "img": img})["gt_seg_map"]
+        for img in (image * 0, (image / 255).astype(np.float32), image)
+    )
+    assert np.array_equal(found, expected)
+    assert not np.array_equal(black, expected)
+    normalised = dict(sample(mask=mask), img=(image / 90).astype(np.float32), img_norm_cfg={})
+    with pytest.raises(ValueError, match=r"normalised: put Normalize behind CorruptMask.*a\.png"):
+        corrupt(normalised)
+    corrupt_mask()(normalised)  # does not look
 
 
 def worker(noise_name, rank, world, port, folder):

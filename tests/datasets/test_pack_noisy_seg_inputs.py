@@ -7,9 +7,10 @@ import random
 import numpy as np
 import pytest
 import torch
+from mmcv.transforms import RandomFlip as MMCVFlip
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
-from mmseg.registry import MODELS, TRANSFORMS
+from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 
 GEOMETRY = {
     "resize": [dict(type="Resize", scale=(50, 30))],
@@ -132,3 +133,91 @@ def test_resized_as_original():
     steps = [dict(type="Resize", scale=(30, 20)), dict(type="anl_seg.ResizedAsOriginal")]
     results = apply(steps, loaded())
     assert results["ori_shape"] == results["img_shape"] == (20, 30)
+
+
+# --- transforms that do not know the clean mask ---
+
+PACK = dict(type="anl_seg.PackNoisySegInputs")
+
+
+def changing(change, *keys):
+    """A user's transform: changes the maps of these names."""
+
+    def step(results):
+        for key in keys:
+            results[key] = change(results[key])
+        return results
+
+    return step
+
+
+def through(rate, *steps):
+    init_default_scope("mmseg")
+    results = apply([corrupt(rate)], loaded())
+    for step in steps:
+        results = step(results)
+    return apply([PACK], results)["data_samples"]
+
+
+def shifted(mask):
+    return np.roll(mask, 5, axis=0)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.4, 0.6])
+@pytest.mark.parametrize(
+    "step",
+    [
+        MMCVFlip(prob=1.0),
+        MMCVFlip(prob=1.0, direction="vertical"),
+        changing(shifted, "gt_seg_map"),
+        changing(lambda mask: np.where(mask == 3, 2, mask), "gt_seg_map"),
+        changing(lambda mask: 5 - mask, "gt_seg_map"),
+    ],
+    ids=["flip", "vertical flip", "shift", "merged classes", "renamed classes"],
+)
+def test_a_clean_mask_that_is_left_behind_is_found_at_the_first_sample(rate, step):
+    with pytest.raises(
+        ValueError, match=r"clean mask was left behind.*seg_fields.*mmcv's RandomFlip"
+    ):
+        through(rate, step)
+
+
+def test_what_moves_both_masks_or_ignores_more_is_no_alarm():
+    by_name = changing(shifted, "img", "gt_seg_map", "gt_seg_map_clean")
+    half = changing(lambda mask: mask[::2, ::2].copy(), "gt_seg_map", "gt_seg_map_clean")
+    ignoring = changing(
+        lambda mask: np.where(np.indices(mask.shape)[0] < 9, 255, mask), "gt_seg_map"
+    )
+    for rate in (0.0, 0.4, 0.7):
+        for step in (by_name, half, ignoring):
+            sample = through(rate, step)
+            valid = sample.gt_sem_seg.data != 255
+            wrong = (sample.gt_sem_seg.data != sample.gt_sem_seg_clean.data)[valid]
+            assert wrong.double().mean() == pytest.approx(rate, abs=0.05)
+    for steps in GEOMETRY.values():
+        apply([corrupt(0.4), *steps, PACK], loaded())
+
+
+def test_mosaics_and_flips_of_mmseg_carry_the_clean_mask():
+    init_default_scope("mmseg")
+    inner = dict(
+        type="anl_seg.SyntheticShapesDataset",
+        length=4,
+        pipeline=[dict(type="anl_seg.LoadSyntheticShapes"), corrupt(0.4)],
+    )
+    mixed = DATASETS.build(
+        dict(
+            type="MultiImageMixDataset",
+            dataset=dict(type="ConcatDataset", datasets=[inner]),
+            pipeline=[
+                dict(type="RandomMosaic", prob=1.0, img_scale=(64, 64)),
+                dict(type="RandomFlip", prob=0.5),
+                PACK,
+            ],
+        )
+    )
+    for i in range(4):
+        sample = mixed[i]["data_samples"]
+        wrong = sample.gt_sem_seg.data != sample.gt_sem_seg_clean.data
+        valid = sample.gt_sem_seg.data != 255
+        assert wrong[valid].double().mean() == pytest.approx(0.4, abs=0.03)

@@ -87,3 +87,30 @@ def test_every_kind_of_image_becomes_three_channels_of_bytes(make_rng):
 def test_wrong_image(image, message):
     with pytest.raises(ValueError, match=message):
         check_image(image, MASK, "SomeNoise")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("channels", [(), (1,), (3,), (4,)])
+def test_floats_from_0_to_1_are_the_same_image_as_bytes(make_rng, dtype, channels):
+    mask = np.zeros((32, 24), np.uint8)
+    image = np.floor(make_rng().random((32, 24, *channels)) * 256).astype(np.uint8)
+    image[0, 0], image[0, 1] = 0, 255
+    as_floats = (image / 255).astype(dtype)
+    expected = check_image(image, mask, "A")
+    assert expected.max() == 255
+    assert np.array_equal(check_image(as_floats, mask, "A"), expected)
+    assert np.array_equal(check_image(as_floats * dtype(1.0005), mask, "A")[0, 1], expected[0, 1])
+    black = np.zeros(image.shape, dtype)
+    assert not check_image(black, mask, "A").any()
+
+
+def test_images_of_unknown_brightness_are_named(make_rng):
+    for image, text in (
+        (np.full((3, 4, 3), 4095, np.uint16), r"dtype uint16: how bright.*as 8 bits, or scale"),
+        (np.ones((3, 4), bool), "dtype bool"),
+        (np.full((3, 4, 3), np.nan), r"\[0, 1\] or \[0, 255\], found nan"),
+        (np.full((3, 4, 3), np.inf), "found inf"),
+        (make_rng().random((3, 4, 3)) - 0.5, "before the image is normalised"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            check_image(image, MASK, "A")

@@ -2,6 +2,7 @@
 
 from anl_seg.datasets.transforms.cached_transforms import CachedTransforms
 from anl_seg.datasets.transforms.corrupt_mask import CorruptMask
+from anl_seg.datasets.transforms.load_annotations_by_value import LoadAnnotationsByValue
 from anl_seg.datasets.transforms.load_corrupted_annotations import LoadCorruptedAnnotations
 from anl_seg.datasets.transforms.load_isic2017_annotations import LoadISIC2017Annotations
 from anl_seg.datasets.transforms.load_jsrt_annotations import LoadJSRTAnnotations
@@ -13,6 +14,7 @@ from anl_seg.datasets.transforms.resized_as_original import ResizedAsOriginal
 __all__ = [
     "CachedTransforms",
     "CorruptMask",
+    "LoadAnnotationsByValue",
     "LoadCorruptedAnnotations",
     "LoadISIC2017Annotations",
     "LoadJSRTAnnotations",

@@ -8,8 +8,10 @@ from typing import ClassVar
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from anl_seg.datasets.transforms._clean_beside import keep_clean_beside
 from anl_seg.noise import MaskNoise, build_noise, sample_key, sample_rng
 from anl_seg.noise._checks import check_integer
+from anl_seg.noise.sample_keys import SampleKeys
 from anl_seg.registry import TRANSFORMS
 
 
@@ -33,6 +35,14 @@ def key_of_sample(results: dict, key_parts: int = 2) -> str:
     return sample_key(results["seg_map_path"], key_parts)
 
 
+def identity_of(results: dict, key_parts: int) -> tuple[str | None, str | None]:
+    """(key, label file) of a sample; None for what it has not."""
+    path = results.get("seg_map_path")
+    if "sample_key" not in results and path is None:
+        return None, None
+    return key_of_sample(results, key_parts), path
+
+
 def _name_of(results: dict) -> str | None:
     """What errors call a sample."""
     return results.get("seg_map_path") or results.get("sample_key")
@@ -52,7 +62,8 @@ class CorruptMask(BaseTransform):
     Modified keys: ``gt_seg_map``; pixels equal to ``ignore_index``, dtype and shape stay.
 
     Added keys: ``mask_noise`` (name of the noise); with ``keep_clean`` also ``gt_seg_map_clean``, listed in
-    ``seg_fields`` so that mmseg's geometric transforms take it along.
+    ``seg_fields`` so that mmseg's geometric transforms take it along, and a second copy of the noisy map
+    by which ``PackNoisySegInputs`` sees that they did.
 
     Args:
         noise: noise config, for example ``dict(type='SymmetricNoise', rate=0.4)``, or a
@@ -61,12 +72,14 @@ class CorruptMask(BaseTransform):
         seed: seed of the noise, an integer of 0 or more; independent of the runner's seed.
         keep_clean: keep the clean map beside the noisy one.
         ignore_index: label of pixels that do not count.
-        key_parts: how many last parts of ``seg_map_path`` make the sample key.
+        key_parts: how many last parts of ``seg_map_path`` make the sample key: 3 where masks are named
+            alike in folders of the same name (``<case>/labels/mask.png``).
 
     Raises:
         ValueError: a map that is not (H, W) integers, labels out of range, a map of another size
-            than the image as it was read (file and values named), an image resized before a noise that
-            looks at it, or a pipeline that corrupts twice.
+            than the image as it was read (file and values named), an image resized or normalised before
+            a noise that looks at it, a pipeline that corrupts twice, or two samples of one key (both
+            are named).
         KeyError: a required key is missing.
     """
 
@@ -91,6 +104,7 @@ class CorruptMask(BaseTransform):
         self.ignore_index = ignore_index
         self.key_parts = check_integer("key_parts", key_parts, low=1)
         self._digest = self.noise.digest()
+        self._keys = SampleKeys(self.key_parts)
 
     def _image(self, mask: np.ndarray, results: dict) -> np.ndarray | None:
         """The image of a mask; None where there is none, or none of its size any more.
@@ -98,6 +112,11 @@ class CorruptMask(BaseTransform):
         mmseg's test pipelines resize the image before they load the mask.
         """
         image = results.get("img")
+        if self.noise.needs_image and "img_norm_cfg" in results:
+            raise ValueError(
+                f"{type(self.noise).__name__} looks at the image, which has been normalised: put Normalize "
+                f"behind CorruptMask. ({_name_of(results)})"
+            )
         if image is None or image.shape[:2] == mask.shape:
             return image
         sizes = (
@@ -128,7 +147,8 @@ class CorruptMask(BaseTransform):
         bad = np.unique(mask[wrong])
         raise ValueError(
             f"labels out of range: found {', '.join(map(str, bad[:10]))} in {where}; allowed are "
-            f"0 to {self.num_classes - 1} and ignore_index={self.ignore_index}."
+            f"0 to {self.num_classes - 1} and ignore_index={self.ignore_index}. Where the files hold "
+            "other values for the classes, load them by anl_seg.LoadAnnotationsByValue."
         )
 
     def clean_and_noisy(self, results: dict) -> tuple[np.ndarray, np.ndarray]:
@@ -154,12 +174,13 @@ class CorruptMask(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Corrupt ``gt_seg_map`` of one sample."""
+        if wrong := self._keys.add(*identity_of(results, self.key_parts)):
+            raise ValueError(wrong)
         clean, noisy = self.clean_and_noisy(results)
         results["gt_seg_map"] = noisy
         results["mask_noise"] = type(self.noise).__name__
         if self.keep_clean:
-            results["gt_seg_map_clean"] = clean
-            results["seg_fields"] = [*results.get("seg_fields", []), "gt_seg_map_clean"]
+            keep_clean_beside(results, clean, noisy, self.ignore_index)
         return results
 
     def __repr__(self) -> str:

@@ -15,6 +15,7 @@ from anl_seg._regular_file import read_regular_file
 from anl_seg.corruption.manifest_file import FILE_NAME, read_manifest
 from anl_seg.corruption.png import read_mask_png
 from anl_seg.corruption.raw_labels import RawLabels
+from anl_seg.datasets.transforms._clean_beside import keep_clean_beside
 from anl_seg.datasets.transforms.corrupt_mask import key_of_sample
 from anl_seg.registry import TRANSFORMS
 
@@ -76,6 +77,7 @@ class LoadCorruptedAnnotations(BaseTransform):
         if not 0 <= number < count:
             raise ValueError(f"dataset must be 0 to {count - 1} for '{path}'; got {dataset}.")
         self._noise = manifest["noise"]["type"]
+        self._ignore_index = manifest["ignore_index"]
         self._key_parts = manifest["key_parts"]
         runs = manifest["datasets"][number].get("labels")
         self._raw = RawLabels.identity() if runs is None else RawLabels.from_runs(runs)
@@ -117,8 +119,7 @@ class LoadCorruptedAnnotations(BaseTransform):
         results["gt_seg_map"] = noisy.astype(clean.dtype if fits else np.uint16)
         results["mask_noise"] = self._noise
         if self.keep_clean:
-            results["gt_seg_map_clean"] = clean
-            results["seg_fields"] = [*results.get("seg_fields", []), "gt_seg_map_clean"]
+            keep_clean_beside(results, clean, results["gt_seg_map"], self._ignore_index)
         return results
 
     def _file(self, results: dict) -> tuple[str, str]:

@@ -7,6 +7,7 @@ import torch
 from mmengine.structures import PixelData
 from mmseg.datasets.transforms import PackSegInputs
 
+from anl_seg.datasets.transforms._clean_beside import check_went_together
 from anl_seg.registry import TRANSFORMS
 
 
@@ -19,8 +20,8 @@ class PackNoisySegInputs(PackSegInputs):
 
     Raises:
         KeyError: no clean map in the sample (``CorruptMask(keep_clean=True)`` makes it).
-        ValueError: the clean map no longer has the noisy map's size: a transform of the pipeline
-            changes ``gt_seg_map`` alone and not every map in ``seg_fields``.
+        ValueError: the clean map was left behind: a transform of the pipeline changes ``gt_seg_map``
+            alone and not every map in ``seg_fields``.
     """
 
     def transform(self, results: dict) -> dict:
@@ -30,13 +31,8 @@ class PackNoisySegInputs(PackSegInputs):
             raise KeyError(
                 "PackNoisySegInputs needs 'gt_seg_map_clean': set keep_clean=True in CorruptMask."
             )
-        clean, noisy = results["gt_seg_map_clean"], results["gt_seg_map"]
-        if clean.shape != noisy.shape:
-            raise ValueError(
-                f"the clean mask has size {clean.shape}, the noisy one {noisy.shape}: a transform of "
-                "this pipeline does not follow seg_fields (mmcv's Pad and CenterCrop, Albu). Use "
-                "mmseg's own transforms, and pad in the data preprocessor."
-            )
+        check_went_together(results)
+        clean = results["gt_seg_map_clean"]
         data = torch.from_numpy(np.ascontiguousarray(clean[None].astype(np.int64)))
         packed["data_samples"].gt_sem_seg_clean = PixelData(data=data)
         return packed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from anl_seg.engine.hooks.adaptive_loss_hook import AdaptiveLossHook
 from anl_seg.engine.hooks.fused_upsample_hook import FusedUpsampleHook
+from anl_seg.engine.hooks.label_check_hook import LabelCheckHook
 from anl_seg.engine.hooks.loss_diagnostics_hook import LossDiagnosticsHook
 from anl_seg.engine.hooks.loss_schedule_hook import LossScheduleHook
 from anl_seg.engine.hooks.memorization_hook import MemorizationHook
@@ -15,6 +16,7 @@ from anl_seg.engine.hooks.stop_on_divergence_hook import StopOnDivergenceHook
 __all__ = [
     "AdaptiveLossHook",
     "FusedUpsampleHook",
+    "LabelCheckHook",
     "LossDiagnosticsHook",
     "LossScheduleHook",
     "MemorizationHook",

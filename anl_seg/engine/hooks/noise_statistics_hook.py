@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,43 +9,21 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from anl_seg.datasets.transforms import CachedTransforms
+from anl_seg._spaced import evenly_spaced
+from anl_seg.datasets._built import (
+    check_sample_keys,
+    leaves,
+    run,
+    say_problem,
+    until_corruption,
+)
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.engine._random_state import random_state_kept
 from anl_seg.noise import NoiseStatistics, noise_statistics
+from anl_seg.noise.label_counts import LabelCounts
 from anl_seg.registry import HOOKS
 
 FILE_NAME = "noise_statistics.json"
-
-
-def _leaves(dataset: Any) -> Iterator[Any]:
-    """The datasets inside concatenating, repeating, balancing and mixing wrappers."""
-    if hasattr(dataset, "datasets"):
-        for inner in dataset.datasets:
-            yield from _leaves(inner)
-    elif hasattr(dataset, "dataset"):
-        yield from _leaves(dataset.dataset)
-    else:
-        yield dataset
-
-
-def _flat(transforms: Iterable[Any]) -> Iterator[Any]:
-    """The transforms, those inside ``CachedTransforms`` too."""
-    for transform in transforms:
-        if isinstance(transform, CachedTransforms):
-            yield from transform.transforms
-        else:
-            yield transform
-
-
-def _until_corruption(dataset: Any) -> tuple[list[Any], Any] | None:
-    """The transforms before the first corrupting one, and that one; None if there is none."""
-    before: list[Any] = []
-    for transform in _flat(getattr(getattr(dataset, "pipeline", None), "transforms", ())):
-        if getattr(transform, "records_noise_statistics", False):
-            return before, transform
-        before.append(transform)
-    return None
 
 
 @HOOKS.register_module()
@@ -56,7 +33,8 @@ class NoiseStatisticsHook(Hook):
     Rank 0 takes evenly spaced samples of every training dataset that corrupts its masks (also
     inside ``ConcatDataset``, ``RepeatDataset``, ``ClassBalancedDataset`` and
     ``MultiImageMixDataset``), runs its pipeline up to the corruption and compares the masks
-    before and after it. As a sample's noise never changes, these are the masks of training.
+    before and after it. As a sample's noise never changes, these are the masks of training. Where the
+    clean masks hold no two classes, so that nothing can be learned from them, a warning says so.
 
     ``noise_statistics.json`` in the work dir holds ``{"datasets": [...]}`` with, for each noisy
     dataset, ``index`` (among all training datasets), ``noise`` (its config), ``seed``,
@@ -69,7 +47,8 @@ class NoiseStatisticsHook(Hook):
             other ranks wait meanwhile, so mind the timeout of the process group. Default: 200.
 
     Raises:
-        ValueError: If ``max_samples`` is no integer >= 1.
+        ValueError: If ``max_samples`` is no integer >= 1; before training, if two samples of a dataset have
+            the same key and with it the same noise.
     """
 
     def __init__(self, max_samples: int | None = 200) -> None:
@@ -80,13 +59,15 @@ class NoiseStatisticsHook(Hook):
         self.max_samples = max_samples
 
     def before_train(self, runner: Runner) -> None:
-        """Measure and write."""
+        """Check the keys of the samples, measure and write."""
+        with random_state_kept():
+            check_sample_keys(runner.train_dataloader.dataset)
         if not is_main_process():
             return
         found = [
             (index, dataset, *corruption)
-            for index, dataset in enumerate(_leaves(runner.train_dataloader.dataset))
-            if (corruption := _until_corruption(dataset)) is not None
+            for index, dataset in enumerate(leaves(runner.train_dataloader.dataset))
+            if (corruption := until_corruption(dataset)) is not None
         ]
         if not found:
             runner.logger.info("NoiseStatisticsHook: no training dataset corrupts its masks.")
@@ -102,21 +83,19 @@ class NoiseStatisticsHook(Hook):
     def _measure(self, dataset: Any, before: list[Any], corruption: Any) -> dict[str, Any]:
         """The record of one dataset."""
         total = len(dataset)
-        wanted = total if self.max_samples is None else min(total, self.max_samples)
         kinds = {"num_classes": corruption.num_classes, "ignore_index": corruption.ignore_index}
         statistics = NoiseStatistics.zeros(corruption.num_classes)
+        labels = LabelCounts(**kinds)
         counted = 0
-        for index in (position * total // wanted for position in range(wanted)):
-            results = dataset.get_data_info(index)
-            for transform in before:
-                results = transform(results)
-                if results is None:
-                    break
+        for index in evenly_spaced(total, self.max_samples):
+            results = run(before, dataset.get_data_info(index))
             if results is None:
                 continue  # a transform filtered the sample out; training never sees it either
             clean, noisy = corruption.clean_and_noisy(results)
             statistics += noise_statistics(clean, noisy, **kinds)
+            labels.add(clean)
             counted += 1
+        say_problem(labels, dataset)
         return {
             "noise": corruption.noise.config(),
             "seed": corruption.seed,
