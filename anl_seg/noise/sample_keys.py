@@ -19,6 +19,9 @@ class SampleKeys:
         self.parts = parts
         self._path_of: dict[str, str] = {}
 
+    def __len__(self) -> int:
+        return len(self._path_of)
+
     def add(self, key: str | None, path: str | os.PathLike | None) -> str | None:
         """Take note of a sample; what is wrong with its key, or None.
 
@@ -52,7 +55,10 @@ def key_remedy(key: str, paths: tuple[str | None, str | None], parts: int) -> st
 def check_keys(
     groups: Iterable[Iterable[tuple[str | None, str | os.PathLike | None]]], parts: int
 ) -> str | None:
-    """Make sure that in each group every sample has a key of its own.
+    """Make sure that in each group every sample has a key of its own, and that most have in all groups.
+
+    Two data sets may share names: that is said. Where fewer than half of all samples have a key of their
+    own, as with a data set for each case, the noise is hardly random any more.
 
     Args:
         groups: data sets, each the (key, label file) of its samples.
@@ -62,9 +68,10 @@ def check_keys(
         What is to be said where samples of two groups have the same key; None if there are none.
 
     Raises:
-        ValueError: two samples of one group have the same key; both are named.
+        ValueError: two samples of one group have the same key, or most of all samples share theirs; two are
+            named.
     """
-    everywhere, shared = SampleKeys(parts), None
+    everywhere, shared, files = SampleKeys(parts), None, set()
     for group in groups:
         own = SampleKeys(parts)
         for key, path in group:
@@ -72,6 +79,10 @@ def check_keys(
                 raise ValueError(wrong)
             if wrong := everywhere.add(key, path):
                 shared = shared or f"of two of the data sets, {wrong}"
+            if key is not None and path is not None:
+                files.add(os.fspath(path))
+    if shared and 2 * len(everywhere) < len(files):
+        raise ValueError(f"{len(files)} samples have {len(everywhere)} keys: {shared}")
     return shared
 
 

@@ -123,7 +123,7 @@ def test_the_noise_differs_between_samples_as_soon_as_their_keys_do(cases, tmp_p
     assert verify_manifest(out / "manifest.json", console=Console(file=io.StringIO())).clean
 
 
-def test_data_sets_that_share_keys_are_told_of_and_not_refused(cases, tmp_path, monkeypatch):
+def test_two_data_sets_that_share_keys_are_told_of_and_not_refused(cases, tmp_path, monkeypatch):
     said = []
     for module in ("anl_seg.datasets._built", "anl_seg.corruption.sources"):
         monkeypatch.setattr(f"{module}.print_log", lambda text, **_: said.append(text))
@@ -139,6 +139,16 @@ def test_data_sets_that_share_keys_are_told_of_and_not_refused(cases, tmp_path, 
     del cfg.train_dataloader.dataset.datasets[0]
     before_train(tmp_path, DATASETS.build(cfg.train_dataloader.dataset))
     assert len(said) == 2
+
+
+def test_a_data_set_for_each_case_whose_masks_are_named_alike_is_refused(cases, tmp_path):
+    each = dict(type="ConcatDataset", datasets=[dataset(cases, [i]) for i in (2, 4, 6)])
+    told = "3 samples have 1 keys.*" + SHARED.format("case2", "case4")
+    cfg = inject_noise(config(copy.deepcopy(each)), NOISE)
+    with pytest.raises(ValueError, match=told):
+        before_train(tmp_path, DATASETS.build(cfg.train_dataloader.dataset))
+    with pytest.raises(ValueError, match=told):
+        config_source(config(each)).check_keys()
 
 
 class Keyed:
