@@ -82,7 +82,7 @@ def check_keys(
             if key is not None and path is not None:
                 files.add(os.fspath(path))
     if shared and 2 * len(everywhere) < len(files):
-        raise ValueError(f"{len(files)} samples have {len(everywhere)} keys: {shared}")
+        raise ValueError(f"number of keys for {len(files)} samples: {len(everywhere)}; {shared}")
     return shared
 
 

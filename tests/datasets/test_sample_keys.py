@@ -143,7 +143,7 @@ def test_two_data_sets_that_share_keys_are_told_of_and_not_refused(cases, tmp_pa
 
 def test_a_data_set_for_each_case_whose_masks_are_named_alike_is_refused(cases, tmp_path):
     each = dict(type="ConcatDataset", datasets=[dataset(cases, [i]) for i in (2, 4, 6)])
-    told = "3 samples have 1 keys.*" + SHARED.format("case2", "case4")
+    told = "number of keys for 3 samples: 1; .*" + SHARED.format("case2", "case4")
     cfg = inject_noise(config(copy.deepcopy(each)), NOISE)
     with pytest.raises(ValueError, match=told):
         before_train(tmp_path, DATASETS.build(cfg.train_dataloader.dataset))
