@@ -150,8 +150,8 @@ def main(argv: list[str] | None = None) -> None:
     allow_mmengine_checkpoints()
     try:
         cfg = build_config(args)
-        choose_resumed(cfg)
         check_training(cfg)
+        choose_resumed(cfg)
     except WRONG_INPUT as error:
         sys.exit(f"train.py: {sentence(error)}")
     runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)

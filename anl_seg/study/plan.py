@@ -22,6 +22,7 @@ from anl_seg.config import (
     replace_losses,
 )
 from anl_seg.config.cfg_options import parse_cfg_options
+from anl_seg.config.check_losses import check_losses
 from anl_seg.config.options import options_last
 from anl_seg.noise import build_noise
 from anl_seg.noise._checks import check_integer
@@ -187,13 +188,17 @@ def _checked_options(words: Sequence[str]) -> dict:
     return options
 
 
+def _of_loss(name: str) -> bool:
+    return ".loss_" in name
+
+
 def merge_options(cfg: Config, options: Mapping) -> None:
     """Put ``--cfg-options`` into a config whose losses are not yet in their place: all but those of losses.
 
     Raises:
         KeyError: a setting that there is not.
     """
-    settings = {name: value for name, value in options.items() if ".loss_" not in name}
+    settings = {name: value for name, value in options.items() if not _of_loss(name)}
     check_options(cfg, settings)
     cfg.merge_from_dict(settings)
 
@@ -215,13 +220,14 @@ def _rehearsed(
     Raises:
         KeyError, TypeError, ValueError: what a training would refuse.
     """
+    check_options(base, {name: value for name, value in options.items() if not _of_loss(name)})
     cfg = copy.deepcopy(base)
     with options_last(cfg, options):
         if loss is not None:
             replace_losses(cfg, parse_spec(loss))
         inject_noise(cfg, parse_spec(noise), keep_clean=True)
     measure_memorization(cfg)
-    check_options(cfg, options)
+    check_losses(cfg)
     noisy = [] if allow_noisy_eval else noisy_evaluation(cfg)
     if noisy:
         raise ValueError(

@@ -286,7 +286,7 @@ def test_a_model_that_looks_at_the_image_says_so(noise, make_rng):
         (None, "looks at the image, but got none"),
         ([[0]], "as a numpy array, got list"),
         (np.zeros((4, 5, 3), np.uint8), r"the mask's size \(4, 4\), got \(4, 5, 3\)"),
-        (np.full((4, 4, 3), -1.5), r"in \[0, 255\], found -1\.5 to -1\.5"),
+        (np.full((4, 4, 3), -1.5), r"in \[0, 1\] or \[0, 255\], found -1\.5 to -1\.5"),
         (np.full((4, 4), "x"), "got dtype <U1"),
         (np.zeros((4, 4, 0), np.uint8), "one channel, or of at least three, got 0"),
     ):

@@ -136,7 +136,7 @@ def test_what_cannot_be_evaluated_is_told_in_a_sentence(evaluate, checkpoint, tm
             "this data set has none",
         ),
         (same, checkpoint, [f"--out={tmp_path / 'same'}"], "0.png' have one name"),
-        (QUICKSTART, broken, SMALL, r"broken.pth' cannot be read \("),
+        (QUICKSTART, broken, SMALL, r"broken.pth is damaged: it was cut off"),
         (QUICKSTART, other, SMALL, f"does not fit the config: it has other shapes of {head}"),
         (QUICKSTART, lacking, SMALL, "does not fit the config: it lacks backbone.*and 82 more"),
     ):
