@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -42,7 +43,8 @@ def _external(pixels: np.ndarray, window: Window, simple: bool) -> tuple[list[Po
     )
     parents = [] if hierarchy is None else hierarchy[0, :, 3].tolist()
     polygons = [_in_order(c[:, 0, :]) for c, parent in zip(found, parents) if parent < 0]
-    polygons.sort(key=lambda polygon: polygon[0, ::-1].tolist())
+    if len(polygons) > 1:
+        polygons.sort(key=lambda polygon: polygon[0, ::-1].tolist())
     return [_corners(p) for p in polygons] if simple else polygons, max(parents, default=-1) >= 0
 
 
@@ -51,8 +53,8 @@ def _in_order(polygon: Polygon) -> Polygon:
 
     OpenCV's releases differ in where a contour begins, and promise no direction.
     """
-    first = np.flatnonzero(polygon[:, 1] == polygon[:, 1].min())
-    first = first[polygon[first, 0] == polygon[first, 0].min()]
+    place = (polygon[:, 1].astype(np.int64) << 32) + polygon[:, 0]
+    first = np.flatnonzero(place == place.min())
     best = None
     for start in first.tolist():  # several where the outline passes through the pixel again
         onward = _from(polygon, start)
@@ -69,6 +71,10 @@ def _from(polygon: Polygon, start: int) -> Polygon:
 
 def _before(one: Polygon, other: Polygon) -> bool:
     """Whether the first pixel in which they differ lies more to the left, or higher, in ``one``."""
+    # The second pixel tells nearly always, and faster.
+    second, other_second = one[1:2].tolist(), other[1:2].tolist()
+    if second != other_second:
+        return second < other_second
     differ = np.flatnonzero((one != other).any(axis=1))
     return len(differ) > 0 and one[differ[0]].tolist() < other[differ[0]].tolist()
 
@@ -88,37 +94,72 @@ def fill_polygons(polygons: list[Polygon], window: Window) -> np.ndarray:
     Even-odd where a polygon crosses itself. In whole numbers: OpenCV's own filling draws other
     pixels along the edges from release to release.
     """
-    filled = np.zeros(window.shape, dtype=bool)
-    for polygon in polygons:
-        filled |= _fill(polygon.astype(np.int64) - (window.left, window.top), *window.shape)
-    return filled.view(np.uint8)
+    return _paint(_runs(polygons, window), window)
 
 
-def _fill(polygon: Polygon, height: int, width: int) -> np.ndarray:
-    start, end = polygon, _from(polygon, 1)
-    downward = start[:, 1] <= end[:, 1]
-    (x0, y0), (x1, y1) = (
-        np.where(downward[:, None], *pair).T for pair in ((start, end), (end, start))
-    )
-    # Where each edge crosses each row; its lower end belongs to the next edge.
-    edge, row = _expand(np.maximum(y0, 0), np.minimum(y1, height))
-    rise = (row - y0[edge]) * (x1 - x0)[edge]
-    column, rest = np.divmod(rise, (y1 - y0)[edge])
+class _Runs(NamedTuple):
+    """Runs of pixels in or on polygons, cut at a window.
+
+    Attributes:
+        polygon: (N,) the position of the polygon of each run; each run has at least one pixel.
+        row: (N,) its row in the window.
+        first, stop: (N,) its columns in the window, [first, stop).
+    """
+
+    polygon: np.ndarray
+    row: np.ndarray
+    first: np.ndarray
+    stop: np.ndarray
+
+
+def _runs(polygons: list[Polygon], window: Window) -> _Runs:
+    """The pixels of all polygons at once: memory goes with their outlines, not with their area."""
+    height, width = window.shape
+    corners = polygons[0] if len(polygons) == 1 else np.concatenate(polygons)
+    x, y = corners.T.astype(np.int64) - np.array([[window.left], [window.top]])
+    sizes = [len(polygon) for polygon in polygons]
+    owner = np.repeat(np.arange(len(polygons)), sizes)
+    following = np.arange(1, len(x) + 1)
+    last = np.cumsum(sizes)
+    following[last - 1] = last - sizes
+    x_end, y_end = x[following], y[following]
+    # Each edge from its upper end to its lower one, which belongs to the next edge.
+    up = y > y_end
+    x0, y0 = np.where(up, x_end, x), np.where(up, y_end, y)
+    fall, run = np.abs(y_end - y), np.where(up, x - x_end, x_end - x)
+    edge, row = _expand(np.maximum(y0, 0), np.minimum(y0 + fall, height))
+    column, rest = np.divmod((row - y0[edge]) * run[edge], fall[edge])
     column += x0[edge]
-    # A pixel is inside if it lies to the right of an odd number of crossings.
-    place = row * (width + 1) + np.clip(column + 1, 0, width)
-    crossings = np.bincount(place, minlength=height * (width + 1)).reshape(height, width + 1)
-    filled = np.cumsum(crossings[:, :width], axis=1) % 2 == 1
+    owned = owner[edge]
+    # A polygon crosses a row an even number of times: inside is what lies between a crossing and the
+    # next, the latter included.
+    order = np.lexsort((column, owned * height + row))
+    enter, leave = order[::2], order[1::2]
     # On the polygon: crossings at whole columns, horizontal edges, and the vertices.
-    on = rest == 0
-    flat = np.flatnonzero((y0 == y1) & (y0 >= 0) & (y0 < height))
-    low, high = np.minimum(x0, x1)[flat], np.maximum(x0, x1)[flat] + 1
-    line, along = _expand(np.maximum(low, 0), np.minimum(high, width))
-    rows = np.concatenate([row[on], y0[flat][line], polygon[:, 1]])
-    columns = np.concatenate([column[on], along, polygon[:, 0]])
-    within = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    filled[rows[within], columns[within]] = True
-    return filled
+    on = np.flatnonzero(rest == 0)
+    flat = np.flatnonzero(fall == 0)
+    low, high = np.minimum(x, x_end)[flat], np.maximum(x, x_end)[flat]
+    rows = np.concatenate([row[enter], row[on], y[flat], y])
+    first = np.concatenate([column[enter] + 1, column[on], low, x])
+    stop = np.concatenate([column[leave], column[on], high, x]) + 1
+    whose = np.concatenate([owned[enter], owned[on], owner[flat], owner])
+    np.maximum(first, 0, out=first)
+    np.minimum(stop, width, out=stop)
+    kept = (first < stop) & (rows >= 0) & (rows < height)
+    return _Runs(whose[kept], rows[kept], first[kept], stop[kept])
+
+
+def _paint(runs: _Runs, window: Window) -> np.ndarray:
+    """uint8 of the window's shape, 1 in the runs."""
+    height, width = window.shape
+    # How many runs begin, less how many end: summed along the rows, in how many runs a pixel lies.
+    start = runs.row * (width + 1)
+    size = height * (width + 1)
+    depth = np.zeros(size, dtype=np.int32)
+    np.add.at(depth, start + runs.first, 1)
+    np.subtract.at(depth, start + runs.stop, 1)
+    np.cumsum(depth, out=depth)
+    return (depth.reshape(height, width + 1)[:, :width] > 0).view(np.uint8)
 
 
 def _expand(first: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -162,9 +203,18 @@ def redraw_outline(
         empty = Window(0, 0, 0, 0)
         return Shape(empty, np.zeros(empty.shape, dtype=bool))
     pixels = fill_polygons(new_outer, window)
-    for old, new in zip(holes, new_holes):
-        hole = fill_polygons([new], window)
-        if not hole.any():
-            hole = fill_polygons([old], window)
-        pixels &= ~hole
+    if holes:
+        pixels &= ~_paint_holes(holes, new_holes, window)
     return Shape(window, pixels.view(bool) & valid[window.slices])
+
+
+def _paint_holes(holes: list[Polygon], new_holes: list[Polygon], window: Window) -> np.ndarray:
+    """uint8 of the window's shape, 1 in the new holes; of those off the window, in the old ones."""
+    runs = _runs(new_holes, window)
+    lost = np.ones(len(holes), dtype=bool)
+    lost[runs.polygon] = False
+    painted = _paint(runs, window)
+    kept = [hole for hole, is_lost in zip(holes, lost.tolist()) if is_lost]
+    if kept:
+        painted |= fill_polygons(kept, window)
+    return painted
