@@ -10,6 +10,7 @@ import numpy as np
 
 from .objects import MaskObject, MaskObjects
 from .reshape import Shape
+from .runs import ranges
 from .window import Window
 
 #: A polygon: (N, 2) int32, x and y in pixels of the image, N >= 1.
@@ -127,7 +128,7 @@ def _runs(polygons: list[Polygon], window: Window) -> _Runs:
     up = y > y_end
     x0, y0 = np.where(up, x_end, x), np.where(up, y_end, y)
     fall, run = np.abs(y_end - y), np.where(up, x - x_end, x_end - x)
-    edge, row = _expand(np.maximum(y0, 0), np.minimum(y0 + fall, height))
+    edge, row = ranges(np.maximum(y0, 0), np.minimum(y0 + fall, height))
     column, rest = np.divmod((row - y0[edge]) * run[edge], fall[edge])
     column += x0[edge]
     owned = owner[edge]
@@ -160,14 +161,6 @@ def _paint(runs: _Runs, window: Window) -> np.ndarray:
     np.subtract.at(depth, start + runs.stop, 1)
     np.cumsum(depth, out=depth)
     return (depth.reshape(height, width + 1)[:, :width] > 0).view(np.uint8)
-
-
-def _expand(first: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All whole numbers of each range [first, stop), and the number of the range of each."""
-    count = np.maximum(stop - first, 0)
-    owner = np.repeat(np.arange(len(count)), count)
-    before = np.cumsum(count) - count
-    return owner, np.arange(len(owner)) - before[owner] + first[owner]
 
 
 def redraw_outline(
