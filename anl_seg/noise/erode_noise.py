@@ -15,10 +15,10 @@ from ._checks import (
     check_rng,
 )
 from .distance import choose_smallest, nth_smallest, squared_distance
-from .fill import labels_around
 from .objects import MaskObject, MaskObjects
 from .reshape import Reshape, Shape, ShapeNoise
 from .rounding import round_half_up
+from .vacated import fill_vacated
 
 
 def erode_noise(
@@ -67,14 +67,13 @@ def erode_noise(
     check_background_in_range(background, num_classes)
     objects = MaskObjects(mask, valid, background=background, per_object=per_object)
     valid_pixels = int(valid.sum())
-    noisy = mask.copy()
+    noisy, vacated = mask.copy(), []
     for obj in objects:
         count = round_half_up(beta * obj.area)
         if count == 0 or obj.area == valid_pixels:
             continue
-        leaving = _leaving(valid, objects, obj, count, rng)
-        labels = labels_around(mask, valid, objects, obj, leaving)
-        noisy[obj.window.slices][leaving] = labels
+        vacated.append((obj, _leaving(valid, objects, obj, count, rng)))
+    fill_vacated(noisy, mask, valid, objects, vacated)
     return noisy
 
 

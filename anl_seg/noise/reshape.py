@@ -9,8 +9,8 @@ import numpy as np
 
 from ._checks import check_background_in_range, check_mask, check_rng
 from .base import MaskNoise
-from .fill import labels_around
 from .objects import MaskObject, MaskObjects
+from .vacated import fill_vacated
 from .window import Window
 
 
@@ -119,15 +119,16 @@ def repaint(
     """
     noisy = mask.copy()
     valid_pixels = int(valid.sum())
-    final = []
+    final, vacated = [], []
     for obj, shape in zip(objects, shapes):
         if shape is None or obj.area == valid_pixels:
             final.append(Shape(obj.window, objects.own(obj, obj.window)))
             continue
         final.append(shape)
-        vacated = objects.own(obj, obj.window) & ~within(shape, obj.window)
-        if vacated.any():
-            noisy[obj.window.slices][vacated] = labels_around(mask, valid, objects, obj, vacated)
+        left = objects.own(obj, obj.window) & ~within(shape, obj.window)
+        if left.any():
+            vacated.append((obj, left))
+    fill_vacated(noisy, mask, valid, objects, vacated)
     for position in order:
         noisy[final[position].window.slices][final[position].pixels] = objects[position].label
     return noisy
