@@ -15,7 +15,7 @@ from .objects import MaskObject, MaskObjects
 Vacated = tuple[MaskObject, np.ndarray]
 
 # Tiles are squares of at most so many pixels a side; larger ones gain nothing.
-_MAX_SIDE = 96
+_MAX_SIDE = 24
 # Pixels of one picture of tiles.
 _PICTURE = 2**21
 # From so many window pixels to one that is left, what an object leaves is looked at in pieces.

@@ -1,0 +1,128 @@
+"""The steps of the Markov boundary process, pixel by pixel or on 64 pixels at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+# From so many pixels on, words of 64 are faster.
+_MANY_PIXELS = 2**14
+_BITS = 64
+
+
+def walk(
+    own: np.ndarray,
+    valid: np.ndarray,
+    grows: Sequence[bool],
+    theta2: float,
+    rng: np.random.RandomState | np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Let an outline wander.
+
+    Args:
+        own: (H, W) bool, True at the pixels of the object.
+        valid: (H, W) bool, which pixels may change sides.
+        grows: of each step, whether it grows.
+        theta2: probability of a ring pixel to change in a step.
+        rng: draws one number per ring pixel and step, in reading order.
+
+    Returns:
+        (H, W) uint8, 1 at the pixels inside; and the same, at those that have ever been inside.
+    """
+    steps = walk_by_pixels if own.size < _MANY_PIXELS else walk_by_words
+    return steps(own, valid, grows, theta2, rng)
+
+
+def walk_by_pixels(own, valid, grows, theta2, rng):
+    """:func:`walk`, the plain form."""
+    inside = own.astype(np.uint8)
+    outside = (valid & ~own).view(np.uint8)
+    ever = inside.copy()
+    for growing in grows:
+        taker, giver = (inside, outside) if growing else (outside, inside)
+        # Pixels of the side that gives, next to a pixel of the side that takes.
+        ring = cv2.dilate(taker, _CROSS)
+        ring &= giver
+        moved = np.flatnonzero(ring.view(bool))
+        moved = moved[rng.random(len(moved)) < theta2]
+        taker.reshape(-1)[moved] = 1
+        giver.reshape(-1)[moved] = 0
+        if growing:
+            ever.reshape(-1)[moved] = 1
+    return inside, ever
+
+
+def walk_by_words(own, valid, grows, theta2, rng):
+    """:func:`walk` in large areas: ring pixels are counted, and only those that move are looked up."""
+    inside, outside = _pack(own), _pack(valid & ~own)
+    ever = inside.copy()
+    ring, shifted = np.empty_like(inside), np.empty_like(inside)
+    for growing in grows:
+        taker, giver = (inside, outside) if growing else (outside, inside)
+        _beside(taker, ring, shifted)
+        ring &= giver
+        words = np.flatnonzero(ring)
+        bits = np.take(ring, words)
+        count = _bit_count(bits)
+        until = np.cumsum(count)
+        moved = np.flatnonzero(rng.random(int(until[-1:].sum())) < theta2)
+        which = np.searchsorted(until, moved, side="right")
+        bit = _nth_bit(bits[which], moved - (until - count)[which])
+        for side in (taker, giver):
+            np.bitwise_xor.at(side.reshape(-1), words[which], bit)
+        if growing:
+            ever |= inside
+    return _unpack(inside, own.shape), _unpack(ever, own.shape)
+
+
+def _pack(pixels: np.ndarray) -> np.ndarray:
+    """(H, words) uint64 from (H, W) bool: pixel 64 w + b of a row is bit b of its word w.
+
+    The last bit of a row is never a pixel: shifting the bits of all rows at once mixes no two rows.
+    """
+    height, width = pixels.shape
+    padded = np.zeros((height, (width // _BITS + 1) * _BITS), dtype=bool)
+    padded[:, :width] = pixels
+    return np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
+
+
+def _unpack(words: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """uint8 of the shape, from what :func:`_pack` returned."""
+    packed = words.astype("<u8").view(np.uint8)
+    return np.unpackbits(packed, axis=1, count=shape[1], bitorder="little")
+
+
+def _beside(pixels: np.ndarray, beside: np.ndarray, shifted: np.ndarray) -> None:
+    """Set in ``beside`` the bits to the left, right, above and below those of ``pixels``.
+
+    Args:
+        shifted: memory to work in.
+    """
+    flat, out, part = pixels.reshape(-1), beside.reshape(-1), shifted.reshape(-1)
+    one, carry = np.uint64(1), np.uint64(_BITS - 1)
+    np.left_shift(flat, one, out=out)
+    out |= np.right_shift(flat, one, out=part)
+    out[1:] |= np.right_shift(flat[:-1], carry, out=part[1:])
+    out[:-1] |= np.left_shift(flat[1:], carry, out=part[1:])
+    beside[1:] |= pixels[:-1]
+    beside[:-1] |= pixels[1:]
+
+
+def _bit_count(words: np.ndarray) -> np.ndarray:
+    """(N,) int64, how many bits are set in each of (N,) uint64: sums of 2, of 4 and of 8 bits."""
+    pairs = words - ((words >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    low = np.uint64(0x3333333333333333)
+    fours = (pairs & low) + ((pairs >> np.uint64(2)) & low)
+    eights = (fours + (fours >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return ((eights * np.uint64(0x0101010101010101)) >> np.uint64(56)).astype(np.int64)
+
+
+def _nth_bit(words: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """(N,) uint64 with the bit alone that has ``n`` set bits below it in each word."""
+    bits = np.unpackbits(words.astype("<u8").view(np.uint8), bitorder="little").reshape(-1, _BITS)
+    passed = np.cumsum(bits, axis=1, dtype=np.uint8)
+    place = (passed > n[:, None]).argmax(axis=1)
+    return np.uint64(1) << place.astype(np.uint64)
