@@ -11,6 +11,12 @@ _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 # From so many pixels on, words of 64 are faster.
 _MANY_PIXELS = 2**14
 _BITS = 64
+# Of each byte, the places of its set bits, the lowest first; then those of the others.
+_PLACE = np.argsort(
+    np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little") == 0,
+    axis=1,
+    kind="stable",
+)
 
 
 def walk(
@@ -66,11 +72,12 @@ def walk_by_words(own, valid, grows, theta2, rng):
         ring &= giver
         words = np.flatnonzero(ring)
         bits = np.take(ring, words)
-        count = _bit_count(bits)
-        until = np.cumsum(count)
+        sums = _bit_sums(bits)
+        count = sums[:, -1]
+        until = np.cumsum(count, dtype=np.int64)
         moved = np.flatnonzero(rng.random(int(until[-1:].sum())) < theta2)
         which = np.searchsorted(until, moved, side="right")
-        bit = _nth_bit(bits[which], moved - (until - count)[which])
+        bit = _nth_bit(bits[which], sums[which], moved - (until - count)[which])
         for side in (taker, giver):
             np.bitwise_xor.at(side.reshape(-1), words[which], bit)
         if growing:
@@ -111,18 +118,28 @@ def _beside(pixels: np.ndarray, beside: np.ndarray, shifted: np.ndarray) -> None
     beside[:-1] |= pixels[1:]
 
 
-def _bit_count(words: np.ndarray) -> np.ndarray:
-    """(N,) int64, how many bits are set in each of (N,) uint64: sums of 2, of 4 and of 8 bits."""
+def _bit_sums(words: np.ndarray) -> np.ndarray:
+    """(N, 8) uint8: how many bits are set in the lowest byte of each word, in the lowest two, and so on."""
     pairs = words - ((words >> np.uint64(1)) & np.uint64(0x5555555555555555))
     low = np.uint64(0x3333333333333333)
     fours = (pairs & low) + ((pairs >> np.uint64(2)) & low)
     eights = (fours + (fours >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return ((eights * np.uint64(0x0101010101010101)) >> np.uint64(56)).astype(np.int64)
+    return _bytes(eights * np.uint64(0x0101010101010101))
 
 
-def _nth_bit(words: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """(N,) uint64 with the bit alone that has ``n`` set bits below it in each word."""
-    bits = np.unpackbits(words.astype("<u8").view(np.uint8), bitorder="little").reshape(-1, _BITS)
-    passed = np.cumsum(bits, axis=1, dtype=np.uint8)
-    place = (passed > n[:, None]).argmax(axis=1)
-    return np.uint64(1) << place.astype(np.uint64)
+def _bytes(words: np.ndarray) -> np.ndarray:
+    """(N, 8) uint8 from (N,) uint64, the lowest byte first."""
+    return words.astype("<u8").view(np.uint8).reshape(-1, 8)
+
+
+def _nth_bit(words: np.ndarray, sums: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """(N,) uint64 with the bit alone that has ``n`` set bits below it in each word.
+
+    Args:
+        sums: those of the words, see :func:`_bit_sums`.
+    """
+    rows = np.arange(len(words))
+    byte = (sums > n[:, None]).argmax(axis=1)
+    below = np.where(byte > 0, sums[rows, byte - 1], 0)
+    bit = _PLACE[_bytes(words)[rows, byte], n - below]
+    return np.uint64(1) << (8 * byte + bit).astype(np.uint64)
