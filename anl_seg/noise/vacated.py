@@ -14,12 +14,12 @@ from .objects import MaskObject, MaskObjects
 #: An object and the pixels that it leaves, bool of the shape of its window.
 Vacated = tuple[MaskObject, np.ndarray]
 
-# Tiles are squares of at most so many pixels a side; larger ones gain nothing.
+# What an object leaves is a tile if no side of its box is longer; larger ones gain nothing.
 _MAX_SIDE = 24
 # Pixels of one picture of tiles.
 _PICTURE = 2**21
-# From so many window pixels to one that is left, what an object leaves is looked at in pieces.
-_SPARSE = 8
+# In windows of so many pixels, an object's connected pieces are tiles of their own.
+_LARGE = 2**18
 
 
 class _Tiles(NamedTuple):
@@ -75,9 +75,10 @@ def _tiles(vacated: Sequence[Vacated]) -> _Tiles:
     """The tiles of all objects or pieces of objects that are small."""
     index, boxes = [], []
     for obj, pixels in vacated:
-        found = [(obj.window.left, obj.window.top, *pixels.shape[::-1])]
-        if max(pixels.shape) > _MAX_SIDE:
-            found = _pieces(obj, pixels)
+        if max(pixels.shape) <= _MAX_SIDE:
+            found = [(obj.window.left, obj.window.top, *pixels.shape[::-1])]
+        else:
+            found = _pieces(obj, pixels) if pixels.size >= _LARGE else []
         boxes += found
         index += [obj.index] * len(found)
     left, top, width, height = np.array(boxes, dtype=np.int64).reshape(-1, 4).T
@@ -93,9 +94,7 @@ def _tiles(vacated: Sequence[Vacated]) -> _Tiles:
 
 
 def _pieces(obj: MaskObject, pixels: np.ndarray) -> list[list[int]]:
-    """Left, top, width and height in the image of each connected part of the pixels, if few."""
-    if np.count_nonzero(pixels) * _SPARSE > pixels.size:
-        return []
+    """Left, top, width and height in the image of each connected part of the pixels."""
     stats = cv2.connectedComponentsWithStats(pixels.view(np.uint8), connectivity=8)[2][1:, :4]
     return (stats + [obj.window.left, obj.window.top, 0, 0]).tolist()
 
