@@ -21,6 +21,8 @@ from .window import Window
 # The published process ends with this blur of the 0/1 mask and a threshold at one half.
 _BLUR_SIZE, _BLUR_SIGMA = (5, 5), 2.0
 _BLUR_REACH = 2
+# Far beyond what leaves anything of an outline; the published ones are 100 to 200.
+_MAX_STEPS = 10**6
 
 
 def markov_boundary_noise(
@@ -80,7 +82,10 @@ def markov_boundary_noise(
 
 
 def _check_steps(name: str, value: object) -> int:
-    return check_integer(name, value, low=0)
+    steps = check_integer(name, value, low=0)
+    if steps > _MAX_STEPS:
+        raise ValueError(f"{name} must be at most {_MAX_STEPS}, got {value!r}")
+    return steps
 
 
 class MarkovBoundaryNoise(ShapeNoise):
