@@ -155,7 +155,12 @@ def _around_small_regions(
     bottom, right = np.minimum(boxes[:, [1, 3]] + margin, mask.shape).T
     # Corners of the boxes: summed along rows and columns, in how many boxes a pixel lies.
     depth = np.zeros((height + 1, width + 1), dtype=np.int32)
-    for row, column, step in ((top, left, 1), (bottom, right, 1), (top, right, -1), (bottom, left, -1)):
+    for row, column, step in (
+        (top, left, 1),
+        (bottom, right, 1),
+        (top, right, -1),
+        (bottom, left, -1),
+    ):
         np.add.at(depth, (row, column), step)
     np.cumsum(depth, axis=0, out=depth)
     np.cumsum(depth, axis=1, out=depth)

@@ -14,7 +14,7 @@ from ._checks import (
     check_rate,
     check_rng,
 )
-from .distance import choose_smallest, nth_smallest, squared_distance
+from .distance import choose_smallest, nearest_distances
 from .objects import MaskObject, MaskObjects
 from .reshape import Reshape, Shape, ShapeNoise
 from .rounding import round_half_up
@@ -94,8 +94,9 @@ def _leaving(
         whole = window.covers(valid.shape)
         if whole or outside.any():
             inside = obj.window.inside(window)
-            distance = squared_distance(outside)[inside][own]
-            limit = nth_smallest(distance, count)
+            among = np.zeros(window.shape, dtype=bool)
+            among[inside] = own
+            distance, limit = nearest_distances(outside, among, count)
             exit_distance = window.squared_exit_distance(valid.shape)[inside][own]
             # A pixel's distance is certain if it is below the way out of the window. One that is
             # not certain must at least be certain to lie beyond the limit.

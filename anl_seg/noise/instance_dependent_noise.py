@@ -249,9 +249,7 @@ def _targets(
     return targets
 
 
-def _drawn(
-    pairs: np.ndarray, row: np.ndarray, draw: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
+def _drawn(pairs: np.ndarray, row: np.ndarray, draw: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """A class for each of N pixels, from the table of its pair of class and cell.
 
     Args:

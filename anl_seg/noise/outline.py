@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from .objects import MaskObject, MaskObjects
-from .reshape import Shape
-from .runs import ranges
-from .window import Window
+from .runs import batches, ranges
+from .window import Shape, Window
 
 #: A polygon: (N, 2) int32, x and y in pixels of the image, N >= 1.
 Polygon = np.ndarray
+
+# Pixels of the windows that are filled together.
+_BATCH = 2**22
 
 
 def outlines(
@@ -95,31 +97,79 @@ def fill_polygons(polygons: list[Polygon], window: Window) -> np.ndarray:
     Even-odd where a polygon crosses itself. In whole numbers: OpenCV's own filling draws other
     pixels along the edges from release to release.
     """
-    return _paint(_runs(polygons, window), window)
+    canvas = _Canvas(np.array([window]))
+    pixels, _ = canvas.fill(polygons, np.zeros(len(polygons), dtype=np.int64))
+    return np.ascontiguousarray(canvas.views(pixels)[0]).view(np.uint8)
 
 
-class _Runs(NamedTuple):
-    """Runs of pixels in or on polygons, cut at a window.
+class _Canvas:
+    """Many windows in one array, to fill polygons in all of them at once.
 
-    Attributes:
-        polygon: (N,) the position of the polygon of each run; each run has at least one pixel.
-        row: (N,) its row in the window.
-        first, stop: (N,) its columns in the window, [first, stop).
+    Args:
+        boxes: (N, 4) top, bottom, left and right of each window.
     """
 
-    polygon: np.ndarray
-    row: np.ndarray
-    first: np.ndarray
-    stop: np.ndarray
+    def __init__(self, boxes: np.ndarray) -> None:
+        self.top, bottom, self.left, right = boxes.T
+        self.height, self.width = bottom - self.top, right - self.left
+        # One more column for the ends of runs.
+        self.size = self.height * (self.width + 1)
+        self.offset = np.cumsum(self.size) - self.size
+
+    def views(self, pixels: np.ndarray) -> list[np.ndarray]:
+        """The pixels of each window, (height, width)."""
+        return [
+            pixels[offset : offset + height * (width + 1)].reshape(height, width + 1)[:, :width]
+            for offset, height, width in zip(
+                self.offset.tolist(), self.height.tolist(), self.width.tolist()
+            )
+        ]
+
+    def fill(self, polygons: list[Polygon], where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Fill polygons, each cut at its window.
+
+        Args:
+            where: (P,) the window of each polygon.
+
+        Returns:
+            Bool of the whole array, True in or on the polygons; and (P,) bool, whether any of a
+            polygon lies in its window.
+        """
+        sizes = np.array([len(polygon) for polygon in polygons])
+        corners = polygons[0] if len(polygons) == 1 else np.concatenate(polygons)
+        owner = np.repeat(np.arange(len(polygons)), sizes)
+        window = where[owner]
+        x, y = corners[:, 0] - self.left[window], corners[:, 1] - self.top[window]
+        owner, row, first, stop = _runs(x, y, sizes, owner, self.height[window])
+        window = where[owner]
+        np.maximum(first, 0, out=first)
+        np.minimum(stop, self.width[window], out=stop)
+        kept = (first < stop) & (row >= 0) & (row < self.height[window])
+        # How many runs begin, less how many end: summed, in how many runs a pixel lies.
+        start = (self.offset[window] + row * (self.width[window] + 1))[kept]
+        depth = np.zeros(int(self.size.sum()), dtype=np.int32)
+        np.add.at(depth, start + first[kept], 1)
+        np.subtract.at(depth, start + stop[kept], 1)
+        np.cumsum(depth, out=depth)
+        seen = np.zeros(len(polygons), dtype=bool)
+        seen[owner[kept]] = True
+        return depth > 0, seen
 
 
-def _runs(polygons: list[Polygon], window: Window) -> _Runs:
-    """The pixels of all polygons at once: memory goes with their outlines, not with their area."""
-    height, width = window.shape
-    corners = polygons[0] if len(polygons) == 1 else np.concatenate(polygons)
-    x, y = corners.T.astype(np.int64) - np.array([[window.left], [window.top]])
-    sizes = [len(polygon) for polygon in polygons]
-    owner = np.repeat(np.arange(len(polygons)), sizes)
+def _runs(
+    x: np.ndarray, y: np.ndarray, sizes: np.ndarray, owner: np.ndarray, height: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The runs of pixels in or on polygons: memory goes with the outlines, not with the area.
+
+    Args:
+        x, y: (N,) the corners of all polygons, in their windows.
+        sizes: (P,) how many corners each has.
+        owner: (N,) the polygon of each corner.
+        height: (N,) that of its window; runs above and below may be left out.
+
+    Returns:
+        (R,) polygon, row, first column and the one behind the last of each run.
+    """
     following = np.arange(1, len(x) + 1)
     last = np.cumsum(sizes)
     following[last - 1] = last - sizes
@@ -134,80 +184,100 @@ def _runs(polygons: list[Polygon], window: Window) -> _Runs:
     owned = owner[edge]
     # A polygon crosses a row an even number of times: inside is what lies between a crossing and the
     # next, the latter included.
-    order = np.lexsort((column, owned * height + row))
+    order = np.lexsort((column, row, owned))
     enter, leave = order[::2], order[1::2]
     # On the polygon: crossings at whole columns, horizontal edges, and the vertices.
     on = np.flatnonzero(rest == 0)
     flat = np.flatnonzero(fall == 0)
     low, high = np.minimum(x, x_end)[flat], np.maximum(x, x_end)[flat]
-    rows = np.concatenate([row[enter], row[on], y[flat], y])
-    first = np.concatenate([column[enter] + 1, column[on], low, x])
-    stop = np.concatenate([column[leave], column[on], high, x]) + 1
-    whose = np.concatenate([owned[enter], owned[on], owner[flat], owner])
-    np.maximum(first, 0, out=first)
-    np.minimum(stop, width, out=stop)
-    kept = (first < stop) & (rows >= 0) & (rows < height)
-    return _Runs(whose[kept], rows[kept], first[kept], stop[kept])
+    return (
+        np.concatenate([owned[enter], owned[on], owner[flat], owner]),
+        np.concatenate([row[enter], row[on], y[flat], y]),
+        np.concatenate([column[enter] + 1, column[on], low, x]),
+        np.concatenate([column[leave], column[on], high, x]) + 1,
+    )
 
 
-def _paint(runs: _Runs, window: Window) -> np.ndarray:
-    """uint8 of the window's shape, 1 in the runs."""
-    height, width = window.shape
-    # How many runs begin, less how many end: summed along the rows, in how many runs a pixel lies.
-    start = runs.row * (width + 1)
-    size = height * (width + 1)
-    depth = np.zeros(size, dtype=np.int32)
-    np.add.at(depth, start + runs.first, 1)
-    np.subtract.at(depth, start + runs.stop, 1)
-    np.cumsum(depth, out=depth)
-    return (depth.reshape(height, width + 1)[:, :width] > 0).view(np.uint8)
+class Outline(NamedTuple):
+    """An object whose outlines have been redrawn, before it is filled.
+
+    Attributes:
+        outer: the new outer polygons.
+        holes: the old polygons of its holes.
+        new_holes: the new ones.
+    """
+
+    outer: list[Polygon]
+    holes: list[Polygon]
+    new_holes: list[Polygon]
 
 
 def redraw_outline(
-    valid: np.ndarray,
-    objects: MaskObjects,
-    obj: MaskObject,
-    redraw: Callable[[Polygon], Polygon],
-    *,
-    simple: bool,
-) -> Shape:
-    """An object whose outlines have been redrawn, filled again.
-
-    A hole whose new outline lies off the object's part of the image keeps the old one: no hole gets
-    lost. Where the outer outline crosses a hole, the hole opens.
+    objects: MaskObjects, obj: MaskObject, redraw: Callable[[Polygon], Polygon], *, simple: bool
+) -> Outline:
+    """Redraw the outlines of an object.
 
     Args:
         redraw: takes the polygon of an outline, returns another.
         simple: as in :func:`outlines`.
     """
     outer, holes = outlines(objects.own(obj, obj.window), obj.window, simple=simple)
-    new_outer = [redraw(polygon) for polygon in outer]
-    new_holes = [redraw(polygon) for polygon in holes]
-    corners = np.concatenate(new_outer)
-    (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
-    height, width = valid.shape
-    window = Window(
-        min(max(top, 0), height),
-        max(min(bottom + 1, height), 0),
-        min(max(left, 0), width),
-        max(min(right + 1, width), 0),
+    return Outline([redraw(p) for p in outer], holes, [redraw(p) for p in holes])
+
+
+def fill_outlines(redrawn: Sequence[Outline], valid: np.ndarray) -> list[Shape]:
+    """The pixels of objects whose outlines have been redrawn, many objects at a time.
+
+    A hole whose new outline lies off the object's part of the image keeps the old one: no hole gets
+    lost. Where the outer outline crosses a hole, the hole opens.
+
+    Args:
+        valid: (H, W) bool, which pixels have a class.
+    """
+    if not redrawn:
+        return []
+    boxes = _boxes(redrawn, valid.shape)
+    shapes = []
+    for batch in batches((boxes[:, 1] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 2]), _BATCH):
+        shapes += _fill_batch(redrawn[batch], boxes[batch], valid)
+    return shapes
+
+
+def _boxes(redrawn: Sequence[Outline], image_shape: tuple[int, int]) -> np.ndarray:
+    """(N, 4) top, bottom, left and right of each new outline, cut at the image; 0 if nothing is left."""
+    counts = [sum(map(len, outline.outer)) for outline in redrawn]
+    corners = np.concatenate([polygon for outline in redrawn for polygon in outline.outer])
+    first = np.cumsum(counts) - counts
+    (left, top), (right, bottom) = (
+        np.minimum.reduceat(corners, first).T,
+        np.maximum.reduceat(corners, first).T + 1,
     )
-    if window.top >= window.bottom or window.left >= window.right:
-        empty = Window(0, 0, 0, 0)
-        return Shape(empty, np.zeros(empty.shape, dtype=bool))
-    pixels = fill_polygons(new_outer, window)
+    height, width = image_shape
+    boxes = np.stack([top, bottom, left, right], axis=1).astype(np.int64)
+    boxes = np.clip(boxes, 0, [height, height, width, width])
+    boxes[(boxes[:, 0] >= boxes[:, 1]) | (boxes[:, 2] >= boxes[:, 3])] = 0
+    return boxes
+
+
+def _fill_batch(redrawn: Sequence[Outline], boxes: np.ndarray, valid: np.ndarray) -> list[Shape]:
+    canvas = _Canvas(boxes)
+    pixels, _ = canvas.fill(*_listed([outline.outer for outline in redrawn]))
+    holes, where = _listed([outline.new_holes for outline in redrawn])
     if holes:
-        pixels &= ~_paint_holes(holes, new_holes, window)
-    return Shape(window, pixels.view(bool) & valid[window.slices])
+        old_holes, _ = _listed([outline.holes for outline in redrawn])
+        painted, seen = canvas.fill(holes, where)
+        pixels &= ~painted
+        lost = np.flatnonzero(~seen)
+        if len(lost):
+            pixels &= ~canvas.fill([old_holes[i] for i in lost.tolist()], where[lost])[0]
+    windows = [Window(*box) for box in boxes.tolist()]
+    return [
+        Shape(window, own & valid[window.slices])
+        for window, own in zip(windows, canvas.views(pixels))
+    ]
 
 
-def _paint_holes(holes: list[Polygon], new_holes: list[Polygon], window: Window) -> np.ndarray:
-    """uint8 of the window's shape, 1 in the new holes; of those off the window, in the old ones."""
-    runs = _runs(new_holes, window)
-    lost = np.ones(len(holes), dtype=bool)
-    lost[runs.polygon] = False
-    painted = _paint(runs, window)
-    kept = [hole for hole, is_lost in zip(holes, lost.tolist()) if is_lost]
-    if kept:
-        painted |= fill_polygons(kept, window)
-    return painted
+def _listed(polygons: list[list[Polygon]]) -> tuple[list[Polygon], np.ndarray]:
+    """All polygons of a list of lists, and which list each is from."""
+    where = np.repeat(np.arange(len(polygons)), [len(some) for some in polygons])
+    return [polygon for some in polygons for polygon in some], where

@@ -80,3 +80,10 @@ def ranges(first: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     owner = np.repeat(np.arange(len(count)), count)
     before = np.cumsum(count) - count
     return owner, np.arange(len(owner)) - before[owner] + first[owner]
+
+
+def batches(sizes: np.ndarray, limit: int) -> list[slice]:
+    """Slices of a list of things of these sizes: about ``limit`` each, or one larger thing."""
+    parts = (np.cumsum(sizes) - sizes) // limit
+    first = np.flatnonzero(np.diff(parts, prepend=-1)).tolist()
+    return [slice(*ends) for ends in zip(first, [*first[1:], len(sizes)])]

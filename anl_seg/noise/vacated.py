@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from .fill import FIRST_MARGIN, labels_around, nearest_sources
 from .objects import MaskObject, MaskObjects
+from .runs import batches
 
 #: An object and the pixels that it leaves, bool of the shape of its window.
 Vacated = tuple[MaskObject, np.ndarray]
@@ -61,10 +61,9 @@ def fill_vacated(
         todo[obj.window.slices] |= pixels
     tiles = _tiles(vacated)
     order = np.argsort(tiles.width, kind="stable")
-    area = np.cumsum((tiles.height * tiles.width)[order])
-    for picture in np.split(order, np.searchsorted(area, np.arange(_PICTURE, area[-1:].sum(), _PICTURE))):
-        if len(picture):
-            _fill_tiles(noisy, mask, valid, objects, todo, _Tiles(*(v[picture] for v in tiles)))
+    tiles = _Tiles(*(values[order] for values in tiles))
+    for picture in batches(tiles.height * tiles.width, _PICTURE):
+        _fill_tiles(noisy, mask, valid, objects, todo, _Tiles(*(v[picture] for v in tiles)))
     for obj, pixels in vacated:
         left = pixels & todo[obj.window.slices]
         if left.any():
@@ -95,8 +94,9 @@ def _tiles(vacated: Sequence[Vacated]) -> _Tiles:
 
 def _pieces(obj: MaskObject, pixels: np.ndarray) -> list[list[int]]:
     """Left, top, width and height in the image of each connected part of the pixels."""
-    stats = cv2.connectedComponentsWithStats(pixels.view(np.uint8), connectivity=8)[2][1:, :4]
-    return (stats + [obj.window.left, obj.window.top, 0, 0]).tolist()
+    top, bottom, left, right = MaskObjects(pixels.view(np.uint8), pixels, background=None).boxes.T
+    boxes = [left + obj.window.left, top + obj.window.top, right - left, bottom - top]
+    return np.stack(boxes, axis=1).tolist()
 
 
 def _fill_tiles(

@@ -67,3 +67,15 @@ class Window(NamedTuple):
         if self.right < width:
             horizontal = np.minimum(horizontal, np.arange(columns, 0, -1))
         return np.minimum.outer(vertical, horizontal) ** 2
+
+
+class Shape(NamedTuple):
+    """The new pixels of an object.
+
+    Attributes:
+        window: a part of the image that holds all of them.
+        pixels: bool of the window's shape; none of them True where the mask is ignored.
+    """
+
+    window: Window
+    pixels: np.ndarray
