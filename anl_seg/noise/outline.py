@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -41,14 +42,28 @@ def outlines(
 
 def _external(pixels: np.ndarray, window: Window, simple: bool) -> tuple[list[Polygon], bool]:
     """The outer outlines of the regions of a mask, and whether any region has a hole."""
-    found, hierarchy = cv2.findContours(
-        pixels, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=(window.left, window.top)
+    # As a list: where a region has many holes, the time that OpenCV takes for who lies in whom grows
+    # with the square of their number.
+    found, _ = cv2.findContours(
+        pixels, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE, offset=(window.left, window.top)
     )
-    parents = [] if hierarchy is None else hierarchy[0, :, 3].tolist()
-    polygons = [_in_order(c[:, 0, :]) for c, parent in zip(found, parents) if parent < 0]
+    outer = [c for c in found if cv2.contourArea(c, oriented=True) * _hole_sign() <= 0]
+    polygons = [_in_order(c[:, 0, :]) for c in outer]
     if len(polygons) > 1:
         polygons.sort(key=lambda polygon: polygon[0, ::-1].tolist())
-    return [_corners(p) for p in polygons] if simple else polygons, max(parents, default=-1) >= 0
+    return [_corners(p) for p in polygons] if simple else polygons, len(outer) < len(found)
+
+
+@functools.cache
+def _hole_sign() -> float:
+    """The sign of the oriented area of the outline of a hole, which is never 0; others have the other.
+
+    Tried out, as OpenCV promises neither direction.
+    """
+    ring = np.ones((3, 3), dtype=np.uint8)
+    ring[1, 1] = 0
+    found, _ = cv2.findContours(ring, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    return np.sign(min((cv2.contourArea(c, oriented=True) for c in found), key=abs))
 
 
 def _in_order(polygon: Polygon) -> Polygon:
