@@ -9,7 +9,7 @@ import numpy as np
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 # From so many pixels on, words of 64 are faster.
-_MANY_PIXELS = 2**14
+_MANY_PIXELS = 2**16
 _BITS = 64
 # Of each byte, the places of its set bits, the lowest first; then those of the others.
 _PLACE = np.argsort(
@@ -46,18 +46,22 @@ def walk_by_pixels(own, valid, grows, theta2, rng):
     """:func:`walk`, the plain form."""
     inside = own.astype(np.uint8)
     outside = (valid & ~own).view(np.uint8)
-    ever = inside.copy()
+    ever, ring = inside.copy(), np.empty_like(inside)
+    # Flat views, made once: there are many steps of few microseconds.
+    ring_pixels, ever_pixels = ring.view(bool).reshape(-1), ever.reshape(-1)
+    growth = inside, outside, inside.reshape(-1), outside.reshape(-1)
+    shrinkage = outside, inside, outside.reshape(-1), inside.reshape(-1)
     for growing in grows:
-        taker, giver = (inside, outside) if growing else (outside, inside)
+        taker, giver, taker_pixels, giver_pixels = growth if growing else shrinkage
         # Pixels of the side that gives, next to a pixel of the side that takes.
-        ring = cv2.dilate(taker, _CROSS)
+        cv2.dilate(taker, _CROSS, ring)
         ring &= giver
-        moved = np.flatnonzero(ring.view(bool))
+        moved = ring_pixels.nonzero()[0]
         moved = moved[rng.random(len(moved)) < theta2]
-        taker.reshape(-1)[moved] = 1
-        giver.reshape(-1)[moved] = 0
+        taker_pixels[moved] = 1
+        giver_pixels[moved] = 0
         if growing:
-            ever.reshape(-1)[moved] = 1
+            ever_pixels[moved] = 1
     return inside, ever
 
 
@@ -65,9 +69,16 @@ def walk_by_words(own, valid, grows, theta2, rng):
     """:func:`walk` in large areas: ring pixels are counted, and only those that move are looked up."""
     inside, outside = _pack(own), _pack(valid & ~own)
     ever = inside.copy()
-    ring, shifted = np.empty_like(inside), np.empty_like(inside)
+    memory = np.empty((2, *inside.shape), dtype=np.uint64)
+    # Rows that the object or its outer ring can lie in; a step that grows reaches one more.
+    rows = np.flatnonzero(own.any(axis=1))
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
     for growing in grows:
-        taker, giver = (inside, outside) if growing else (outside, inside)
+        top, bottom = max(top - 1, 0), min(bottom + 1, len(inside))
+        taker, giver = inside[top:bottom], outside[top:bottom]
+        if not growing:
+            taker, giver = giver, taker
+        ring, shifted = memory[:, : bottom - top]
         _beside(taker, ring, shifted)
         ring &= giver
         words = np.flatnonzero(ring)
@@ -81,7 +92,7 @@ def walk_by_words(own, valid, grows, theta2, rng):
         for side in (taker, giver):
             np.bitwise_xor.at(side.reshape(-1), words[which], bit)
         if growing:
-            ever |= inside
+            ever[top:bottom] |= taker
     return _unpack(inside, own.shape), _unpack(ever, own.shape)
 
 
