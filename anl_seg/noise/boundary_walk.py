@@ -7,9 +7,13 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from .window import bounding_box
+
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 # From so many pixels on, words of 64 are faster.
-_MANY_PIXELS = 2**16
+_MANY_PIXELS = 2**19
+# Below, the area is cut to what the next so many steps can reach.
+_STRETCH = 32
 _BITS = 64
 # Of each byte, the places of its set bits, the lowest first; then those of the others.
 _PLACE = np.argsort(
@@ -38,14 +42,26 @@ def walk(
     Returns:
         (H, W) uint8, 1 at the pixels inside; and the same, at those that have ever been inside.
     """
-    steps = walk_by_pixels if own.size < _MANY_PIXELS else walk_by_words
-    return steps(own, valid, grows, theta2, rng)
+    inside = own.astype(np.uint8)
+    ever = inside.copy()
+    done = 0
+    while done < len(grows) and inside.any():
+        steps, stretch = walk_by_pixels, grows[done : done + _STRETCH]
+        room = bounding_box(inside).grown(sum(stretch) + 1, own.shape)
+        if room.shape[0] * room.shape[1] >= _MANY_PIXELS:
+            steps, stretch = walk_by_words, grows[done:]
+            room = room.grown(len(stretch), own.shape)
+        area = room.slices
+        inside[area], reached = steps(inside[area] > 0, valid[area], stretch, theta2, rng)
+        ever[area] |= reached
+        done += len(stretch)
+    return inside, ever
 
 
 def walk_by_pixels(own, valid, grows, theta2, rng):
     """:func:`walk`, the plain form."""
-    inside = own.astype(np.uint8)
-    outside = (valid & ~own).view(np.uint8)
+    inside = own.astype(np.uint8, order="C")
+    outside = (valid & ~own).astype(np.uint8, order="C")
     ever, ring = inside.copy(), np.empty_like(inside)
     # Flat views, made once: there are many steps of few microseconds.
     ring_pixels, ever_pixels = ring.view(bool).reshape(-1), ever.reshape(-1)
@@ -69,16 +85,9 @@ def walk_by_words(own, valid, grows, theta2, rng):
     """:func:`walk` in large areas: ring pixels are counted, and only those that move are looked up."""
     inside, outside = _pack(own), _pack(valid & ~own)
     ever = inside.copy()
-    memory = np.empty((2, *inside.shape), dtype=np.uint64)
-    # Rows that the object or its outer ring can lie in; a step that grows reaches one more.
-    rows = np.flatnonzero(own.any(axis=1))
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    ring, shifted = np.empty((2, *inside.shape), dtype=np.uint64)
     for growing in grows:
-        top, bottom = max(top - 1, 0), min(bottom + 1, len(inside))
-        taker, giver = inside[top:bottom], outside[top:bottom]
-        if not growing:
-            taker, giver = giver, taker
-        ring, shifted = memory[:, : bottom - top]
+        taker, giver = (inside, outside) if growing else (outside, inside)
         _beside(taker, ring, shifted)
         ring &= giver
         words = np.flatnonzero(ring)
@@ -92,7 +101,7 @@ def walk_by_words(own, valid, grows, theta2, rng):
         for side in (taker, giver):
             np.bitwise_xor.at(side.reshape(-1), words[which], bit)
         if growing:
-            ever[top:bottom] |= taker
+            ever |= inside
     return _unpack(inside, own.shape), _unpack(ever, own.shape)
 
 

@@ -16,7 +16,7 @@ from ._checks import (
 from .boundary_walk import walk
 from .objects import MaskObject, MaskObjects
 from .reshape import Reshape, Shape, ShapeNoise
-from .window import Window
+from .window import Window, bounding_box
 
 # The published process ends with this blur of the 0/1 mask and a threshold at one half.
 _BLUR_SIZE, _BLUR_SIGMA = (5, 5), 2.0
@@ -141,18 +141,12 @@ class MarkovBoundaryNoise(ShapeNoise):
             allowed = valid[room.slices]
             pixels, ever = walk(objects.own(obj, room), allowed, grows, theta2, rng)
             if self.per_object:
-                window = _box(ever, room).grown(1 + _BLUR_REACH, valid.shape)
+                reached = bounding_box(ever).shifted(room.top, room.left)
+                window = reached.grown(1 + _BLUR_REACH, valid.shape)
                 pixels, allowed, room = pixels[window.inside(room)], valid[window.slices], window
             return Shape(room, _flip_and_smooth(pixels, allowed, theta3, rng))
 
         return reshape
-
-
-def _box(pixels: np.ndarray, room: Window) -> Window:
-    """The bounding box of uint8 pixels of the room's shape, of which at least one is set."""
-    left, top, width, height = cv2.boundingRect(pixels)
-    top, left = top + room.top, left + room.left
-    return Window(top, top + height, left, left + width)
 
 
 def _flip_and_smooth(
