@@ -12,6 +12,11 @@ import numpy as np
 # Most offending values an error lists; a wrong mask can hold thousands of them.
 _MAX_LISTED = 5
 
+#: Most classes that a mask can have: some models keep a few numbers for each.
+MAX_CLASSES = 2**20
+#: Most classes of what holds a number for each pair of classes: 128 MiB a table.
+MAX_PAIRED_CLASSES = 2**12
+
 
 def check_number(
     name: str, value: object, *, low: float = 0.0, high: float = math.inf, below: bool = False
@@ -43,6 +48,25 @@ def check_integer(name: str, value: object, *, low: int) -> int:
     if not is_integer or value < low:
         raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}")
     return int(value)
+
+
+def check_num_classes(num_classes: object, *, limit: int = MAX_CLASSES, why: str = "") -> int:
+    """Return the number of classes as an int in [2, limit], or raise a ValueError that names it.
+
+    Args:
+        limit: most classes allowed. Memory goes with them, so this comes before all that allocates.
+        why: ends the error about too many, for example " (it keeps ...)".
+    """
+    num_classes = check_integer("num_classes", num_classes, low=2)
+    if num_classes > limit:
+        raise ValueError(f"num_classes must be at most {limit}{why}, got {num_classes}")
+    return num_classes
+
+
+def check_paired_classes(num_classes: object, holder: str) -> int:
+    """As :func:`check_num_classes`, for a ``holder`` that keeps a number for each pair of classes."""
+    why = f" for {holder}, which keeps a number for each pair of classes"
+    return check_num_classes(num_classes, limit=MAX_PAIRED_CLASSES, why=why)
 
 
 def check_per_class(
@@ -102,7 +126,7 @@ def check_mask(mask: np.ndarray, *, num_classes: int, ignore_index: int) -> np.n
 
     Args:
         mask: (H, W) integers in [0, num_classes) or ``ignore_index``; H and W may be 0.
-        num_classes: number of classes, at least 2.
+        num_classes: number of classes, 2 to ``MAX_CLASSES``.
         ignore_index: label of the pixels without a class; outside [0, num_classes).
 
     Returns:
@@ -111,7 +135,7 @@ def check_mask(mask: np.ndarray, *, num_classes: int, ignore_index: int) -> np.n
     Raises:
         ValueError: any of the above does not hold, or the mask's dtype cannot hold every class.
     """
-    num_classes = check_integer("num_classes", num_classes, low=2)
+    num_classes = check_num_classes(num_classes)
     if not isinstance(ignore_index, numbers.Integral) or isinstance(ignore_index, bool):
         raise ValueError(f"ignore_index must be an integer, got {ignore_index!r}")
     if 0 <= ignore_index < num_classes:

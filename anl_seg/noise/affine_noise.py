@@ -114,8 +114,10 @@ class _Mover:
         self.valid, self.objects, self.obj = valid, objects, obj
         self.crop = objects.own(obj, obj.window).view(np.uint8)
         self.step = (math.cos(direction), math.sin(direction))
-        self.center = objects.center(obj)
+        x, y = objects.center(obj)
+        self.center = (x - obj.window.left, y - obj.window.top)
         self.diagonal = math.hypot(*obj.window.shape)
+        self.turned = _Turned(self.center, 0.0, obj.window.shape)
 
     def still(self) -> _Pose:
         """The object where it is."""
@@ -123,36 +125,58 @@ class _Mover:
 
     def pose(self, angle: float, shift: float = 0.0) -> _Pose:
         """The object turned about its centroid, then shifted in its direction."""
-        box = self.obj.window
-        center = (self.center[0] - box.left, self.center[1] - box.top)
-        matrix = cv2.getRotationMatrix2D(center, angle, 1.0)
-        matrix[:, 2] += (shift * self.step[0], shift * self.step[1])
-        window = self._landing(matrix)
-        if 0 in window.shape:
-            return _Pose(window, np.zeros(window.shape, dtype=bool), self.obj.area)
-        matrix[:, 2] += (box.left - window.left, box.top - window.top)
+        if angle != self.turned.angle:
+            self.turned = _Turned(self.center, angle, self.obj.window.shape)
+        turned, box, area = self.turned, self.obj.window, self.obj.area
+        right, down = turned.right + shift * self.step[0], turned.down + shift * self.step[1]
+        window = turned.landing(box, right, down, self.valid.shape)
         height, width = window.shape
-        moved = cv2.warpAffine(self.crop, matrix, (width, height), flags=cv2.INTER_NEAREST)
+        if not height or not width:
+            return _Pose(window, np.zeros(window.shape, dtype=bool), area)
+        turned.matrix[0, 2] = right + (box.left - window.left)
+        turned.matrix[1, 2] = down + (box.top - window.top)
+        moved = cv2.warpAffine(self.crop, turned.matrix, (width, height), flags=cv2.INTER_NEAREST)
         pixels = moved.view(bool)
-        pixels &= self.valid[window.slices]
-        shared = np.count_nonzero(pixels & self.objects.own(self.obj, window))
-        return _Pose(window, pixels, self.obj.area + np.count_nonzero(pixels) - 2 * shared)
+        slices = window.slices
+        pixels &= self.valid[slices]
+        shared = np.count_nonzero(pixels & (self.objects.components[slices] == self.obj.index))
+        return _Pose(window, pixels, area + np.count_nonzero(pixels) - 2 * shared)
 
-    def _landing(self, matrix: np.ndarray) -> Window:
-        """The bounding box of the moved bounding box, cut at the image's edges."""
-        box, (height, width) = self.obj.window, self.obj.window.shape
-        (xx, xy, dx), (yx, yy, dy) = matrix.tolist()
+
+class _Turned:
+    """A turn of a window about a point in it: what all shifts of the same turn share.
+
+    Args:
+        center: x and y in the window.
+        angle: in degrees.
+        shape: of the window.
+
+    Attributes:
+        matrix: (2, 3) of the turn and, in its last column, of what it is to be shifted by.
+        right, down: the shift of the turn alone.
+    """
+
+    def __init__(self, center: tuple[float, float], angle: float, shape: tuple[int, int]) -> None:
+        self.angle = angle
+        self.matrix = cv2.getRotationMatrix2D(center, angle, 1.0)
+        (xx, xy, self.right), (yx, yy, self.down) = self.matrix.tolist()
+        height, width = shape
         middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
-        x = xx * middle_x + xy * middle_y + dx + box.left
-        y = yx * middle_x + yy * middle_y + dy + box.top
-        half_width = (abs(xx) * width + abs(xy) * height) / 2
-        half_height = (abs(yx) * width + abs(yy) * height) / 2
-        rows, columns = self.valid.shape
+        self.middle = xx * middle_x + xy * middle_y, yx * middle_x + yy * middle_y
+        self.half_width = (abs(xx) * width + abs(xy) * height) / 2
+        self.half_height = (abs(yx) * width + abs(yy) * height) / 2
+
+    def landing(
+        self, box: Window, right: float, down: float, image_shape: tuple[int, int]
+    ) -> Window:
+        """The bounding box of the turned and shifted ``box``, cut at the image's edges."""
+        x, y = self.middle[0] + right + box.left, self.middle[1] + down + box.top
+        rows, columns = image_shape
         return Window(
-            min(max(math.floor(y - half_height), 0), rows),
-            min(max(math.ceil(y + half_height) + 1, 0), rows),
-            min(max(math.floor(x - half_width), 0), columns),
-            min(max(math.ceil(x + half_width) + 1, 0), columns),
+            min(max(math.floor(y - self.half_height), 0), rows),
+            min(max(math.ceil(y + self.half_height) + 1, 0), rows),
+            min(max(math.floor(x - self.half_width), 0), columns),
+            min(max(math.ceil(x + self.half_width) + 1, 0), columns),
         )
 
 

@@ -80,7 +80,7 @@ def class_swap_noise(
         )
     objects = MaskObjects(mask, valid, background=background, per_object=per_object)
     draw = rng.random((len(objects), 2))
-    labels = np.array([obj.label for obj in objects], dtype=np.int64)
+    labels = objects.labels
     if matrix is None:
         rates = np.array(value_per_class("rate", rate, num_classes), dtype=np.float64)
         classes = np.array([k for k in range(num_classes) if k != background], dtype=np.int64)
@@ -89,7 +89,7 @@ def class_swap_noise(
     else:
         new = _class_by_row(labels, draw[:, 1], matrix)
     table = np.zeros(len(objects) + 1, dtype=mask.dtype)
-    table[np.array([obj.index for obj in objects], dtype=np.int64)] = new
+    table[1:] = new
     return np.where(objects.components > 0, table[objects.components], mask)
 
 

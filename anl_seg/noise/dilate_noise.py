@@ -14,7 +14,7 @@ from ._checks import (
     check_number,
     check_rng,
 )
-from .distance import choose_smallest, nth_smallest, squared_distance
+from .distance import choose_smallest, nearest_distances
 from .objects import MaskObject, MaskObjects
 from .reshape import Reshape, Shape, ShapeNoise
 from .rounding import round_half_up
@@ -89,17 +89,16 @@ def _grow(
         window = obj.window.grown(margin, valid.shape)
         whole = window.covers(valid.shape)
         grown = objects.own(obj, window)
-        outside = np.flatnonzero(valid[window.slices] & ~grown)
-        if whole or len(outside) >= extra:
-            extra = min(extra, len(outside))
+        outside = valid[window.slices] & ~grown
+        room = np.count_nonzero(outside)
+        if whole or room >= extra:
+            extra = min(extra, room)
             if extra == 0:
                 return window, grown
-            distance = squared_distance(grown).reshape(-1)[outside]
+            distance, limit = nearest_distances(grown, outside, extra)
             # Pixels beyond the window are at least margin + 1 away: it must not reach that far.
-            limit = nth_smallest(distance, extra)
             if whole or limit < (margin + 1) ** 2:
-                chosen = choose_smallest(distance, extra, limit, rng)
-                grown.reshape(-1)[outside[chosen]] = True
+                grown[outside] = choose_smallest(distance, extra, limit, rng)
                 return window, grown
         margin *= 2
 

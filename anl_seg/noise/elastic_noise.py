@@ -148,11 +148,23 @@ def _around_small_regions(
     mask: np.ndarray, valid: np.ndarray, max_area: int, margin: int
 ) -> np.ndarray:
     """(H, W) bool, True in the boxes of regions of at most ``max_area`` pixels and around them."""
-    inside = np.zeros(mask.shape, dtype=bool)
-    for region in MaskObjects(mask, valid, background=None):
-        if region.area <= max_area:
-            inside[region.window.grown(margin, mask.shape).slices] = True
-    return inside
+    regions = MaskObjects(mask, valid, background=None)
+    boxes = regions.boxes[regions.areas <= max_area]
+    height, width = mask.shape
+    top, left = np.maximum(boxes[:, [0, 2]] - margin, 0).T
+    bottom, right = np.minimum(boxes[:, [1, 3]] + margin, mask.shape).T
+    # Corners of the boxes: summed along rows and columns, in how many boxes a pixel lies.
+    depth = np.zeros((height + 1, width + 1), dtype=np.int32)
+    for row, column, step in (
+        (top, left, 1),
+        (bottom, right, 1),
+        (top, right, -1),
+        (bottom, left, -1),
+    ):
+        np.add.at(depth, (row, column), step)
+    np.cumsum(depth, axis=0, out=depth)
+    np.cumsum(depth, axis=1, out=depth)
+    return depth[:height, :width] > 0
 
 
 class ElasticNoise(MaskNoise):

@@ -14,11 +14,11 @@ from ._checks import (
     check_rate,
     check_rng,
 )
-from .distance import choose_smallest, nth_smallest, squared_distance
-from .fill import labels_around
+from .distance import choose_smallest, nearest_distances
 from .objects import MaskObject, MaskObjects
 from .reshape import Reshape, Shape, ShapeNoise
 from .rounding import round_half_up
+from .vacated import fill_vacated
 
 
 def erode_noise(
@@ -67,14 +67,13 @@ def erode_noise(
     check_background_in_range(background, num_classes)
     objects = MaskObjects(mask, valid, background=background, per_object=per_object)
     valid_pixels = int(valid.sum())
-    noisy = mask.copy()
+    noisy, vacated = mask.copy(), []
     for obj in objects:
         count = round_half_up(beta * obj.area)
         if count == 0 or obj.area == valid_pixels:
             continue
-        leaving = _leaving(valid, objects, obj, count, rng)
-        labels = labels_around(mask, valid, objects, obj, leaving)
-        noisy[obj.window.slices][leaving] = labels
+        vacated.append((obj, _leaving(valid, objects, obj, count, rng)))
+    fill_vacated(noisy, mask, valid, objects, vacated)
     return noisy
 
 
@@ -95,8 +94,9 @@ def _leaving(
         whole = window.covers(valid.shape)
         if whole or outside.any():
             inside = obj.window.inside(window)
-            distance = squared_distance(outside)[inside][own]
-            limit = nth_smallest(distance, count)
+            among = np.zeros(window.shape, dtype=bool)
+            among[inside] = own
+            distance, limit = nearest_distances(outside, among, count)
             exit_distance = window.squared_exit_distance(valid.shape)[inside][own]
             # A pixel's distance is certain if it is below the way out of the window. One that is
             # not certain must at least be certain to lie beyond the limit.

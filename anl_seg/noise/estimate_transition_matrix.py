@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._checks import check_integer, check_mask, check_rate
+from ._checks import check_integer, check_mask, check_paired_classes, check_rate
 
 #: How far from 1 the probabilities of a pixel may sum: those of half-precision models do by 1e-3.
 _SUM_TOLERANCE = 1e-2
@@ -25,6 +25,9 @@ DEFAULT_QUANTILE = 0.7
 
 #: The share of a class's most confident pixels whose labels are counted.
 DEFAULT_TOP_SHARE = 0.5
+
+#: Most memory of :class:`AnchorPoints`.
+_MAX_BYTES = 2**34
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +144,7 @@ class TransitionCounts:
     """
 
     def __init__(self, num_classes: int, ignore_index: int = 255) -> None:
-        self.num_classes = check_integer("num_classes", num_classes, low=2)
+        self.num_classes = check_paired_classes(num_classes, "TransitionCounts")
         self.ignore_index = ignore_index
         c = self.num_classes
         #: (C, C) int64, summed over images: the counts n, their squares, and n[i, j] n[i].
@@ -277,8 +280,14 @@ class AnchorPoints:
     """
 
     def __init__(self, num_classes: int, bins: int = 500, ignore_index: int = 255) -> None:
-        self.num_classes = check_integer("num_classes", num_classes, low=2)
+        self.num_classes = check_paired_classes(num_classes, "AnchorPoints")
         self.bins = check_integer("bins", bins, low=1)
+        size = self.num_classes**2 * self.bins * 16
+        if size > _MAX_BYTES:
+            raise ValueError(
+                f"bins must be at most {_MAX_BYTES // (self.num_classes**2 * 16)} with {num_classes} "
+                f"classes, got {bins}: it would take {size / 2**30:.0f} GiB"
+            )
         self.ignore_index = ignore_index
         c = self.num_classes
         #: (C * bins,) int64: pixels by predicted class and bin.

@@ -7,9 +7,9 @@ import numpy as np
 
 from .objects import MaskObject, MaskObjects
 
-# Where to begin to look around an object: beyond the lines of ignored pixels that some data sets
-# draw around theirs. Any value gives the same labels.
-_FIRST_MARGIN = 6
+#: Where to begin to look around an object: beyond the lines of ignored pixels that some data sets
+#: draw around theirs. Another value may choose otherwise between labels that are equally near.
+FIRST_MARGIN = 6
 
 
 def nearest_labels(labels: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -30,20 +30,28 @@ def nearest_labels(labels: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, 
     """
     if not source.any():
         raise ValueError("there is no pixel to take a label from")
-    table, nearest, distance = _nearest(labels, source)
-    return table[nearest], distance
+    positions, nearest, distance = nearest_sources(source)
+    return np.take(labels, positions)[nearest], distance
 
 
-def _nearest(labels: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The label of each number of a source pixel, the number of the nearest one, its distance."""
+def nearest_sources(source: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The nearest source pixel of every pixel, as in :func:`nearest_labels`.
+
+    Args:
+        source: (H, W) bool with at least one True.
+
+    Returns:
+        (N,) positions of the source pixels in the flattened array, by number; (H, W) int32 numbers
+        of the nearest ones; and (H, W) float32 distances in pixels.
+    """
     distance, nearest = cv2.distanceTransformWithLabels(
         (~source).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
     sources = np.flatnonzero(source)
     numbers = np.take(nearest, sources)
-    table = np.zeros(int(nearest.max()) + 1, dtype=labels.dtype)
-    table[numbers] = np.take(labels, sources)
-    return table, nearest, distance
+    positions = np.zeros(int(numbers.max()) + 1, dtype=np.int64)
+    positions[numbers] = sources
+    return positions, nearest, distance
 
 
 def labels_around(
@@ -68,17 +76,18 @@ def labels_around(
     Raises:
         ValueError: the object covers every valid pixel.
     """
-    margin = _FIRST_MARGIN
+    margin = FIRST_MARGIN
     while True:
         window = obj.window.grown(margin, mask.shape)
         source = valid[window.slices] & ~objects.own(obj, window)
         whole = window.covers(mask.shape)
         if source.any():
             inside = obj.window.inside(window)
-            table, nearest, distance = _nearest(mask[window.slices], source)
+            positions, nearest, distance = nearest_sources(source)
             reach = distance[inside][pixels] ** 2
             if whole or np.all(reach <= window.squared_exit_distance(mask.shape)[inside][pixels]):
-                return table[nearest[inside][pixels]]
+                found = np.take(positions, nearest[inside][pixels])
+                return np.take(mask[window.slices], found)
         elif whole:
             raise ValueError("there is no pixel to take a label from")
         margin *= 2

@@ -10,6 +10,7 @@ from ._checks import (
     check_integer,
     check_mask,
     check_number,
+    check_paired_classes,
     check_per_class,
     check_rate,
     check_rng,
@@ -44,6 +45,8 @@ _CELLS = _LEVELS ** len(LocalFeatures._fields)
 _LOWEST_LEVEL = LocalFeatures(brightness=-4, contrast=0, warmth=-4, greenness=-4)
 # What a draw in [0, 1) and the bounds it falls between are multiplied with.
 _DRAW_BITS = 32
+# Numbers in one table of bounds.
+_TABLE = 2**22
 
 
 def instance_dependent_noise(
@@ -107,6 +110,7 @@ def instance_dependent_noise(
     strength = check_number("strength", strength, high=_MAX_STRENGTH)
     projection_seed = check_integer("projection_seed", projection_seed, low=0)
     check_rng(rng)
+    num_classes = check_paired_classes(num_classes, "InstanceDependentNoise")
     valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
     rates = np.array(value_per_class("rate", rate, num_classes))
     image = check_image(image, mask, needed_by="InstanceDependentNoise")
@@ -231,6 +235,30 @@ def _targets(
     occurs = np.bincount(pair, minlength=num_classes * _CELLS) > 0
     pairs = np.flatnonzero(occurs)
     row = (np.cumsum(occurs) - 1)[pair]
+    step = max(_TABLE // num_classes, 1)
+    if len(pairs) <= step:
+        return _drawn(pairs, row, draw, weights)
+    # Several tables, one after the other, each for the pixels that need it.
+    targets = np.empty(len(row), dtype=np.int64)
+    order = np.argsort(row, kind="stable")
+    for first in range(0, len(pairs), step):
+        block = pairs[first : first + step]
+        start, stop = np.searchsorted(row, [first, first + len(block)], sorter=order)
+        own = order[start:stop]
+        targets[own] = _drawn(block, row[own] - first, draw[own], weights)
+    return targets
+
+
+def _drawn(pairs: np.ndarray, row: np.ndarray, draw: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """A class for each of N pixels, from the table of its pair of class and cell.
+
+    Args:
+        pairs: (P,) class * _CELLS + cell.
+        row: (N,) which of the pairs a pixel has.
+        draw: (N,) in [0, 1).
+        weights: (C, 4, C).
+    """
+    num_classes = len(weights)
     label = pairs // _CELLS
     logit = np.zeros((len(pairs), num_classes))
     for position, feature in enumerate(_features_of_cells(pairs % _CELLS)):

@@ -13,14 +13,16 @@ from ._checks import (
     check_rate,
     value_per_class,
 )
+from .boundary_walk import walk
 from .objects import MaskObject, MaskObjects
 from .reshape import Reshape, Shape, ShapeNoise
-from .window import Window
+from .window import Window, bounding_box
 
-_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 # The published process ends with this blur of the 0/1 mask and a threshold at one half.
 _BLUR_SIZE, _BLUR_SIGMA = (5, 5), 2.0
 _BLUR_REACH = 2
+# Far beyond what leaves anything of an outline; the published ones are 100 to 200.
+_MAX_STEPS = 10**6
 
 
 def markov_boundary_noise(
@@ -80,7 +82,10 @@ def markov_boundary_noise(
 
 
 def _check_steps(name: str, value: object) -> int:
-    return check_integer(name, value, low=0)
+    steps = check_integer(name, value, low=0)
+    if steps > _MAX_STEPS:
+        raise ValueError(f"{name} must be at most {_MAX_STEPS}, got {value!r}")
+    return steps
 
 
 class MarkovBoundaryNoise(ShapeNoise):
@@ -128,67 +133,37 @@ class MarkovBoundaryNoise(ShapeNoise):
             steps, theta1, theta2, theta3 = (value[obj.label] for value in values)
             if (steps == 0 or theta2 == 0) and theta3 == 0:
                 return None
-            walk = _Walk(valid, objects, obj)
-            for grows in (rng.random(steps) < theta1).tolist():
-                walk.step(grows, theta2, rng)
-            reach = (
-                walk.window.grown(_BLUR_REACH, valid.shape)
-                if self.per_object
-                else Window(0, valid.shape[0], 0, valid.shape[1])
-            )
-            return _flip_and_smooth(walk.pixels, valid, reach, theta3, rng)
+            grows = (rng.random(steps) < theta1).tolist()
+            if self.per_object:
+                room = obj.window.grown(sum(grows) + 1 + _BLUR_REACH, valid.shape)
+            else:
+                room = Window(0, valid.shape[0], 0, valid.shape[1])
+            allowed = valid[room.slices]
+            pixels, ever = walk(objects.own(obj, room), allowed, grows, theta2, rng)
+            if self.per_object:
+                reached = bounding_box(ever).shifted(room.top, room.left)
+                window = reached.grown(1 + _BLUR_REACH, valid.shape)
+                pixels, allowed, room = pixels[window.inside(room)], valid[window.slices], window
+            return Shape(room, _flip_and_smooth(pixels, allowed, theta3, rng))
 
         return reshape
 
 
-class _Walk:
-    """One object under way; ``window`` holds it and one pixel around it, within the image."""
-
-    def __init__(self, valid: np.ndarray, objects: MaskObjects, obj: MaskObject) -> None:
-        self.pixels = np.zeros(valid.shape, dtype=np.uint8)
-        self.pixels[obj.window.slices] = objects.own(obj, obj.window)
-        self.outside = valid.view(np.uint8) - self.pixels
-        self.window = obj.window.grown(1, valid.shape)
-
-    def step(
-        self, grows: bool, theta2: float, rng: np.random.RandomState | np.random.Generator
-    ) -> None:
-        window = self.window.slices
-        inside, outside = self.pixels[window], self.outside[window]
-        joined_side, left_side = (inside, outside) if grows else (outside, inside)
-        # Pixels of the side that gives, next to a pixel of the side that takes.
-        ring = cv2.dilate(joined_side, _CROSS)
-        ring &= left_side
-        rows, columns = np.divmod(np.flatnonzero(ring.view(bool)), ring.shape[1])
-        changes = rng.random(len(rows)) < theta2
-        rows, columns = rows[changes], columns[changes]
-        joined_side[rows, columns] = 1
-        left_side[rows, columns] = 0
-        if grows and len(rows):
-            self._widen(rows, columns)
-
-    def _widen(self, rows: np.ndarray, columns: np.ndarray) -> None:
-        box, (height, width) = self.window, self.pixels.shape
-        self.window = Window(
-            max(min(box.top, box.top + int(rows.min()) - 1), 0),
-            min(max(box.bottom, box.top + int(rows.max()) + 2), height),
-            max(min(box.left, box.left + int(columns.min()) - 1), 0),
-            min(max(box.right, box.left + int(columns.max()) + 2), width),
-        )
-
-
 def _flip_and_smooth(
-    pixels: np.ndarray,
-    valid: np.ndarray,
-    window: Window,
+    inside: np.ndarray,
+    allowed: np.ndarray,
     theta3: float,
     rng: np.random.RandomState | np.random.Generator,
-) -> Shape:
-    inside = pixels[window.slices]
-    allowed = valid[window.slices]
+) -> np.ndarray:
+    """Bool, the pixels inside after flips and smoothing.
+
+    Args:
+        inside: uint8, 1 at the pixels inside.
+        allowed: bool of the same shape, the valid pixels.
+    """
     if theta3 > 0:
         inside = inside ^ ((rng.random(inside.shape) < theta3) & allowed)
     # On bytes OpenCV's blur is integer arithmetic: the same bits on every machine.
     blurred = cv2.GaussianBlur(inside * np.uint8(255), _BLUR_SIZE, _BLUR_SIGMA)
     total = cv2.GaussianBlur(allowed * np.uint8(255), _BLUR_SIZE, _BLUR_SIGMA)
-    return Shape(window, (blurred > total // 2) & allowed)
+    return (blurred > total // 2) & allowed

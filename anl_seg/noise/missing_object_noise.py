@@ -64,11 +64,10 @@ def missing_object_noise(
     check_background_in_range(background, num_classes)
     rates = value_per_class("rate", rate, num_classes)
     objects = MaskObjects(mask, valid, background=background, per_object=per_object)
-    draw = rng.random(len(objects)).tolist()
-    # By the number of the object; number 0 is where there is none.
+    draw = rng.random(len(objects))
+    # By the index of the object; 0 is where there is none.
     missing = np.zeros(len(objects) + 1, dtype=bool)
-    for obj, number in zip(objects, draw):
-        missing[obj.index] = number < rates[obj.label]
+    missing[1:] = draw < np.array(rates)[objects.labels]
     noisy = mask.copy()
     if missing.any():
         gone = missing[objects.components]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
-import cv2
 import numpy as np
-from scipy import ndimage
 
+from .runs import Runs, find_runs, regions_of_runs
 from .window import Window
 
 
@@ -39,8 +39,9 @@ class MaskObjects:
 
     Attributes:
         components: (H, W) int32, the index of each pixel's object; 0 where there is none.
-        objects: list of :class:`MaskObject`, sorted by class and then by first pixel in reading
-            order, whatever order OpenCV's build numbers components in.
+        labels, areas: (N,) the class and the pixels of each object; objects are sorted by class and
+            then by first pixel in reading order.
+        objects: list of :class:`MaskObject` in the same order, so that their indices are 1 to N.
     """
 
     def __init__(
@@ -51,17 +52,46 @@ class MaskObjects:
         background: int | None,
         per_object: bool = True,
     ) -> None:
-        self._per_object = per_object
-        self.components = np.zeros(mask.shape, dtype=np.int32)
-        labels: list[int] = []
-        counts = np.bincount(mask[valid].astype(np.int64))
-        for label in np.flatnonzero(counts).tolist():
-            if label != background:
-                labels += [label] * self._add_class(mask, label, first=len(labels))
-        self.objects = self._measure(labels)
+        runs = find_runs(mask)
+        wanted = np.take(valid, runs.start)
+        if background is not None:
+            wanted &= runs.label != background
+        width = mask.shape[1]
+        region = regions_of_runs(runs, wanted, width) if per_object else runs.label
+        number = _numbers(region, runs.label, wanted)
+        self.components = np.repeat(number, runs.stop - runs.start).reshape(mask.shape)
+        wanted = np.flatnonzero(wanted)
+        self._measure(Runs(*(values[wanted] for values in runs)), number[wanted], width)
+
+    def _measure(self, runs: Runs, number: np.ndarray, width: int) -> None:
+        """Labels, areas and bounding boxes of the objects, from the runs of each."""
+        count = int(number.max(initial=0))
+        position = number - 1
+        # Of assignments to one place the last one stays.
+        first, last = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+        backwards = np.arange(len(position))[::-1]
+        first[position[backwards]] = backwards
+        last[position] = backwards[::-1]
+        self.labels = runs.label[first].astype(np.int64)
+        self.areas = np.zeros(count, dtype=np.int64)
+        np.add.at(self.areas, position, runs.stop - runs.start)
+        left, right = np.full(count, width), np.zeros(count, dtype=np.int64)
+        row, column = np.divmod(runs.start, max(width, 1))
+        np.minimum.at(left, position, column)
+        np.maximum.at(right, position, column + runs.stop - runs.start)
+        #: (N, 4) top, bottom, left and right of each object's bounding box, as in :class:`Window`.
+        self.boxes = np.stack([row[first], row[last] + 1, left, right], axis=1)
+
+    @functools.cached_property
+    def objects(self) -> list[MaskObject]:
+        columns = self.labels.tolist(), self.areas.tolist(), self.boxes.tolist()
+        return [
+            MaskObject(index, label, area, Window(*box))
+            for index, (label, area, box) in enumerate(zip(*columns), start=1)
+        ]
 
     def __len__(self) -> int:
-        return len(self.objects)
+        return len(self.labels)
 
     def __iter__(self):
         return iter(self.objects)
@@ -80,33 +110,19 @@ class MaskObjects:
         y = int(rows.sum()) + obj.window.top * obj.area
         return x / obj.area, y / obj.area
 
-    def _add_class(self, mask: np.ndarray, label: int, first: int) -> int:
-        """Number the regions of one class from ``first`` + 1 on; return how many there are."""
-        pixels = (mask == label).view(np.uint8)
-        left, top, width, height = cv2.boundingRect(pixels)
-        box = Window(top, top + height, left, left + width)
-        pixels = np.ascontiguousarray(pixels[box.slices])
-        if not self._per_object:
-            self.components[box.slices][pixels.view(bool)] = first + 1
-            return 1
-        count, numbers = cv2.connectedComponents(pixels, connectivity=8)
-        np.add(numbers, first, out=self.components[box.slices], where=pixels.view(bool))
-        return count - 1
 
-    def _measure(self, labels: list[int]) -> list[MaskObject]:
-        """The objects, whose classes are ``labels`` in the order of their numbers, sorted.
+def _numbers(region: np.ndarray, label: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The number of each run's object from 1 on, by class and then by first run; 0 if not wanted.
 
-        One pass over all objects: OpenCV's statistics per class take five times as long.
-        """
-        area = np.bincount(self.components.reshape(-1), minlength=len(labels) + 1)
-        # scipy takes the maximum of the array, which one without pixels does not have.
-        boxes = ndimage.find_objects(self.components, len(labels)) if labels else []
-        found = []
-        for number, (label, box) in enumerate(zip(labels, boxes), start=1):
-            top, left = box[0].start, box[1].start
-            window = Window(top, box[0].stop, left, box[1].stop)
-            first = left + int(np.argmax(self.components[top, box[1]] == number))
-            obj = MaskObject(number, label, int(area[number]), window)
-            found.append(((label, top, first), obj))
-        found.sort(key=lambda item: item[0])
-        return [obj for _, obj in found]
+    Args:
+        region: (N,) what the runs of an object share, and those of no other.
+        label: (N,) their classes.
+        wanted: (N,) bool.
+    """
+    number = np.zeros(len(region), dtype=np.int32)
+    runs = np.flatnonzero(wanted)
+    regions, first, inverse = np.unique(region[runs], return_index=True, return_inverse=True)
+    rank = np.empty(len(regions), dtype=np.int32)
+    rank[np.lexsort((first, label[runs[first]]))] = np.arange(1, len(regions) + 1)
+    number[runs] = rank[inverse]
+    return number

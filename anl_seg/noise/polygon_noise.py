@@ -7,8 +7,8 @@ import numpy as np
 
 from ._checks import check_background, check_number, check_per_class, value_per_class
 from .objects import MaskObject, MaskObjects
-from .outline import Polygon, redraw_outline
-from .reshape import Reshape, Shape, ShapeNoise
+from .outline import Outline, Polygon, redraw_outline
+from .reshape import Reshape, ShapeNoise
 
 
 def polygon_noise(
@@ -68,12 +68,12 @@ class PolygonNoise(ShapeNoise):
     ) -> Reshape:
         tolerances = value_per_class("tolerance", self.tolerance, num_classes)
 
-        def reshape(objects: MaskObjects, obj: MaskObject, valid: np.ndarray) -> Shape | None:
+        def reshape(objects: MaskObjects, obj: MaskObject, valid: np.ndarray) -> Outline | None:
             tolerance = tolerances[obj.label]
             if tolerance == 0:
                 return None
             return redraw_outline(
-                valid, objects, obj, lambda polygon: simplify(polygon, tolerance), simple=False
+                objects, obj, lambda polygon: simplify(polygon, tolerance), simple=False
             )
 
         return reshape

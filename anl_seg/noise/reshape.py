@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from ._checks import check_background_in_range, check_mask, check_rng
 from .base import MaskNoise
-from .fill import labels_around
 from .objects import MaskObject, MaskObjects
-from .window import Window
-
-
-class Shape(NamedTuple):
-    """The new pixels of an object.
-
-    Attributes:
-        window: a part of the image that holds all of them.
-        pixels: bool of the window's shape; none of them True where the mask is ignored.
-    """
-
-    window: Window
-    pixels: np.ndarray
-
+from .outline import Outline, fill_outlines
+from .vacated import fill_vacated
+from .window import Shape, Window
 
 #: The new shape of one object, from the objects of the clean mask, the object, and (H, W) bool with
-#: True where the mask has a class. None leaves the object as it is.
-Reshape = Callable[[MaskObjects, MaskObject, np.ndarray], "Shape | None"]
+#: True where the mask has a class. An outline is filled later, together with those of other objects.
+#: None leaves the object as it is.
+Reshape = Callable[[MaskObjects, MaskObject, np.ndarray], "Shape | Outline | None"]
 
 
 class ShapeNoise(MaskNoise):
@@ -93,6 +81,10 @@ def reshape_objects(
     objects = MaskObjects(mask, valid, background=background, per_object=per_object)
     reshape = reshaper()
     shapes = [reshape(objects, obj, valid) for obj in objects]
+    outlined = [i for i, shape in enumerate(shapes) if isinstance(shape, Outline)]
+    filled = fill_outlines([shapes[i] for i in outlined], valid)
+    for position, shape in zip(outlined, filled):
+        shapes[position] = shape
     order = rng.permutation(len(objects)).tolist()
     return repaint(mask, valid, objects, shapes, order)
 
@@ -119,15 +111,16 @@ def repaint(
     """
     noisy = mask.copy()
     valid_pixels = int(valid.sum())
-    final = []
+    final, vacated = [], []
     for obj, shape in zip(objects, shapes):
         if shape is None or obj.area == valid_pixels:
             final.append(Shape(obj.window, objects.own(obj, obj.window)))
             continue
         final.append(shape)
-        vacated = objects.own(obj, obj.window) & ~within(shape, obj.window)
-        if vacated.any():
-            noisy[obj.window.slices][vacated] = labels_around(mask, valid, objects, obj, vacated)
+        left = objects.own(obj, obj.window) & ~within(shape, obj.window)
+        if left.any():
+            vacated.append((obj, left))
+    fill_vacated(noisy, mask, valid, objects, vacated)
     for position in order:
         noisy[final[position].window.slices][final[position].pixels] = objects[position].label
     return noisy

@@ -91,8 +91,7 @@ def spurious_object_noise(
     room = valid if background is None else valid & (mask == background)
     places = np.flatnonzero(room)
     noisy = mask.copy()
-    chances = np.array([rates[obj.label] for obj in objects], dtype=np.float64)
-    spawning = np.flatnonzero(draws[:, 0] < chances)
+    spawning = np.flatnonzero(draws[:, 0] < np.array(rates)[objects.labels])
     if not len(places):
         return noisy
     for position in spawning[np.argsort(-draws[spawning, 0], kind="stable")].tolist():

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._checks import check_mask
+from ._checks import check_mask, check_paired_classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +23,7 @@ class NoiseStatistics:
     @classmethod
     def zeros(cls, num_classes: int) -> NoiseStatistics:
         """The statistics of no pixels: what a sum starts from."""
+        num_classes = check_paired_classes(num_classes, "NoiseStatistics")
         return cls(np.zeros((num_classes, num_classes), dtype=np.int64))
 
     @property
@@ -83,6 +84,7 @@ def noise_statistics(
     Raises:
         ValueError: shapes or ignored pixels differ, or a label is out of range.
     """
+    num_classes = check_paired_classes(num_classes, "NoiseStatistics")
     valid = check_mask(clean, num_classes=num_classes, ignore_index=ignore_index)
     valid_noisy = check_mask(noisy, num_classes=num_classes, ignore_index=ignore_index)
     if clean.shape != noisy.shape:

@@ -9,6 +9,9 @@ from .base import MaskNoise
 from .image_features import check_image
 from .superpixels import superpixels
 
+# A table of so many votes is small, whatever the image.
+_SMALL_TABLE = 2**20
+
 
 def superpixel_noise(
     mask: np.ndarray,
@@ -64,8 +67,9 @@ def superpixel_noise(
     count = int(segments.max()) + 1
     draw = rng.random(count)
     votes = segments[valid].astype(np.int64) * num_classes + mask[valid].astype(np.int64)
-    votes = np.bincount(votes, minlength=count * num_classes).reshape(count, num_classes)
-    noisy[valid] = _winners(votes, draw)[segments[valid]]
+    # A table of all votes, unless most of it would be empty.
+    winners = _winners if count * num_classes <= max(votes.size, _SMALL_TABLE) else _sparse_winners
+    noisy[valid] = winners(votes, draw, num_classes)[segments[valid]]
     return noisy
 
 
@@ -75,14 +79,36 @@ def _check_compactness(value: object) -> int:
     return int(value)
 
 
-def _winners(votes: np.ndarray, draw: np.ndarray) -> np.ndarray:
-    """The most frequent class of each row, the draw in [0, 1) choosing among equal ones."""
+def _winners(votes: np.ndarray, draw: np.ndarray, num_classes: int) -> np.ndarray:
+    """The most frequent class of each superpixel, a draw in [0, 1) choosing among equal ones.
+
+    Args:
+        votes: superpixel * num_classes + class, of each valid pixel.
+        draw: of each superpixel.
+    """
+    votes = np.bincount(votes, minlength=len(draw) * num_classes).reshape(-1, num_classes)
     most_frequent = votes == votes.max(axis=1, keepdims=True)
     position = np.cumsum(most_frequent, axis=1)
     tied = position[:, -1]
     # The minimum catches a product that rounds up to the number of classes.
     chosen = np.minimum((draw * tied).astype(np.int64), tied - 1)
     return (position > chosen[:, None]).argmax(axis=1)
+
+
+def _sparse_winners(votes: np.ndarray, draw: np.ndarray, num_classes: int) -> np.ndarray:
+    """:func:`_winners`, in memory that goes with the votes; 0 where there are none."""
+    winners = np.zeros(len(draw), dtype=np.int64)
+    candidates, count = np.unique(votes, return_counts=True)
+    segments, first = np.unique(candidates // num_classes, return_index=True)
+    if not len(segments):
+        return winners
+    rows = np.repeat(np.arange(len(segments)), np.diff(np.append(first, len(candidates))))
+    equal = count == np.maximum.reduceat(count, first)[rows]
+    candidates, rows = candidates[equal], rows[equal]
+    tied = np.bincount(rows)
+    chosen = np.minimum((draw[segments] * tied).astype(np.int64), tied - 1)
+    winners[segments] = candidates[np.cumsum(tied) - tied + chosen] % num_classes
+    return winners
 
 
 class SuperpixelNoise(MaskNoise):

@@ -6,9 +6,9 @@ import numpy as np
 
 from ._checks import check_background, check_number, check_per_class, value_per_class
 from .objects import MaskObject, MaskObjects
-from .outline import Polygon, redraw_outline
+from .outline import Outline, Polygon, redraw_outline
 from .polygon_noise import simplify
-from .reshape import Reshape, Shape, ShapeNoise
+from .reshape import Reshape, ShapeNoise
 
 # Beyond these coordinates OpenCV's fixed-point polygons overflow; no image reaches them.
 _FARTHEST = (-16000, 16000)
@@ -83,12 +83,10 @@ class VertexNoise(ShapeNoise):
             moved = polygon + sigma * rng.standard_normal(polygon.shape)
             return np.clip(np.floor(moved + 0.5), *_FARTHEST).astype(np.int32)
 
-        def reshape(objects: MaskObjects, obj: MaskObject, valid: np.ndarray) -> Shape | None:
+        def reshape(objects: MaskObjects, obj: MaskObject, valid: np.ndarray) -> Outline | None:
             sigma = sigmas[obj.label]
             if sigma == 0:
                 return None
-            return redraw_outline(
-                valid, objects, obj, lambda polygon: jitter(polygon, sigma), simple=True
-            )
+            return redraw_outline(objects, obj, lambda polygon: jitter(polygon, sigma), simple=True)
 
         return reshape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 
@@ -34,6 +35,10 @@ class Window(NamedTuple):
             max(self.left - margin, 0),
             min(self.right + margin, width),
         )
+
+    def shifted(self, down: int, right: int) -> Window:
+        """The window so many pixels farther down and to the right."""
+        return Window(self.top + down, self.bottom + down, self.left + right, self.right + right)
 
     def covers(self, image_shape: tuple[int, int]) -> bool:
         """Whether the window is the whole image."""
@@ -67,3 +72,21 @@ class Window(NamedTuple):
         if self.right < width:
             horizontal = np.minimum(horizontal, np.arange(columns, 0, -1))
         return np.minimum.outer(vertical, horizontal) ** 2
+
+
+def bounding_box(pixels: np.ndarray) -> Window:
+    """The bounding box of uint8 pixels, of which at least one is set."""
+    left, top, width, height = cv2.boundingRect(pixels)
+    return Window(top, top + height, left, left + width)
+
+
+class Shape(NamedTuple):
+    """The new pixels of an object.
+
+    Attributes:
+        window: a part of the image that holds all of them.
+        pixels: bool of the window's shape; none of them True where the mask is ignored.
+    """
+
+    window: Window
+    pixels: np.ndarray
