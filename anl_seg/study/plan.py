@@ -206,6 +206,32 @@ def _told(config: str) -> Iterator[None]:
         raise ValueError(f"{config}: {error}") from error
 
 
+def _with_loss(cfg: Config, loss: str | None, options: Mapping) -> Config:
+    """The config with the options and the loss of an experiment."""
+    merge_options(cfg, options)
+    if loss is not None:
+        replace_losses(cfg, parse_spec(loss))
+    return cfg
+
+
+def _with_noise(cfg: Config, noise: str, seed: int, options: dict) -> Config:
+    """A copy of such a config with noise, measured, and the options that have the last word."""
+    cfg = copy.deepcopy(cfg)
+    inject_noise(cfg, parse_spec(noise), seed=seed, keep_clean=True)
+    measure_memorization(cfg)
+    check_options(cfg, options)
+    cfg.merge_from_dict(options)
+    return cfg
+
+
+def trained_config(run: Run) -> Config:
+    """The config that tools/train.py makes for a run, but for what names folders."""
+    options = parse_cfg_options(run.options)
+    with quiet():
+        cfg = _with_loss(load_config(run.experiment.config), run.experiment.loss, options)
+        return _with_noise(cfg, run.noise, run.seed, options)
+
+
 def _rehearsed(
     cfg: Config, noise: str, options: dict, who: str, allow_noisy_eval: bool
 ) -> dict[str, int | None]:
@@ -214,11 +240,7 @@ def _rehearsed(
     Raises:
         KeyError, TypeError, ValueError: what a training would refuse.
     """
-    cfg = copy.deepcopy(cfg)
-    inject_noise(cfg, parse_spec(noise), keep_clean=True)
-    measure_memorization(cfg)
-    check_options(cfg, options)
-    cfg.merge_from_dict(options)
+    cfg = _with_noise(cfg, noise, 0, options)
     noisy = [] if allow_noisy_eval else noisy_evaluation(cfg)
     if noisy:
         raise ValueError(
@@ -267,9 +289,7 @@ def plan_runs(
         cfg = load_config(experiment.config)
         text = cfg.pretty_text
         with quiet(), _told(experiment.config):
-            merge_options(cfg, settings)
-            if experiment.loss is not None:
-                replace_losses(cfg, parse_spec(experiment.loss))
+            _with_loss(cfg, experiment.loss, settings)
             lengths = [_rehearsed(cfg, n, settings, who, allow_noisy_eval) for n in noises]
         for noise, length in zip(noises, lengths):
             for seed in seeds:

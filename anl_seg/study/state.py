@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from anl_seg._inside import check_inside_name
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study.attempt import LOCK_FILE, is_locked
 
@@ -64,6 +65,10 @@ def _wrong_plan(plan: Any) -> str | None:
         )
         if not known or not set(AXES) <= set(run.get("axes") or ()):
             return f"run {number} has no digest, folder or axes"
+        try:
+            check_inside_name(run["folder"], "the folder of a run")
+        except ValueError as error:
+            return str(error).rstrip(".")
     return None
 
 
