@@ -251,9 +251,9 @@ def planned_runs(work_dir: str | Path) -> list[StudyRun]:
             digest=record["digest"],
             folder=work_dir / record["folder"],
             axes=record["axes"],
-            max_iters=record["max_iters"],
-            max_epochs=record["max_epochs"],
-            name=record["name"],
+            max_iters=record.get("max_iters"),
+            max_epochs=record.get("max_epochs"),
+            name=record.get("name", record["digest"]),
         )
         for record in read_plan(work_dir)["runs"]
     ]
