@@ -27,6 +27,7 @@ from anl_seg.corruption.png import read_mask_png
 from anl_seg.corruption.sources import check_classes
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.engine._atomic import write_json_atomically
+from anl_seg.engine.evaluated_checkpoint import load_to_evaluate
 from anl_seg.evaluation import EstimateTransitionMatrix
 from anl_seg.evaluation.estimate_transition_matrix import check_output_file
 from anl_seg.noise.estimate_transition_matrix import (
@@ -156,7 +157,6 @@ def build_config(args: argparse.Namespace) -> Config:
         cfg.merge_from_dict(args.cfg_options)
     if not Path(args.checkpoint).is_file() and "://" not in args.checkpoint:
         raise FileNotFoundError(f"no checkpoint at {args.checkpoint!r}.")
-    cfg.load_from = args.checkpoint
     ignore_index = args.ignore_index
     if ignore_index is None:
         ignore_index = from_heads(cfg, "ignore_index", 255)
@@ -200,6 +200,10 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(f"estimate_transition_matrix.py: {sentence(error)}")
     if args.config is not None:
         runner = Runner.from_cfg(cfg)
+        try:
+            load_to_evaluate(runner, args.checkpoint)
+        except ValueError as error:
+            sys.exit(f"estimate_transition_matrix.py: {sentence(error)}")
         runner.test()
         (metric,) = runner.test_loop.evaluator.metrics
         names = [str(name) for name in metric.dataset_meta["classes"]]

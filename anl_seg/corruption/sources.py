@@ -13,7 +13,7 @@ from mmengine.config import Config
 
 from anl_seg.config._walk import as_list
 from anl_seg.config.inject_noise import from_heads
-from anl_seg.config.mmseg_config import load_config
+from anl_seg.config.mmseg_config import check_sections, load_config
 from anl_seg.corruption.dataset_part import DatasetPart, dataset_parts, plain
 from anl_seg.corruption.folder_part import IMAGE_SUFFIXES, FolderPart
 from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
@@ -131,6 +131,7 @@ def config_source(
     name = config.filename if given else os.fspath(config)
     cfg = copy.deepcopy(config) if given else load_config(os.fspath(config))
     cfg.merge_from_dict(dict(cfg_options or {}))
+    check_sections(cfg)
     loaders = as_list(cfg.get(f"{split}_dataloader"))
     if not loaders:
         raise ValueError(f"the config has no {split}_dataloader.")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from anl_seg._json_lines import counted_json_lines
+from anl_seg._json_lines import counted_json_lines, json_value
 from anl_seg._regular_file import check_regular_file
 from anl_seg.engine.hooks.loss_diagnostics_hook import FILE_NAME as DIAGNOSTICS_FILE
 from anl_seg.engine.hooks.memorization_hook import FILE_NAME as MEMORIZATION_FILE
@@ -120,7 +119,7 @@ class RunFiles:
         try:
             if not self._is_there(file_name):
                 return kind()
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json_value(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             self._wrong(file_name, f"cannot be read: {error}")
             return kind()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from anl_seg._json_lines import json_value
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study.attempt import LOCK_FILE, is_locked
 from anl_seg.study.plan_form import wrong_plan
@@ -21,7 +21,7 @@ RUNNER_LOCK = "runner.lock"
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json_value(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:  # no JSON, or no UTF-8
         raise ValueError(f"{path} is no JSON file: {error}.") from error
     except OSError as error:

@@ -314,6 +314,9 @@ def load_study(path: str | Path) -> Study:
         for label, entry in _labelled("options", axes.get("options", {"default": {}}), "").items()
     }
     losses, recipes = _split_recipes(_labelled("loss", axes.get("loss", {"own": None}), "own"))
+    metrics = _metrics(content["metrics"])
+    if metrics["baseline"] is not None and metrics["baseline"] not in losses:
+        raise KeyError(f"metrics.baseline: {unknown_name('loss', metrics['baseline'], losses)}")
     return Study(
         name=path.stem,
         path=path,
@@ -326,7 +329,7 @@ def load_study(path: str | Path) -> Study:
         seeds=_seeds(_listed("seed", axes.get("seed", [0]))),
         options=options,
         budget=_budget(content.get("budget", {})),
-        metrics=_metrics(content["metrics"]),
+        metrics=metrics,
         retries=_positive("retries", content.get("retries", 1), least=0),
         published=content.get("published"),
     )

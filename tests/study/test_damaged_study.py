@@ -66,7 +66,7 @@ WRONG_IN_PLANS = {
     "runs.0.axes": [3, ["model", "loss", "noise", "strength", "seed", "options"]],
     "runs.0.axes.model": [None, ["x"]],
     "runs.0.axes.seed": ["0", True],
-    "runs.0.axes.strength": ["x", [1], 10**400],
+    "runs.0.axes.strength": ["x", [1]],
     "runs.0.folder": ["../elsewhere", "/etc", ""],
     "runs.0.command": [None, [1]],
     "runs.1.folder": ["runs/0000000000000001"],
@@ -147,7 +147,9 @@ def test_every_value_of_a_plan_is_of_its_kind(tmp_path):
             assert place in str(caught.value)
 
 
-@pytest.mark.parametrize("line", ["[" * 100000, "1" * 5000, '{"a":' * 50000])
+@pytest.mark.parametrize(
+    "line", ["[" * 100000, "1" * 5000, f'{{"step": {10**400}}}', '{"a":' * 50000]
+)
 def test_a_line_that_json_cannot_hold_is_left_out(tmp_path, no_plots, line):
     (run,) = make_study(tmp_path, losses=("CE",), noises=(("n", 0.2),), seeds=(0,))
     path = next((tmp_path / run["folder"]).glob("*/vis_data/scalars.json"))
