@@ -48,8 +48,8 @@ class RawLabels:
             # Rising, as they are written: so there are no more of them than values.
             if not _is_run(run) or run[0] <= end:
                 raise ValueError(
-                    "a run of labels is [first value, last value, label of the first], behind the one "
-                    f"before; got {run!r}."
+                    f"a run of labels is [first value, last value, label of the first], got {run!r}; "
+                    "values rise from run to run."
                 )
             first, last, label = run
             end = last

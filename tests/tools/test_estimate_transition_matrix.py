@@ -350,6 +350,8 @@ def test_wrong_models_and_settings(tool, tmp_path):
 def test_a_checkpoint_that_does_not_fit_estimates_nothing(tool, tmp_path, content):
     path = tmp_path / "weights.pth"
     torch.save({"state_dict": {}}, path) if content is None else path.write_bytes(content)
-    with pytest.raises(SystemExit, match=r"cannot be read|does not fit the config: it lacks") as end:
+    with pytest.raises(
+        SystemExit, match=r"cannot be read|does not fit the config: it lacks"
+    ) as end:
         tool.main([QUICKSTART, str(path), "--work-dir", str(tmp_path / "w"), "--data", "val"])
     assert "weights.pth" in str(end.value)
