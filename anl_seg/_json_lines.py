@@ -4,6 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
+
+
+def _integer(text: str) -> int:
+    value = int(text)
+    try:
+        float(value)
+    except OverflowError as error:
+        raise ValueError(f"an integer of {len(text)} digits") from error
+    return value
+
+
+def json_value(text: str) -> Any:
+    """The content of a JSON text in which every integer is one that can be calculated with as a float.
+
+    Raises:
+        ValueError, RecursionError: anything else.
+    """
+    return json.loads(text, parse_int=_integer)
 
 
 def json_lines(path: str | Path) -> list[dict]:
@@ -11,15 +30,22 @@ def json_lines(path: str | Path) -> list[dict]:
 
     A line that is being written, or was cut off by a kill, is left out.
     """
+    return counted_json_lines(path)[0]
+
+
+def counted_json_lines(path: str | Path) -> tuple[list[dict], int]:
+    """:func:`json_lines`, and how many lines but the last one cannot be read."""
     path = Path(path)
-    if not path.is_file():
-        return []
-    found = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    if not path.is_file():  # nobody waits for a pipe
+        return [], 0
+    found, broken = [], 0
+    lines = path.read_bytes().splitlines()
+    for number, line in enumerate(lines, start=1):
         try:
-            content = json.loads(line)
-        except json.JSONDecodeError:
+            content = json_value(line.decode("utf-8"))
+        except (ValueError, RecursionError):  # no UTF-8, no JSON, thousands of digits or brackets
+            broken += bool(line.strip()) and number < len(lines)
             continue
         if isinstance(content, dict):
             found.append(content)
-    return found
+    return found, broken

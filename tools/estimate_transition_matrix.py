@@ -29,6 +29,7 @@ from anl_seg.corruption.sources import check_classes
 from anl_seg.datasets._built import check_sample_keys, leaves, warn_of_labels
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.engine._atomic import write_json_atomically
+from anl_seg.engine.evaluated_checkpoint import load_to_evaluate
 from anl_seg.evaluation import EstimateTransitionMatrix
 from anl_seg.evaluation.estimate_transition_matrix import check_output_file
 from anl_seg.noise.estimate_transition_matrix import (
@@ -166,7 +167,6 @@ def build_config(args: argparse.Namespace) -> Config:
         cfg.merge_from_dict(args.cfg_options)
     if not Path(args.checkpoint).is_file() and "://" not in args.checkpoint:
         raise FileNotFoundError(f"no checkpoint at {args.checkpoint!r}.")
-    cfg.load_from = args.checkpoint
     ignore_index = args.ignore_index
     if ignore_index is None:
         ignore_index = from_heads(cfg, "ignore_index", 255)
@@ -217,7 +217,7 @@ def main(argv: list[str] | None = None) -> None:
             check_sample_keys(dataset)
             for leaf in leaves(dataset):
                 warn_of_labels(leaf, None, cfg.test_evaluator.ignore_index)
-            runner.load_or_resume()  # its errors alone, not those of the evaluation, are the user's
+            load_to_evaluate(runner, args.checkpoint)
         except ValueError as error:
             sys.exit(f"estimate_transition_matrix.py: {sentence(error)}")
         runner.test()

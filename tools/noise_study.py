@@ -252,7 +252,13 @@ def report(args: argparse.Namespace, study: Study, work_dir: Path, console: Cons
             f"the report needs more packages: pip install 'anl_seg[study]' ({error})."
         ) from error
     planned_runs(work_dir)
-    console.print(f"report: {write_report(work_dir)}", markup=False, highlight=False)
+    try:
+        configs = {run.digest: run.config for run in plan_study(study, work_dir)}
+    except WRONG_INPUT as error:
+        told = f"no pictures, as the study file plans no runs any more: {sentence(error)}"
+        console.print(told, markup=False, highlight=False)
+        configs = {}
+    console.print(f"report: {write_report(work_dir, configs)}", markup=False, highlight=False)
     return 0
 
 

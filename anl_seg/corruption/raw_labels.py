@@ -41,13 +41,18 @@ class RawLabels:
         Raises:
             ValueError: runs that no table has.
         """
-        table = np.full(1 << 16, REFUSED)
+        if not isinstance(runs, (list, tuple)):
+            raise ValueError(f"labels must be a list of runs, got {runs!r}.")
+        table, end = np.full(1 << 16, REFUSED), -1
         for run in runs:
-            if not _is_run(run):
+            # Rising, as they are written: so there are no more of them than values.
+            if not _is_run(run) or run[0] <= end:
                 raise ValueError(
-                    f"a run of labels is [first value, last value, label of the first], got {run!r}."
+                    f"a run of labels is [first value, last value, label of the first], got {run!r}; "
+                    "values rise from run to run."
                 )
             first, last, label = run
+            end = last
             table[first : last + 1] = np.arange(label, label + last - first + 1)
         return cls(table)
 

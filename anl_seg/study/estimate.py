@@ -18,7 +18,7 @@ from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study.attempt import run_attempt
 from anl_seg.study.checkpoints import log_lines
 from anl_seg.study.grid import StudyRun
-from anl_seg.study.run_config import config_text
+from anl_seg.study.run_config import config_text, config_values
 
 TIMING_FILE = "timing.json"
 #: Iterations that are timed; the first of them is left out.
@@ -57,7 +57,7 @@ def _known_timings(path: Path) -> dict[str, Timing]:
 
 
 def _short_config(text: str, iterations: int) -> Config:
-    cfg = Config.fromstring(text, ".py")
+    cfg = Config(config_values(text))
     cfg.train_cfg.max_iters = cfg.train_cfg.val_interval = iterations
     cfg.default_hooks["logger"] = {**cfg.default_hooks["logger"], "interval": 1}
     cfg.default_hooks["checkpoint"] = {**cfg.default_hooks["checkpoint"], "interval": iterations}
@@ -139,6 +139,6 @@ def time_run(
 
 def expected_seconds(run: StudyRun, timing: Timing) -> float:
     """Seconds of a whole run, from the timing of one of the same model."""
-    cfg = Config.fromstring(run.config, ".py")
+    cfg = Config(config_values(run.config))
     interval = cfg.train_cfg.val_interval
     return timing.total(run.max_iters, -(-run.max_iters // interval))

@@ -17,6 +17,7 @@ from anl_seg.config import load_config
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.engine.environment import commit
 from anl_seg.study._quiet import quiet
+from anl_seg.study.known_metrics import check_metric
 from anl_seg.study.run_config import config_digest, config_text, is_noisy, run_config
 from anl_seg.study.run_record import noise_text
 from anl_seg.study.state import PLAN_FILE, read_plan
@@ -141,11 +142,21 @@ def _told(where: str, build: Callable[[], Config]) -> Config:
         raise ValueError(f"{where}: {sentence(error)}") from error
 
 
+def _lacks_metric(cfg: Config, metric: str) -> Exception | bool:
+    """The error of a config that does not measure a metric; False if it may."""
+    try:
+        check_metric(cfg, metric)
+    except KeyError as error:
+        return error
+    return False
+
+
 def plan_study(study: Study, work_dir: str | Path) -> list[StudyRun]:
     """Every run of a study; all configurations are built, nothing is written.
 
     Raises:
         FileNotFoundError: a base config that is not there.
+        KeyError: a main metric that no run of a model measures.
         ValueError: an unknown or wrong loss, noise, option or budget (it is said where), no runs, or
             two runs of the same configuration.
     """
@@ -167,6 +178,7 @@ def _build_runs(
     """The runs of all combinations."""
     bases = {label: _checked_base(study, label) for label in study.models}
     runs: dict[str, StudyRun] = {}
+    unmeasured: dict[str, Exception | bool] = dict.fromkeys(bases, True)
     points = itertools.product(bases, study.losses, noises, study.seeds, study.options)
     for model, loss, (noise, strength, noise_cfg), seed, options in points:
 
@@ -188,6 +200,8 @@ def _build_runs(
         told = noise_text({"noise": noise, "strength": strength})
         where = f"loss {loss!r}, noise {told!r}, options {options!r}"
         cfg = _told(where, build)
+        if unmeasured[model] is not False:
+            unmeasured[model] = _lacks_metric(cfg, study.metrics["main"])
         text = config_text(cfg)
         axes = dict(
             model=model, loss=loss, noise=noise, strength=strength, seed=seed, options=options
@@ -207,6 +221,11 @@ def _build_runs(
                 f"duplicate runs: {runs[digest].name} and {run.name} have the same configuration."
             )
         runs[digest] = run
+    for lacking in unmeasured.values():
+        if isinstance(
+            lacking, Exception
+        ):  # in all runs: one may have an evaluator that others lack
+            raise lacking
     return list(runs.values())
 
 
@@ -251,9 +270,9 @@ def planned_runs(work_dir: str | Path) -> list[StudyRun]:
             digest=record["digest"],
             folder=work_dir / record["folder"],
             axes=record["axes"],
-            max_iters=record["max_iters"],
-            max_epochs=record["max_epochs"],
-            name=record["name"],
+            max_iters=record.get("max_iters"),
+            max_epochs=record.get("max_epochs"),
+            name=record.get("name", record["digest"]),
         )
         for record in read_plan(work_dir)["runs"]
     ]

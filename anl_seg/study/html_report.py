@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from mmengine.config import Config
 
 from anl_seg._atomic import replace_atomically
 from anl_seg.engine._atomic import write_json_atomically
@@ -29,6 +30,7 @@ from anl_seg.study.plots import (
 )
 from anl_seg.study.problems import Problem, find_problems
 from anl_seg.study.report_content import page_content
+from anl_seg.study.run_input import planned_config
 from anl_seg.study.run_record import RunRecord, metric_names, read_study
 from anl_seg.study.shown_paths import path_hider
 from anl_seg.study.table_text import latex_grid, markdown_grid
@@ -110,15 +112,46 @@ def _plots(
     return plots
 
 
+def _with_config(
+    work_dir: Path,
+    runs: Sequence[RunRecord],
+    configs: Mapping[str, str],
+    problems: list[Problem],
+    hide: Callable[[str], str],
+) -> list[tuple[RunRecord, Config]]:
+    """The runs whose config is known to be harmless, with it; the others are problems."""
+    known = []
+    for run in runs:
+        try:
+            known.append((run, planned_config(work_dir, run.folder, run.digest, configs)))
+        except (OSError, ValueError) as error:
+            told = f"Predictions of {run.folder} are not drawn: {str(error).rstrip('.')}."
+            problems.append(Problem(hide(told)))
+    return known
+
+
 def _panels(
-    work_dir: Path, records: Sequence[RunRecord], folder: Path, taken: set[str]
+    work_dir: Path,
+    records: Sequence[RunRecord],
+    configs: Mapping[str, str] | None,
+    folder: Path,
+    taken: set[str],
+    problems: list[Problem],
+    hide: Callable[[str], str],
 ) -> tuple[list[_Picture], list[str]]:
     """The pictures, and sentences on those that are not there."""
+    if configs is None:
+        return [], ["None: the study file was not given, and only it says what may be built."]
     chosen = choose_runs(records)
     pictures, notes = [], []
     for runs in chosen[:_MOST_PANELS]:
+        known = _with_config(work_dir, runs, configs, problems, hide)
+        if not known:
+            notes.append(f"{runs[0].noise_text}: no config can be trusted; see the problems above.")
+            continue
         try:
-            pictures.append(_picture(draw_panel(work_dir, runs), folder, taken))
+            plot = draw_panel(work_dir, *zip(*known))
+            pictures.append(_picture(plot, folder, taken))
         # A moved data set or another version's checkpoint must not cost the tables.
         except Exception as error:
             notes.append(
@@ -206,7 +239,7 @@ def _remove_old_plots(folder: Path, kept: set[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_report(work_dir: str | Path) -> Path:
+def write_report(work_dir: str | Path, configs: Mapping[str, str] | None = None) -> Path:
     """Write the report of a study from what lies in its folders, whatever of it is missing.
 
     ``report/`` in the work dir gets ``index.html`` (needs nothing beside it and no network), ``runs.csv``,
@@ -215,7 +248,9 @@ def write_report(work_dir: str | Path) -> Path:
     the same files.
 
     Args:
-        work_dir: of a planned study; runs may be going on.
+        work_dir: of a planned study; runs may be going on. It is data: nothing in it is run or built.
+        configs: digest -> text of the configuration of each run that the study file asks for; from these
+            the models and data sets of the pictures are built. None: no pictures.
 
     Returns:
         Path of the page.
@@ -242,7 +277,7 @@ def write_report(work_dir: str | Path) -> Path:
     for plot in _plots(plan, records, frame, problems, hide):
         with _told(f"plot {plot.title!r}", problems, hide):
             content["plots"].append(_picture(plot, plot_folder, names))
-    panels, notes = _panels(work_dir, records, plot_folder, names)
+    panels, notes = _panels(work_dir, records, configs, plot_folder, names, problems, hide)
     content["panels"], content["panel_notes"] = panels, [hide(note) for note in notes]
     _write_tables(folder, content, frame, summary, classes)
     environment = Environment(

@@ -79,15 +79,6 @@ def choose_runs(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
     return chosen
 
 
-def _config(folder: Path) -> Config:
-    """The config that the run dumped, or that it was started with."""
-    found = [*sorted(folder.glob("*/vis_data/config.py"))[-1:], folder / "input" / "config.py"]
-    for path in found:
-        if path.is_file():
-            return Config.fromfile(path)
-    raise FileNotFoundError(f"no config in {folder}.")
-
-
 def _mask(sample: dict, key: str) -> np.ndarray:
     return sample["data_samples"].get(key).data[0].numpy()
 
@@ -109,7 +100,9 @@ def _samples_with_noise(cfg: Config, count: int) -> tuple[list[dict], np.ndarray
     return (changed + unchanged)[:count], colours
 
 
-def draw_panel(work_dir: str | Path, runs: Sequence[RunRecord], *, samples: int = 3) -> Plot:
+def draw_panel(
+    work_dir: str | Path, runs: Sequence[RunRecord], configs: Sequence[Config], *, samples: int = 3
+) -> Plot:
     """Image, clean and noisy mask, and per run its prediction and below it where it memorised.
 
     Two rows per training image: the first ones whose masks the noise changed; others if there are
@@ -118,10 +111,10 @@ def draw_panel(work_dir: str | Path, runs: Sequence[RunRecord], *, samples: int 
     Args:
         work_dir: of the study.
         runs: finished runs of one setting and seed.
+        configs: that of each run; what they name is built.
         samples: number of images.
     """
     allow_mmengine_checkpoints()
-    configs = [_config(Path(work_dir) / run.folder) for run in runs]
     init_default_scope("mmseg")
     packed, colours = _samples_with_noise(configs[0], samples)
     predictions = [

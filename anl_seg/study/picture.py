@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.study.escapes import drawn_text
-from anl_seg.study.plan import Run
+from anl_seg.study.plan import Run, trained_config
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -54,6 +54,8 @@ def _checkpoint(run: Run) -> Path:
 def draw_predictions(runs: Sequence[Run], path: str | Path, *, samples: int = 3) -> Path:
     """Draw image, clean mask, noisy mask and each run's prediction, a row per training image.
 
+    Models and data are built from the runs' own configs; those in their folders are not read.
+
     Args:
         runs: finished runs over the same data set and noise.
         path: PNG file to write; its folder must exist.
@@ -63,7 +65,7 @@ def draw_predictions(runs: Sequence[Run], path: str | Path, *, samples: int = 3)
         ``path``.
     """
     allow_mmengine_checkpoints()
-    configs = [Config.fromfile(next(run.folder.glob("*/vis_data/config.py"))) for run in runs]
+    configs = [trained_config(run) for run in runs]
     init_default_scope("mmseg")
     packed, palette = _measured_samples(configs[0], range(samples))
     columns = {

@@ -212,6 +212,24 @@ def _told(config: str) -> Iterator[None]:
         raise ValueError(f"{config}: {error}") from error
 
 
+def _trained(base: Config, loss: str | None, noise: str, seed: int, options: Mapping) -> Config:
+    """A copy of a config with loss, noise and measuring, and the options that have the last word."""
+    cfg = copy.deepcopy(base)
+    with options_last(cfg, options):
+        if loss is not None:
+            replace_losses(cfg, parse_spec(loss))
+        inject_noise(cfg, parse_spec(noise), seed=seed, keep_clean=True)
+    measure_memorization(cfg)
+    return cfg
+
+
+def trained_config(run: Run) -> Config:
+    """The config that tools/train.py makes for a run, but for what names folders."""
+    base, options = load_config(run.experiment.config), parse_cfg_options(run.options)
+    with quiet():
+        return _trained(base, run.experiment.loss, run.noise, run.seed, options)
+
+
 def _rehearsed(
     base: Config, loss: str | None, noise: str, options: dict, who: str, allow_noisy_eval: bool
 ) -> dict[str, int | None]:
@@ -221,12 +239,7 @@ def _rehearsed(
         KeyError, TypeError, ValueError: what a training would refuse.
     """
     check_options(base, {name: value for name, value in options.items() if not _of_loss(name)})
-    cfg = copy.deepcopy(base)
-    with options_last(cfg, options):
-        if loss is not None:
-            replace_losses(cfg, parse_spec(loss))
-        inject_noise(cfg, parse_spec(noise), keep_clean=True)
-    measure_memorization(cfg)
+    cfg = _trained(base, loss, noise, 0, options)
     check_losses(cfg)
     noisy = [] if allow_noisy_eval else noisy_evaluation(cfg)
     if noisy:

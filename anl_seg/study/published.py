@@ -85,7 +85,7 @@ def published_table(
             ours += f" (n = {only[f'{column} n']})"
         body.append([*(_text(row.get(key)) for key in head), ours])
     caption = " ".join(
-        text.rstrip(".") + "."
+        str(text).rstrip(".") + "."
         for text in (
             published.get("caption"),
             published.get("source") and f"Source: {published['source']}",

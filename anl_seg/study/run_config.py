@@ -183,9 +183,31 @@ def config_text(cfg: Config) -> str:
     return "".join(lines)
 
 
+def config_values(text: str) -> dict[str, Any]:
+    """The settings in the text of a config, read as literals: nothing of it is run.
+
+    Raises:
+        ValueError: it is not of the form of :func:`config_text`.
+    """
+    try:
+        nodes = [
+            ([target.id for target in node.targets], node.value) for node in ast.parse(text).body
+        ]
+        return {name: ast.literal_eval(value) for (name,), value in nodes}
+    except (
+        AttributeError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+        RecursionError,
+        MemoryError,
+    ) as error:
+        raise ValueError(
+            f"not a list of settings with literal values ({type(error).__name__}: {error})."
+        ) from error
+
+
 def config_digest(text: str) -> str:
     """Digest of a config's text, whatever the order of its keys: 16 hexadecimal digits."""
-    tree = ast.parse(text)
-    values = {node.targets[0].id: ast.literal_eval(node.value) for node in tree.body}
-    canonical = pformat(values, width=100, sort_dicts=True)
+    canonical = pformat(config_values(text), width=100, sort_dicts=True)
     return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from anl_seg._json_lines import json_lines
+from anl_seg._json_lines import counted_json_lines, json_value
+from anl_seg._regular_file import check_regular_file
 from anl_seg.engine.hooks.loss_diagnostics_hook import FILE_NAME as DIAGNOSTICS_FILE
 from anl_seg.engine.hooks.memorization_hook import FILE_NAME as MEMORIZATION_FILE
 from anl_seg.engine.hooks.noise_statistics_hook import FILE_NAME as NOISE_FILE
@@ -92,11 +93,18 @@ class RunFiles:
     def _wrong(self, file_name: str, told: object) -> None:
         self.problems.append(self.hide(f"{self.name}/{file_name} {told}."))
 
+    def _is_there(self, file_name: str) -> bool:
+        """Whether there is such a file; an error if it is a pipe, a folder or a broken link."""
+        if not os.path.lexists(self.path / file_name):
+            return False
+        check_regular_file(self.path / file_name)
+        return True
+
     def text(self, file_name: str) -> str | None:
         """Content of a text file; None where there is none."""
         path = self.path / file_name
         try:
-            if not path.is_file():
+            if not self._is_there(file_name):
                 return None
             return self.hide(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -109,9 +117,9 @@ class RunFiles:
         """Content of a JSON file, or an empty ``kind``."""
         path = self.path / file_name
         try:
-            if not path.is_file():
+            if not self._is_there(file_name):
                 return kind()
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json_value(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             self._wrong(file_name, f"cannot be read: {error}")
             return kind()
@@ -130,10 +138,14 @@ class RunFiles:
     def lines(self, file_name: str, check: Callable[[dict], bool]) -> list[dict]:
         """The lines of a file of JSON lines that are whole and have the right values."""
         try:
-            found = json_lines(self.path / file_name)
-        except OSError as error:
+            if not self._is_there(file_name):
+                return []
+            found, broken = counted_json_lines(self.path / file_name)
+        except (OSError, ValueError) as error:
             self._wrong(file_name, f"cannot be read: {error}")
             return []
+        if broken:
+            self._wrong(file_name, f"has {broken} lines that cannot be read, left out")
         good = [line for line in found if check(line)]
         if len(good) < len(found):
             wrong = len(found) - len(good)
@@ -144,25 +156,8 @@ class RunFiles:
         """What mmengine logged, all attempts."""
         found = []
         for path in log_files(self.path):
-            name = path.relative_to(self.path).as_posix()
-            found += self.lines(name, is_log_line)
-            self._count_broken(name)
+            found += self.lines(path.relative_to(self.path).as_posix(), is_log_line)
         return found
-
-    def _count_broken(self, file_name: str) -> None:
-        """Lines that are none; the last may have been cut off by a kill."""
-        try:
-            lines = (self.path / file_name).read_bytes().splitlines()[:-1]
-        except OSError:
-            return
-        broken = 0
-        for line in lines:
-            try:
-                json.loads(line.decode("utf-8"))
-            except ValueError:
-                broken += bool(line.strip())
-        if broken:
-            self._wrong(file_name, f"has {broken} lines that cannot be read, left out")
 
     def metrics(self) -> dict[int, dict[str, float]]:
         """Step -> all numbers logged at it without a loss beside them; what was logged last wins."""

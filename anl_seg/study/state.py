@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from anl_seg._json_lines import json_value
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study.attempt import LOCK_FILE, is_locked
+from anl_seg.study.plan_form import wrong_plan
 
 PLAN_FILE = "study.json"
 RUN_FILE = "run.json"
 STATE_FILE = "state.json"
 #: The status of a run whose state cannot be read.
 DAMAGED = "damaged"
-#: What tells the runs of a study apart.
-AXES = ("model", "loss", "noise", "strength", "seed", "options")
 #: In the work dir, held by the runner.
 RUNNER_LOCK = "runner.lock"
 
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json_value(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:  # no JSON, or no UTF-8
         raise ValueError(f"{path} is no JSON file: {error}.") from error
     except OSError as error:
@@ -42,29 +41,11 @@ def read_plan(work_dir: str | Path) -> dict:
             f"no {PLAN_FILE} in {work_dir}: plan the study there first (noise_study.py plan)."
         )
     plan = _read_json(path)
-    if wrong := _wrong_plan(plan):
+    if wrong := wrong_plan(plan):
         raise ValueError(
             f"{path} is no plan of a study: {wrong}; plan it again (noise_study.py plan)."
         )
     return plan
-
-
-def _wrong_plan(plan: Any) -> str | None:
-    """What a plan lacks, in words."""
-    if not isinstance(plan, dict):
-        return f"it holds a {type(plan).__name__}"
-    metrics = plan.get("metrics")
-    if not isinstance(metrics, dict) or not isinstance(metrics.get("main"), str):
-        return "it names no main metric"
-    if not isinstance(plan.get("runs"), list) or not isinstance(plan.get("name"), str):
-        return "it has no name or no list of runs"
-    for number, run in enumerate(plan["runs"]):
-        known = isinstance(run, dict) and all(
-            isinstance(run.get(k), str) for k in ("digest", "folder")
-        )
-        if not known or not set(AXES) <= set(run.get("axes") or ()):
-            return f"run {number} has no digest, folder or axes"
-    return None
 
 
 def read_state(folder: str | Path) -> dict:

@@ -13,8 +13,8 @@ from mmengine.config import Config, ConfigDict
 
 from anl_seg._suggest import unknown_name
 from anl_seg.config import parse_spec
+from anl_seg.study.plan_form import AXES
 
-AXES = ("model", "loss", "noise", "strength", "seed", "options")
 _KEYS = ("base", "axes", "budget", "metrics", "retries", "published")
 _BUDGET = ("max_iters", "max_epochs", "val_interval")
 _METRICS = (
@@ -254,15 +254,23 @@ def _metrics(value: Any) -> dict[str, Any]:
         raise ValueError(f"metrics.baseline must be the label of a loss; got {baseline!r}.")
     return {
         "main": metrics["main"],
-        "others": list(metrics.get("others", [])),
+        "others": _names("metrics.others", metrics.get("others", [])),
         "last_k": _positive("metrics.last_k", metrics.get("last_k", 1)),
         "memorization_interval": interval,
         "evaluators": _listed("", metrics["evaluators"]) if metrics.get("evaluators") else [],
         "hooks": _listed("", metrics["hooks"]) if metrics.get("hooks") else [],
         "baseline": baseline,
         "stop_by": stop_by,
-        "lower_is_better": list(metrics.get("lower_is_better", [])),
+        "lower_is_better": _names("metrics.lower_is_better", metrics.get("lower_is_better", [])),
     }
+
+
+def _names(what: str, value: Any) -> list[str]:
+    """Names of metrics; one by itself does, and is not taken for a list of letters."""
+    names = _as_list(value)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{what} must be names of metrics; got {value!r}.")
+    return names
 
 
 def _budget(value: Any) -> dict[str, int]:
@@ -306,6 +314,9 @@ def load_study(path: str | Path) -> Study:
         for label, entry in _labelled("options", axes.get("options", {"default": {}}), "").items()
     }
     losses, recipes = _split_recipes(_labelled("loss", axes.get("loss", {"own": None}), "own"))
+    metrics = _metrics(content["metrics"])
+    if metrics["baseline"] is not None and metrics["baseline"] not in losses:
+        raise KeyError(f"metrics.baseline: {unknown_name('loss', metrics['baseline'], losses)}")
     return Study(
         name=path.stem,
         path=path,
@@ -318,7 +329,7 @@ def load_study(path: str | Path) -> Study:
         seeds=_seeds(_listed("seed", axes.get("seed", [0]))),
         options=options,
         budget=_budget(content.get("budget", {})),
-        metrics=_metrics(content["metrics"]),
+        metrics=metrics,
         retries=_positive("retries", content.get("retries", 1), least=0),
         published=content.get("published"),
     )

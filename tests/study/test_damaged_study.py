@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from pathlib import Path
 
@@ -53,6 +54,23 @@ DAMAGED = {
         b'{"step": "x", "mIoU": 3}\n{}\n',
         b'{"step": null, "iter": [], "mIoU": 3}\n{}\n',
     ],
+}
+
+
+#: Place in a plan -> values that no reader may end by.
+WRONG_IN_PLANS = {
+    "metrics.others": [None, "mIoU", [1]],
+    "metrics.last_k": [None, 0, "x"],
+    "metrics.baseline": [["CE"]],
+    "metrics.lower_is_better": [3],
+    "runs.0.axes": [3, ["model", "loss", "noise", "strength", "seed", "options"]],
+    "runs.0.axes.model": [None, ["x"]],
+    "runs.0.axes.seed": ["0", True],
+    "runs.0.axes.strength": ["x", [1]],
+    "runs.0.folder": ["../elsewhere", "/etc", ""],
+    "runs.0.command": [None, [1]],
+    "runs.1.folder": ["runs/0000000000000001"],
+    "versions": ["x"],
 }
 
 
@@ -110,6 +128,47 @@ def test_a_damaged_plan_is_named(tmp_path, content):
     (tmp_path / "study.json").write_bytes(content)
     with pytest.raises(ValueError, match=r"study\.json is no"):
         read_plan(tmp_path)
+
+
+def test_every_value_of_a_plan_is_of_its_kind(tmp_path):
+    make_study(tmp_path, losses=("CE",), noises=(("n", 0.2),), seeds=(0, 1))
+    plan = json.loads((tmp_path / "study.json").read_text())
+    read_plan(tmp_path)
+    for place, values in WRONG_IN_PLANS.items():
+        for value in values:
+            *owners, name = place.split(".")
+            changed = owner = json.loads(json.dumps(plan))
+            for key in owners:
+                owner = owner[int(key) if key.isdigit() else key]
+            owner[name] = value
+            write_json(tmp_path / "study.json", changed)
+            with pytest.raises(ValueError, match=r"study\.json is no plan") as caught:
+                read_plan(tmp_path)
+            assert place in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line", ["[" * 100000, "1" * 5000, f'{{"step": {10**400}}}', '{"a":' * 50000]
+)
+def test_a_line_that_json_cannot_hold_is_left_out(tmp_path, no_plots, line):
+    (run,) = make_study(tmp_path, losses=("CE",), noises=(("n", 0.2),), seeds=(0,))
+    path = next((tmp_path / run["folder"]).glob("*/vis_data/scalars.json"))
+    path.write_text(f"{line}\n{path.read_text()}")
+    assert told_status(tmp_path / run["folder"]) == "finished"
+    assert "has 1 lines that cannot be read" in report_files(tmp_path)["summary.md"].decode()
+
+
+def test_a_report_waits_for_no_pipe(tmp_path, no_plots):
+    names = ("run.json", "memorization.json", "20260101_000000/vis_data/scalars.json")
+    runs = make_study(tmp_path, losses=("CE",), noises=(("n", 0.2),), seeds=range(len(names)))
+    for run, name in zip(runs, names):
+        path = tmp_path / run["folder"] / name
+        path.unlink()
+        os.mkfifo(path)
+    text = report_files(tmp_path)["summary.md"].decode()
+    for run, name in zip(runs, names):
+        assert f"{run['folder']}/{name} cannot be read" in text
+    assert text.count("named pipe") == len(names)
 
 
 LABELS = [

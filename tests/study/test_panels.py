@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 from anl_seg.config import (
@@ -19,11 +21,13 @@ from anl_seg.config import (
     replace_losses,
 )
 from anl_seg.engine import write_environment
-from anl_seg.study.html_report import write_report
+from anl_seg.study.html_report import _panels, write_report
 from anl_seg.study.panels import OUTCOMES, choose_runs, draw_panel, outcome_map
+from anl_seg.study.run_config import config_digest, config_text, config_values
+from anl_seg.study.run_input import planned_config
 from anl_seg.study.run_record import read_study
 from anl_seg.study.tables import runs_frame
-from tests.study.hand_made_study import digest_of, fail, make_study, write_json
+from tests.study.hand_made_study import fail, make_study, write_json
 
 ROOT = Path(__file__).parents[2]
 LOSSES = {"CE": "CELoss", "MAE": "MAELoss"}
@@ -60,25 +64,45 @@ def train(folder, loss):
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    """A study of two losses, trained."""
+def trained(tmp_path_factory):
+    """A study of two losses, trained, and the texts of its configs."""
     work_dir = tmp_path_factory.mktemp("trained")
-    runs = []
-    for number, (label, loss) in enumerate(LOSSES.items(), start=1):
-        digest = digest_of(number)
+    runs, configs = [], {}
+    for label, loss in LOSSES.items():
         axes = dict(model="unet", loss=label, noise="outlines", strength=0.5, seed=0)
+        cfg = train(work_dir / label, loss)
+        text = config_text(cfg)
+        digest = config_digest(text)
         run = dict(digest=digest, folder=f"runs/{digest}", axes={**axes, "options": "default"})
         folder = work_dir / run["folder"]
-        cfg = train(folder, loss)
+        folder.parent.mkdir(exist_ok=True)
+        (work_dir / label).rename(folder)
+        configs[digest] = text
+        (folder / "input").mkdir()
+        (folder / "input" / "config.py").write_text(text)
         write_json(folder / "run.json", {**run, "config": cfg.pretty_text})
         write_json(folder / "state.json", {"status": "finished", "attempts": [], "reason": None})
         runs.append({**run, "command": ["python", "tools/train.py"], "max_iters": 8})
     write_json(work_dir / "study.json", {"name": "tiny", "metrics": METRICS, "runs": runs})
-    return work_dir
+    return work_dir, configs
 
 
-def test_report_of_a_real_study(study):
-    text = write_report(study).read_text(encoding="utf-8")
+@pytest.fixture
+def study(trained):
+    return trained[0]
+
+
+@pytest.fixture
+def configs(trained):
+    return trained[1]
+
+
+def config_of(run, configs):
+    return Config(config_values(configs[run.digest]))
+
+
+def test_report_of_a_real_study(study, configs):
+    text = write_report(study, configs).read_text(encoding="utf-8")
     assert "Nothing: all 2 runs finished, and each has every value." in text
     assert "outlines 0.5, seed 0" in text
     assert "could not be drawn" not in text
@@ -95,11 +119,11 @@ def test_report_of_a_real_study(study):
     assert {"memorization_outlines", "panel_unet-default-outlines-0.5"} <= names
 
 
-def test_panel_shows_masks_predictions_and_outcomes(study):
+def test_panel_shows_masks_predictions_and_outcomes(study, configs):
     _, records = read_study(study)
     (runs,) = choose_runs(records)
     assert [run.axes["loss"] for run in runs] == ["CE", "MAE"]
-    plot = draw_panel(study, runs, samples=2)
+    plot = draw_panel(study, runs, [config_of(run, configs) for run in runs], samples=2)
     axes = np.array(plot.figure.axes).reshape(4, 5)
     titles = [ax.get_title() for ax in axes[0]]
     assert titles == ["image", "clean mask", "noisy mask", "CE", "MAE"]
@@ -121,7 +145,7 @@ def test_panel_shows_masks_predictions_and_outcomes(study):
     assert all(run.digest in plot.caption for run in runs)
 
 
-def test_predictions_are_those_of_the_last_checkpoint(study):
+def test_predictions_are_those_of_the_last_checkpoint(study, configs):
     """Weights of a constant class give a picture of one colour."""
     _, records = read_study(study)
     run = records[0]
@@ -134,24 +158,69 @@ def test_predictions_are_those_of_the_last_checkpoint(study):
     weights["decode_head.conv_seg.bias"].copy_(torch.tensor([0.0, 0, 5, 0, 0, 0]))
     try:
         torch.save(checkpoint, path)
-        plot = draw_panel(study, [run], samples=1)
+        plot = draw_panel(study, [run], [config_of(run, configs)], samples=1)
     finally:
         path.write_bytes(content)
     picture = plot.figure.axes[3].images[0].get_array()
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 1
 
 
-def test_a_broken_checkpoint_costs_the_picture_only(study):
+def test_a_broken_checkpoint_costs_the_picture_only(study, configs):
     _, records = read_study(study)
     path = study / records[0].checkpoint
     content = path.read_bytes()
     try:
         path.write_bytes(b"no weights")
-        text = write_report(study).read_text(encoding="utf-8")
+        text = write_report(study, configs).read_text(encoding="utf-8")
     finally:
         path.write_bytes(content)
     assert "outlines 0.5: the pictures could not be drawn" in text
     assert "Learning curves" in text
+
+
+EVIL = "import pathlib\npathlib.Path({!r}).write_text('run')\n"
+
+
+def test_nothing_in_the_folder_of_a_run_is_run_or_built(study, configs, tmp_path):
+    """What a config there says is only compared with what the study file asks for."""
+    mark = tmp_path / "mark"
+    plan = json.loads((study / "study.json").read_text())
+    (run, other), texts = plan["runs"], list(configs.values())
+    path = study / run["folder"] / "input" / "config.py"
+    for log in (study / run["folder"]).glob("*/vis_data/config.py"):
+        log.write_text(EVIL.format(str(mark)))
+
+    def refusal(asked=configs):
+        with pytest.raises(ValueError, match=r"config\.py|asks for no run") as caught:
+            planned_config(study, run["folder"], run["digest"], asked)
+        return str(caught.value)
+
+    try:
+        path.write_text(EVIL.format(str(mark)))
+        text = write_report(study, configs).read_text(encoding="utf-8")
+        assert (
+            f"Predictions of {run['folder']} are not drawn: input/config.py is not a list" in text
+        )
+        assert "outlines 0.5, seed 0" in text  # the other one is drawn
+        assert other["digest"] in text
+        named = f"model = {{'type': 'pathlib.Path.touch', 'self': {str(mark)!r}}}\n"
+        for content in (named, texts[1]):
+            path.write_text(content)
+            assert "is the config of another run" in refusal()
+        for content in ("model = " + "[" * 9999, "a.b = 3", "a = b = 3", "\0", "x: int"):
+            path.write_text(content)
+            assert "is not a list of settings" in refusal()
+        path.unlink()
+        os.mkfifo(path)
+        assert "named pipe" in refusal()
+        # A plan and a folder that agree with each other, and not with the study file.
+        assert "the study file asks for no run" in refusal({})
+    finally:
+        path.unlink()
+        path.write_text(texts[0])
+    _, notes = _panels(study, [], None, tmp_path, set(), [], str)
+    assert "the study file was not given" in notes[0]
+    assert not mark.exists()
 
 
 def test_outcome_map_of_ignored_pixels():

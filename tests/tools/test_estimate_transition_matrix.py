@@ -344,3 +344,14 @@ def test_wrong_models_and_settings(tool, tmp_path):
     assert dataset.pipeline[0].type == "anl_seg.LoadSyntheticShapes"
     path.write_text(f"_base_ = [{QUICKSTART!r}]\ntest_dataloader = None\n")
     assert "no test_dataloader" in refused(tool, [path, checkpoint, "--data=test"])
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", None])
+def test_a_checkpoint_that_does_not_fit_estimates_nothing(tool, tmp_path, content):
+    path = tmp_path / "weights.pth"
+    torch.save({"state_dict": {}}, path) if content is None else path.write_bytes(content)
+    with pytest.raises(
+        SystemExit, match=r"cannot be read|does not fit the config: it lacks"
+    ) as end:
+        tool.main([QUICKSTART, str(path), "--work-dir", str(tmp_path / "w"), "--data", "val"])
+    assert "weights.pth" in str(end.value)
