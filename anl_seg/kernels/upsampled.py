@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from anl_seg.functional._label_tensor import check_label_tensor
-from anl_seg.functional._labels import check_labels, valid_mask
+from anl_seg.functional._labels import check_labels, label_to_ignore, valid_mask
 from anl_seg.functional._pixels import with_two_channels
 from anl_seg.kernels import functional_form
 from anl_seg.kernels.blocked import block_gradient, block_totals, mass_gradient
@@ -289,6 +289,7 @@ def upsampled_pixel_loss(
         ValueError: a label out of range, shapes that do not fit, or a parameter out of range.
     """
     check_inputs(logits, target, pixel_weight)
+    ignore_index = label_to_ignore(ignore_index)
     if not terms:
         raise ValueError("terms must have at least one term; got none.")
     logits = with_two_channels(logits)

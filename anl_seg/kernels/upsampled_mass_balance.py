@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from anl_seg.functional import mass_balance
-from anl_seg.functional._labels import valid_mask
+from anl_seg.functional._labels import label_to_ignore, valid_mask
 from anl_seg.functional._pixels import with_two_channels
 from anl_seg.functional.mass_balance import check_mass_balance, class_factors, with_mean_1
 from anl_seg.kernels.dispatch import without_autocast
@@ -58,6 +58,7 @@ def upsampled_mass_balance(
     """
     check_mass_balance(exponent)
     check_inputs(logits, target)
+    ignore_index = label_to_ignore(ignore_index)
     logits = with_two_channels(logits)
     classes = logits.shape[1]
     with without_autocast(logits):
