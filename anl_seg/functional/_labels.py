@@ -45,7 +45,10 @@ def valid_mask(target: Tensor, num_classes: int, ignore_index: int) -> Tensor:
         bool tensor (N, *).
     """
     target = target.long()  # an ignore_index outside of the dtype would wrap around
-    return (target != ignore_index) & (target >= 0) & (target < num_classes)
+    in_range = (target >= 0) & (target < num_classes)
+    if ignore_index is not None and 0 <= ignore_index < num_classes:
+        return in_range & (target != ignore_index)
+    return in_range
 
 
 def _message(low: int, high: int, count: int, num_classes: int, ignore_index: int) -> str:
