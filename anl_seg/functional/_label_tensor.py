@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from anl_seg.functional._labels import has_no_values
+
 #: Channels of a color picture: RGB, or RGB and opacity.
 _COLORS = frozenset((3, 4))
 
@@ -28,11 +30,7 @@ def check_label_tensor(target: Any, logits: Tensor, expected: tuple[int | str, .
             f"labels must be a tensor of shape {_told(expected)}; got {type(target).__name__}. "
             "torch.stack() joins the masks of a list, torch.as_tensor() takes an array."
         )
-    if target.dim() != len(expected) or any(
-        size != wanted
-        for size, wanted in zip(target.shape, expected)
-        if not isinstance(wanted, str)
-    ):
+    if target.shape != expected and not _fits(target.shape, expected):
         raise ValueError(
             f"labels must have shape {_told(expected)} for logits of shape {tuple(logits.shape)}; "
             f"got {tuple(target.shape)}.{_what_it_looks_like(target, logits, expected)}"
@@ -46,6 +44,13 @@ def check_label_tensor(target: Any, logits: Tensor, expected: tuple[int | str, .
         raise ValueError(
             f"labels must be on the device of the logits, {logits.device}; got {target.device}."
         )
+
+
+def _fits(shape: tuple[int, ...], expected: tuple[int | str, ...]) -> bool:
+    """Whether a shape is the expected one, in which a name stands for any number."""
+    return len(shape) == len(expected) and all(
+        isinstance(wanted, str) or size == wanted for size, wanted in zip(shape, expected)
+    )
 
 
 def _told(shape: tuple[int | str, ...]) -> str:
@@ -79,6 +84,6 @@ def _what_it_looks_like(target: Tensor, logits: Tensor, expected: tuple[int | st
 
 def _has_colors(target: Tensor, classes: int) -> bool:
     """Whether what has as many channels as there are classes holds other numbers than 0 and 1."""
-    if classes not in _COLORS or target.device.type == "meta" or torch.compiler.is_compiling():
+    if classes not in _COLORS or has_no_values(target):
         return False
     return bool((target > 1).any())

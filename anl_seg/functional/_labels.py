@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+import operator
+
 import torch
 from torch import Tensor
 
 _FAR = torch.iinfo(torch.int64).max
+#: An ``ignore_index`` that no mask has.
+NO_LABEL = torch.iinfo(torch.int64).min
+
+
+def label_to_ignore(ignore_index: int | None) -> int:
+    """``ignore_index`` as a number; None, as mmseg's heads may have it, ignores nothing.
+
+    Raises:
+        TypeError: neither None nor an integer.
+        ValueError: no label can have the number.
+    """
+    if ignore_index is None:
+        return NO_LABEL
+    if not isinstance(ignore_index, int):
+        try:
+            ignore_index = operator.index(ignore_index)
+        except TypeError:
+            raise TypeError(
+                f"ignore_index must be an integer, or None to ignore no label; got {ignore_index!r}."
+            ) from None
+    if not NO_LABEL <= ignore_index <= _FAR:
+        raise ValueError(f"ignore_index must fit into 64 bits; got {ignore_index}.")
+    return ignore_index
 
 
 def valid_mask(target: Tensor, num_classes: int, ignore_index: int) -> Tensor:
@@ -20,14 +45,18 @@ def valid_mask(target: Tensor, num_classes: int, ignore_index: int) -> Tensor:
         bool tensor (N, *).
     """
     target = target.long()  # an ignore_index outside of the dtype would wrap around
-    return (target != ignore_index) & (target >= 0) & (target < num_classes)
+    in_range = (target >= 0) & (target < num_classes)
+    if ignore_index is not None and 0 <= ignore_index < num_classes:
+        return in_range & (target != ignore_index)
+    return in_range
 
 
 def _message(low: int, high: int, count: int, num_classes: int, ignore_index: int) -> str:
     values = str(low) if low == high else f"from {low} to {high}"
+    ignored = None if ignore_index == NO_LABEL else ignore_index
     return (
         f"{count} label(s) out of range: found {values}; allowed are 0 to {num_classes - 1} "
-        f"(the model has {num_classes} classes) and ignore_index={ignore_index}."
+        f"(the model has {num_classes} classes) and ignore_index={ignored}."
     )
 
 
@@ -78,7 +107,7 @@ def _report(target: Tensor, bad: Tensor) -> Tensor:
     )
 
 
-def _has_no_values(target: Tensor) -> bool:
+def has_no_values(target: Tensor) -> bool:
     """Whether nothing can be asked of the labels: they are of a graph, of the meta device, or under vmap."""
     if torch.compiler.is_compiling() or target.is_meta:
         return True
@@ -102,7 +131,7 @@ def check_labels(target: Tensor, num_classes: int, ignore_index: int) -> None:
         num_classes: C, number of classes.
         ignore_index: the label of pixels that do not count.
     """
-    if target.numel() == 0 or _has_no_values(target):
+    if target.numel() == 0 or has_no_values(target):
         return
     bad = ((target < 0) | (target >= num_classes)) & (target != ignore_index)
     if target.device.type == "cpu":

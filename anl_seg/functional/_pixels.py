@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from anl_seg.functional._label_tensor import check_label_tensor
-from anl_seg.functional._labels import check_labels, valid_mask
+from anl_seg.functional._labels import check_labels, label_to_ignore, valid_mask
 from anl_seg.functional._precision import full_precision
 
 #: Stands for log 0 in a quotient of logarithms, or in a product with 0, which infinity would make NaN: the
@@ -97,6 +97,7 @@ class Pixels:
 
     def __init__(self, logits: Tensor, target: Tensor, ignore_index: int) -> None:
         check_shapes(logits, target)
+        ignore_index = label_to_ignore(ignore_index)
         self.logits = full_logits(logits)
         target = target.long()
         self.num_classes = self.logits.shape[1]

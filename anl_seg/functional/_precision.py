@@ -20,10 +20,14 @@ def compute_dtype(dtype: torch.dtype) -> torch.dtype:
 
 def full_precision(values: Tensor) -> Tensor:
     """``values`` in the dtype that a loss of them is computed in; themselves where they have it."""
-    return values.to(compute_dtype(values.dtype))
+    dtype = compute_dtype(values.dtype)
+    return values if values.dtype == dtype else values.to(dtype)
 
 
-def _without_autocast_on(device_type: str) -> AbstractContextManager:
+def no_autocast_on(device_type: str) -> AbstractContextManager:
+    """Where operations on a device keep their dtypes."""
+    if not (torch.compiler.is_compiling() or torch._C._is_any_autocast_enabled()):
+        return nullcontext()  # a context of autocast costs more than all else around a small loss
     try:
         return torch.autocast(device_type, enabled=False)
     except RuntimeError:  # a device that autocast does not know
@@ -43,7 +47,7 @@ def without_autocast(function: Callable[..., Result]) -> Callable[..., Result]:
         first = next(given, None)
         if first is None:  # the function says what is wrong with its arguments
             return function(*args, **kwargs)
-        with _without_autocast_on(first.device.type):
+        with no_autocast_on(first.device.type):
             return function(*args, **kwargs)
 
     return call

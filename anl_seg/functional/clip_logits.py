@@ -15,7 +15,7 @@ _FAR = 1e15
 
 def check_logit_clip(logit_clip: float | None) -> None:
     """Raise ValueError unless ``logit_clip`` is None or a finite number above 0."""
-    if logit_clip is not None and not (math.isfinite(logit_clip) and logit_clip > 0.0):
+    if logit_clip is not None and not 0.0 < logit_clip < math.inf:
         raise ValueError(f"logit_clip must be a positive number or None; got {logit_clip}.")
 
 

@@ -12,7 +12,7 @@ from anl_seg.functional._precision import without_autocast
 
 def check_smoothing(smoothing: float) -> None:
     """Raise ValueError unless smoothing is a finite number below 1."""
-    if not (math.isfinite(smoothing) and smoothing < 1.0):
+    if not -math.inf < smoothing < 1.0:
         raise ValueError(
             f"smoothing must be a finite number below 1 (negative allowed); got {smoothing}."
         )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
-from anl_seg.functional._labels import valid_mask
+from anl_seg.functional._labels import label_to_ignore, valid_mask
 from anl_seg.functional._pixels import check_shapes, full_logits, less_peak
 from anl_seg.functional._precision import without_autocast
 
@@ -28,12 +26,11 @@ def with_mean_1(weight: Tensor, count: Tensor) -> Tensor:
 
 def check_mass_balance(exponent: float) -> None:
     """Raise ValueError unless ``exponent`` is in [0, 1]."""
-    if not (math.isfinite(exponent) and 0.0 <= exponent <= 1.0):
+    if not 0.0 <= exponent <= 1.0:
         raise ValueError(f"mass_balance must lie in [0, 1]; got {exponent}.")
 
 
 @without_autocast
-@torch.no_grad()
 def mass_balance(
     logits: Tensor, target: Tensor, exponent: float = 1.0, ignore_index: int = 255
 ) -> Tensor:
@@ -61,8 +58,9 @@ def mass_balance(
     """
     check_mass_balance(exponent)
     check_shapes(logits, target)
-    logits = full_logits(logits)
-    valid = valid_mask(target, logits.shape[1], ignore_index)
+    # `detach`: forward-mode derivatives pass through `torch.no_grad`.
+    logits = full_logits(logits.detach())
+    valid = valid_mask(target, logits.shape[1], label_to_ignore(ignore_index))
     # `where`, so that NaN at an ignored pixel stays there.
     probs = torch.where(valid.unsqueeze(1), less_peak(logits).softmax(dim=1), 0.0)
     count = valid.sum().clamp(min=1)

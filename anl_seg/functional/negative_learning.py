@@ -56,13 +56,15 @@ def _negative(
         terms = torch.expm1(log_p).neg().clamp(min=COMPLEMENT_CLAMP).log()
         return -px.without_label(terms).sum(dim=1) / (px.num_classes - 1)
     label = torch.where(px.valid, target, 0).long().unsqueeze(1)
+    # Symbolic sizes, as under `torch.compile`, are refused beside a generator, were it None.
+    source = {} if generator is None else {"generator": generator}
     # 1 to C - 1 steps from the label: every other class alike, never the label itself.
     steps = torch.randint(
         1,
         px.num_classes,
         (label.shape[0], complementary, *label.shape[2:]),
-        generator=generator,
         device=label.device,
+        **source,
     )
     drawn = log_p.gather(1, (label + steps) % px.num_classes)
     return -torch.expm1(drawn).neg().clamp(min=COMPLEMENT_CLAMP).log().mean(dim=1)

@@ -15,7 +15,7 @@ PAIRINGS = ("random", "expected")
 
 def check_peer(alpha: float, pairing: str) -> None:
     """Raise ValueError unless alpha is finite, 0 or more, and the pairing is a known one."""
-    if not (math.isfinite(alpha) and alpha >= 0.0):
+    if not 0.0 <= alpha < math.inf:
         raise ValueError(f"alpha must be a finite number, 0 or more; got {alpha}.")
     if pairing not in PAIRINGS:
         raise ValueError(f"pairing must be one of {', '.join(PAIRINGS)}; got {pairing!r}.")

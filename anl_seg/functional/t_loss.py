@@ -17,9 +17,9 @@ _SERIES_FROM = 8.0
 
 def check_t_loss(epsilon: float, log_precision: float) -> None:
     """Raise ValueError unless epsilon > 0 and log_precision is finite."""
-    if not (math.isfinite(epsilon) and epsilon > 0.0):
+    if not 0.0 < epsilon < math.inf:
         raise ValueError(f"epsilon must be a positive number; got {epsilon}.")
-    if not math.isfinite(log_precision):
+    if not -math.inf < log_precision < math.inf:
         raise ValueError(f"log_precision must be a finite number; got {log_precision}.")
 
 

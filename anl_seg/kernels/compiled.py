@@ -172,7 +172,7 @@ def _address(tensor: Tensor | None, dtype: torch.dtype, strided: bool) -> ctypes
     """
     if tensor is None:
         return ctypes.c_void_p(None)
-    plain = tensor.device.type == "cpu" and tensor.dtype == dtype and not tensor.is_neg()
+    plain = tensor.is_cpu and tensor.dtype == dtype and not tensor.is_neg()
     if not (plain and (tensor.stride(-1) == 1 if strided else tensor.is_contiguous())):
         wanted = "pixels side by side" if strided else "contiguous values"
         raise TypeError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 
 import torch
@@ -29,14 +28,6 @@ def _has_triton() -> bool:
     except ImportError:
         return False
     return True
-
-
-def without_autocast(logits: Tensor) -> AbstractContextManager:
-    """Where operations on the logits' device keep their dtypes; not every device has an autocast."""
-    try:
-        return torch.autocast(logits.device.type, enabled=False)
-    except RuntimeError:
-        return nullcontext()
 
 
 def transforms_active() -> bool:

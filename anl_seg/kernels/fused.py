@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from anl_seg.functional._labels import label_to_ignore
 from anl_seg.functional._pixels import check_shapes, flat_labels, flat_pixels, with_two_channels
 from anl_seg.kernels import blocked, compiled, functional_form, two_classes
 from anl_seg.kernels.dispatch import obstacle
@@ -105,6 +106,7 @@ def fused_pixel_loss(
         ValueError: a label out of range, shapes that do not fit, or a parameter out of range.
     """
     check_shapes(logits, target)
+    ignore_index = label_to_ignore(ignore_index)
     num_classes = max(logits.shape[1], 2)
     terms = tuple(term.for_classes(num_classes) for term in terms)
     if obstacle(logits) is not None:

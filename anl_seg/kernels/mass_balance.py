@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from anl_seg.functional import mass_balance as functional_mass_balance
-from anl_seg.functional._labels import valid_mask
+from anl_seg.functional._labels import label_to_ignore, valid_mask
 from anl_seg.functional._pixels import check_shapes, flat_labels, flat_pixels
 from anl_seg.functional.mass_balance import check_mass_balance, class_factors, with_mean_1
 from anl_seg.kernels import compiled
@@ -42,6 +42,7 @@ def mass_balance(
     """
     check_mass_balance(exponent)
     check_shapes(logits, target)
+    ignore_index = label_to_ignore(ignore_index)
     if not use_fused(logits, kernels):
         return functional_mass_balance(logits, target, exponent, ignore_index)
     count = valid_mask(target, max(logits.shape[1], 2), ignore_index).sum().clamp(min=1)

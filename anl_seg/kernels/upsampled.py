@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from anl_seg.functional._label_tensor import check_label_tensor
-from anl_seg.functional._labels import check_labels, valid_mask
+from anl_seg.functional._labels import check_labels, label_to_ignore, valid_mask
 from anl_seg.functional._pixels import with_two_channels
+from anl_seg.functional._precision import no_autocast_on
 from anl_seg.kernels import functional_form
 from anl_seg.kernels.blocked import block_gradient, block_totals, mass_gradient
-from anl_seg.kernels.dispatch import needs_torch, without_autocast
+from anl_seg.kernels.dispatch import needs_torch
 from anl_seg.kernels.pixel_blocks import block_labels, zero_ignored
 from anl_seg.kernels.row_blocks import RowBlocks
 from anl_seg.kernels.terms import Term, any_infinite, class_sums, fast_exp, mixed_value
@@ -189,7 +190,7 @@ class _Upsampled(torch.autograd.Function):
         need_grad: bool,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         scratches = 2 + sum(kind.kind != "log" for kind in class_sums(terms))
-        with without_autocast(logits):
+        with no_autocast_on(logits.device.type):
             blocks = Blocks(logits, target, ignore_index, align_corners, scratches)
             loss = _LossPass(blocks, terms, pixel_weight, mass_min, need_grad)
             grad = blocks.run(loss)
@@ -221,7 +222,7 @@ class _Upsampled(torch.autograd.Function):
             return (grad, *[None] * 7)
         grad = torch.zeros_like(kept) if grad_total is None else kept * grad_total
         if grad_mass is not None:
-            with without_autocast(logits):
+            with no_autocast_on(logits.device.type):
                 blocks = Blocks(logits, target, ignore_index, align_corners, 1)
                 of_mass = blocks.run(_MassPass(blocks, mass_min, grad_mass))
             if of_mass is not None:
@@ -289,6 +290,7 @@ def upsampled_pixel_loss(
         ValueError: a label out of range, shapes that do not fit, or a parameter out of range.
     """
     check_inputs(logits, target, pixel_weight)
+    ignore_index = label_to_ignore(ignore_index)
     if not terms:
         raise ValueError("terms must have at least one term; got none.")
     logits = with_two_channels(logits)
@@ -297,7 +299,7 @@ def upsampled_pixel_loss(
         check_labels(target.long(), logits.shape[1], ignore_index)
     settings = terms, align_corners, ignore_index, mass_min
     if target.numel() and takes_functional_form(logits):
-        with without_autocast(logits):
+        with no_autocast_on(logits.device.type):
             result = functional_form.upsampled_pixel_loss(logits, target, pixel_weight, *settings)
     else:
         need_grad = torch.is_grad_enabled() and logits.requires_grad

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from anl_seg.functional import mass_balance
-from anl_seg.functional._labels import valid_mask
+from anl_seg.functional._labels import label_to_ignore, valid_mask
 from anl_seg.functional._pixels import with_two_channels
+from anl_seg.functional._precision import no_autocast_on
 from anl_seg.functional.mass_balance import check_mass_balance, class_factors, with_mean_1
-from anl_seg.kernels.dispatch import without_autocast
 from anl_seg.kernels.functional_form import resize
 from anl_seg.kernels.pixel_blocks import zero_ignored
 from anl_seg.kernels.upsampled import Blocks, check_inputs, takes_functional_form
@@ -58,9 +58,10 @@ def upsampled_mass_balance(
     """
     check_mass_balance(exponent)
     check_inputs(logits, target)
+    ignore_index = label_to_ignore(ignore_index)
     logits = with_two_channels(logits)
     classes = logits.shape[1]
-    with without_autocast(logits):
+    with no_autocast_on(logits.device.type):
         if target.numel() and takes_functional_form(logits):
             large = resize(logits, target.shape[1:], align_corners)
             return mass_balance(large, target, exponent, ignore_index)

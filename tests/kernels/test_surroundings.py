@@ -17,6 +17,7 @@ from anl_seg.kernels.upsampled import upsampled_pixel_loss
 from anl_seg.kernels.upsampled_mass_balance import upsampled_mass_balance
 from anl_seg.models.losses import ANLCELoss, CELoss
 from tests.kernels.forms import ALL_TERMS, OF_MARGIN, assert_same, form, forms, of_fused
+from tests.surroundings import default_dtype
 
 #: Functions that make a tensor of the default dtype or on the default device where these are not named.
 FACTORIES = {
@@ -84,16 +85,6 @@ def _results(in_c: bool, dtype: torch.dtype, balanced: bool) -> list[torch.Tenso
             if balanced:
                 found.append(mass_balance(logits, target))
     return [tensor.detach() for tensor in found]
-
-
-@contextmanager
-def default_dtype(dtype):
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
 
 
 @contextmanager

@@ -1,9 +1,8 @@
-"""What a loss must not take from its surroundings: default dtype and device, autocast, float64."""
+"""What a loss must not take from its surroundings: autocast, float64, the compiled library."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from unittest import mock
 
 import torch
@@ -72,17 +71,6 @@ class NoFloat64(TorchDispatchMode):
             if isinstance(leaf, torch.Tensor) and leaf.dtype == torch.float64:
                 raise TypeError(f"this device has no float64, and {func} made a tensor of it")
         return result
-
-
-@contextmanager
-def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Within, what ``torch.zeros`` and the like make by default."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
 
 
 def without_c(missing: bool = True):

@@ -15,10 +15,10 @@ from tests.models.surroundings import (
     NoFloat64,
     autocast,
     build,
-    default_dtype,
     registered,
     without_c,
 )
+from tests.surroundings import default_dtype
 
 LOSSES = registered()
 #: Examples of each loss: in all 200 at least in the short profile, and 2,000 in the long one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+from unittest import mock
 
 import pytest
 import torch
@@ -16,12 +17,15 @@ from anl_seg.engine.hooks import fused_upsample_hook
 from anl_seg.evaluation.loss_diagnostics import loss_diagnostics
 from anl_seg.functional._class_sums import class_sums
 from anl_seg.functional.t_loss import t_loss
+from anl_seg.kernels import fused_pixel_loss
+from anl_seg.kernels.mass_balance import mass_balance
 from anl_seg.kernels.terms import CrossEntropy
 from anl_seg.kernels.upsampled import upsampled_pixel_loss
 from anl_seg.kernels.upsampled_mass_balance import upsampled_mass_balance
 from anl_seg.models import losses
 from anl_seg.models.losses.region_loss import RegionLoss
-from tests.models.surroundings import NoFloat64, autocast, build, default_dtype, registered
+from tests.models.surroundings import NoFloat64, autocast, build, registered, without_c
+from tests.surroundings import default_dtype
 
 HALF = [torch.float16, torch.bfloat16]
 
@@ -342,3 +346,82 @@ def test_an_ignore_index_outside_of_the_dtype_of_the_labels_ignores_nothing():
     labels = torch.tensor([[156, 1, 2, 3]], dtype=torch.uint8)
     found = losses.MAELoss(reduction="none")(logits, labels, ignore_index=-100)
     torch.testing.assert_close(found, losses.MAELoss(reduction="none")(logits, labels.long()))
+
+
+@pytest.mark.parametrize("kernels", ["auto", "without C", "reference"])
+@pytest.mark.parametrize("cls", [losses.CELoss, losses.ANLCELoss, losses.NoiseRobustDiceLoss])
+def test_an_ignore_index_of_none_ignores_nothing_in_any_form(cls, kernels):
+    logits, labels = batch(classes=3, size=6)
+    labels = labels % 3
+    form = kernels if kernels == "reference" else "auto"
+    with without_c(kernels == "without C"):
+        loss = cls(kernels=form)
+        torch.testing.assert_close(
+            loss(logits, labels, ignore_index=None), loss(logits, labels, ignore_index=-100)
+        )
+        labels[0, 0, 0] = 255
+        with pytest.raises(ValueError, match=r"found 255.*ignore_index=None"):
+            loss(logits, labels, ignore_index=None)
+        with pytest.raises(TypeError, match=r"ignore_index must be an integer.*got '255'"):
+            loss(logits, labels, ignore_index="255")
+        with pytest.raises(ValueError, match="64 bits; got 18446744073709551617"):
+            loss(logits, labels, ignore_index=2**64 + 1)  # C would take it for 1
+
+
+def test_kernels_and_functions_take_none_for_nothing_ignored():
+    logits, labels = batch(classes=3, size=6)
+    labels, terms = labels % 3, (CrossEntropy(),)
+    for call in (
+        lambda **k: fused_pixel_loss(logits, labels, terms, **k)[0],
+        lambda **k: upsampled_pixel_loss(logits[..., :3, :3], labels, None, terms, **k).total,
+        lambda **k: upsampled_mass_balance(logits[..., :3, :3], labels, **k),
+        lambda **k: mass_balance(logits, labels, **k),
+        lambda **k: functional.mass_balance(logits, labels, **k),
+        lambda **k: functional.cross_entropy(logits, labels, **k),
+    ):
+        torch.testing.assert_close(call(ignore_index=None), call(ignore_index=-100))
+        with pytest.raises(TypeError, match="ignore_index must be an integer"):
+            call(ignore_index=1.5)
+
+
+def test_mass_balance_is_constant_in_forward_mode_too():
+    """``torch.no_grad`` stops no forward-mode derivative, of which ``torch.func.hessian`` is made."""
+    logits, labels = batch(classes=3, size=2)
+    logits, labels = logits.double(), labels.clamp(max=2)
+    _, tangent = torch.func.jvp(lambda z: functional.mass_balance(z, labels), (logits,), (logits,))
+    assert (tangent == 0).all()
+    loss = losses.ANLCELoss()
+    expected = torch.autograd.functional.hessian(lambda z: loss(z, labels), logits)
+    torch.testing.assert_close(torch.func.hessian(lambda z: loss(z, labels))(logits), expected)
+
+
+def test_two_views_without_values_are_not_compared():
+    loss = losses.GJSLoss(views=2)
+    logits = torch.zeros(4, 3, 5, device="meta")
+    assert loss(logits, torch.zeros(4, 5, device="meta", dtype=torch.long)).is_meta
+    labels = torch.ones(2, 4, 5, dtype=torch.long)
+    assert torch.func.vmap(loss)(torch.zeros(2, 4, 3, 5), labels).shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("cls", "params"),
+    [
+        (losses.CELoss, {"logit_clip": 2.0, "mass_balance": 1.0}),
+        (losses.NLNLLoss, {}),
+        (losses.PeerLoss, {}),
+    ],
+)
+def test_parameters_and_sizes_may_be_symbols_in_a_compiled_graph(cls, params):
+    logits, labels = batch(classes=3, size=4)
+    loss = torch.compile(cls(**params), backend="eager", fullgraph=True, dynamic=True)
+    assert torch.isfinite(loss(logits, labels))
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_a_loss_enters_no_context_of_autocast_where_none_is_at_work(enabled):
+    """It costs more than the other Python around a small loss; the functions called within add theirs."""
+    logits, labels = batch(classes=3, size=4)
+    entered = mock.patch.object(torch, "autocast", side_effect=torch.autocast)
+    with torch.autocast("cpu", torch.bfloat16, enabled=enabled), entered as contexts:
+        losses.ANLCELoss(kernels="reference")(logits, labels)
+    assert bool(contexts.call_count) is enabled

@@ -10,7 +10,7 @@ import torch
 from mmseg.models.losses.utils import get_class_weight
 from torch import Tensor, nn
 
-from anl_seg.functional._labels import valid_mask
+from anl_seg.functional._labels import label_to_ignore, valid_mask
 from anl_seg.functional._pixels import check_logits
 from anl_seg.functional._precision import compute_dtype, full_precision, without_autocast
 from anl_seg.functional.clip_logits import check_logit_clip, clip_logits
@@ -175,7 +175,7 @@ class PixelLoss(nn.Module):
         weight: Tensor | None = None,
         avg_factor: float | Tensor | None = None,
         reduction_override: str | None = None,
-        ignore_index: int = 255,
+        ignore_index: int | None = 255,
         **kwargs: Any,
     ) -> Tensor:
         """Loss of a batch.
@@ -186,7 +186,7 @@ class PixelLoss(nn.Module):
             weight: (N, *) weight of each pixel, 0 or more; None = 1.
             avg_factor: denominator in place of the sum of weights, with reduction ``mean``.
             reduction_override: reduction for this call.
-            ignore_index: label of pixels that do not count.
+            ignore_index: label of pixels that do not count; None: all count.
             kwargs: further keywords of mmseg's heads; without effect.
 
         Returns:
@@ -197,6 +197,7 @@ class PixelLoss(nn.Module):
         """
         reduction = check_reduction(reduction_override or self.reduction)
         check_logits(seg_logits)
+        ignore_index = label_to_ignore(ignore_index)
         if self.use_sigmoid and seg_logits.shape[1] != 1:
             raise ValueError(
                 "use_sigmoid=True needs a head with one output channel; "

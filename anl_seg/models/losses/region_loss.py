@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from anl_seg.functional._labels import label_to_ignore
 from anl_seg.functional._pixels import check_logits, check_shapes
 from anl_seg.functional._precision import full_precision, without_autocast
 from anl_seg.models.losses._reduce import check_reduction, reduce_pixel_loss
@@ -38,12 +39,13 @@ class RegionLoss(PixelLoss):
         weight: Tensor | None = None,
         avg_factor: float | Tensor | None = None,
         reduction_override: str | None = None,
-        ignore_index: int = 255,
+        ignore_index: int | None = 255,
         **kwargs: Any,
     ) -> Tensor:
         """Loss of a batch; arguments and result as :meth:`PixelLoss.forward`."""
         reduction = check_reduction(reduction_override or self.reduction)
         check_logits(seg_logits)
+        ignore_index = label_to_ignore(ignore_index)
         if self.use_sigmoid and seg_logits.shape[1] != 1:
             raise ValueError(
                 "use_sigmoid=True needs a head with one output channel; "
