@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from anl_seg.engine._atomic import write_json_atomically
-from anl_seg.study.attempt import LOCK_FILE, is_locked
+from anl_seg.study.attempt import LOCK_FILE, STATE_FILE, is_locked
 
 PLAN_FILE = "study.json"
-RUN_FILE = "run.json"
-STATE_FILE = "state.json"
 #: The status of a run whose state cannot be read.
 DAMAGED = "damaged"
 #: What tells the runs of a study apart.
