@@ -6,6 +6,7 @@ import re
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,11 @@ from pathlib import Path
 #: What mmengine's CheckpointHook writes: unit and number.
 NAME = re.compile(r"(iter|epoch)_(\d+)\.pth")
 _ZIP, _PICKLE = b"PK", b"\x80"
+#: Torch stores weights as they are; a file that grows a hundredfold is none of its own.
+_MOST_GROWTH = 100
 _UNREADABLE = (
     EOFError,
     NotImplementedError,
-    OSError,
     RuntimeError,
     ValueError,
     struct.error,
@@ -38,6 +40,43 @@ def is_old_format(path: str | Path) -> bool:
         return False
 
 
+def _zip_damage(path: Path) -> str | None:
+    """What is wrong with a zip file."""
+    if not zipfile.is_zipfile(path):
+        return "it was cut off: the end of the zip file is missing"
+    with zipfile.ZipFile(path) as file:
+        entries = file.infolist()
+        # Readers differ in which of two they take.
+        name, count = Counter(entry.filename for entry in entries).most_common(1)[0]
+        if count > 1:
+            return f"its entry {name!r} is in it {count} times"
+        size = sum(entry.file_size for entry in entries)
+        if size > _MOST_GROWTH * path.stat().st_size:
+            return f"it would grow to {size:,} bytes"
+        if not any(entry.CRC for entry in entries):
+            return None
+        bad = file.testzip()
+    return None if bad is None else f"its entry {bad!r} does not have its checksum"
+
+
+def _damage(path: Path) -> str | None:
+    """As :func:`damage`; OSError where the file cannot be read."""
+    if not path.is_file():  # to open a pipe would wait forever
+        path.stat()
+        return "it is no regular file"
+    try:
+        start = _first_bytes(path)
+        if not start:
+            return "it is empty"
+        if start.startswith(_PICKLE):
+            return None
+        if start != _ZIP:
+            return "it is no checkpoint: neither a zip file nor a pickle"
+        return _zip_damage(path)
+    except _UNREADABLE as error:
+        return f"it cannot be read: {error}"
+
+
 def damage(path: str | Path) -> str | None:
     """What is wrong with a checkpoint file, or None if every entry of it has its checksum.
 
@@ -47,29 +86,23 @@ def damage(path: str | Path) -> str | None:
     Returns:
         For example ``its entry 'archive/data/3' does not have its checksum``.
     """
-    path = Path(path)
     try:
-        start = _first_bytes(path)
-        if not start:
-            return "it is empty"
-        if start.startswith(_PICKLE):
-            return None
-        if start != _ZIP:
-            return "it is no checkpoint: neither a zip file nor a pickle"
-        if not zipfile.is_zipfile(path):
-            return "it was cut off: the end of the zip file is missing"
-        with zipfile.ZipFile(path) as file:
-            if not any(entry.CRC for entry in file.infolist()):
-                return None
-            bad = file.testzip()
-    except _UNREADABLE as error:
+        return _damage(Path(path))
+    except OSError as error:
         return f"it cannot be read: {error}"
-    return None if bad is None else f"its entry {bad!r} does not have its checksum"
+
+
+def is_broken(path: str | Path) -> bool:
+    """Whether a file was read and is damaged. One that cannot be read now may be whole."""
+    try:
+        return _damage(Path(path)) is not None
+    except OSError:
+        return False
 
 
 def written_checkpoints(*folders: str | Path) -> list[Path]:
     """The checkpoints that mmengine wrote every so often, the latest first."""
-    paths = [path for folder in folders for path in Path(folder).glob("*.pth")]
+    paths = [p for folder in folders for p in Path(folder).glob("*.pth") if p.is_file()]
     found = [(int(match.group(2)), p) for p in paths if (match := NAME.fullmatch(p.name))]
     return [path for _, path in sorted(found, reverse=True)]
 

@@ -35,7 +35,8 @@ from anl_seg.engine import (
     choose_resumed,
     write_environment,
 )
-from anl_seg.engine.hooks import LabelCheckHook
+from anl_seg.engine.hooks import LabelCheckHook, StopOnDivergenceHook
+from anl_seg.engine.hooks.stop_on_divergence_hook import DivergenceError
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -145,6 +146,17 @@ def _apply(args: argparse.Namespace, cfg: Config) -> None:
         cfg.load_from = None if args.resume == "auto" else args.resume
 
 
+#: Losses that are not finite may be skipped by an optimizer wrapper of one's own; weights may not be so.
+_PATIENCE = 10
+
+
+def register_hooks(runner: Runner) -> None:
+    """Hooks of every training, beside those of its config."""
+    runner.register_hook(LabelCheckHook())
+    if not any(isinstance(hook, StopOnDivergenceHook) for hook in runner.hooks):
+        runner.register_hook(StopOnDivergenceHook(patience=_PATIENCE))
+
+
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     allow_mmengine_checkpoints()
@@ -158,11 +170,11 @@ def main(argv: list[str] | None = None) -> None:
     if not torch.cuda.is_available():
         # SyncBN, which mmseg's configs use, runs on an accelerator only.
         runner.model = revert_sync_batchnorm(runner.model)
-    runner.register_hook(LabelCheckHook())
+    register_hooks(runner)
     write_environment(runner.work_dir)
     try:
         runner.train()
-    except CheckpointError as error:
+    except (CheckpointError, DivergenceError) as error:
         sys.exit(f"train.py: {error}")
 
 

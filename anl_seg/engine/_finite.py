@@ -45,17 +45,27 @@ def optim_wrappers(runner: Runner) -> list[OptimWrapper]:
     return [one for one in wrappers if isinstance(one, OptimWrapper)]
 
 
+def _running_statistics(model: nn.Module) -> Iterator[Named]:
+    """Those of batch normalization and the like, which are never meant to be NaN or infinite."""
+    for path, module in model.named_modules():
+        if isinstance(module, nn.modules.batchnorm._NormBase):
+            yield from module.named_buffers(path, recurse=False)
+
+
 def fixed_tensors(runner: Runner) -> Iterator[Named]:
-    """What no optimizer changes: buffers and frozen weights of the model."""
+    """What no optimizer changes: buffers and frozen weights of the model. It may be meant to be infinite."""
     model = unwrapped(runner.model)
     yield from model.named_buffers()
     yield from ((name, p) for name, p in model.named_parameters() if not p.requires_grad)
 
 
 def trained_tensors(runner: Runner) -> Iterator[Named]:
-    """Weights that are trained, the state of their optimizers, and running averages of weights."""
+    """Weights that are trained, the state of their optimizers, running averages of weights, and running
+    statistics of activations."""
     names = {}
-    for name, parameter in unwrapped(runner.model).named_parameters():
+    model = unwrapped(runner.model)
+    yield from _running_statistics(model)
+    for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             names[id(parameter)] = name
             yield name, parameter
@@ -71,5 +81,5 @@ def trained_tensors(runner: Runner) -> Iterator[Named]:
     for hook in runner.hooks:
         average = getattr(hook, "ema_model", None)
         if isinstance(average, nn.Module):
-            for name, value in average.named_parameters():
+            for name, value in (*average.named_parameters(), *_running_statistics(average)):
                 yield f"the running average of {name.removeprefix('module.')}", value

@@ -8,6 +8,7 @@ mmengine's training state holds, and nothing else.
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import pickle
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer, print_log
+from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import checkpoint as _mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import _weights_only_unpickler
@@ -34,24 +36,33 @@ _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 #: From 2.6 on torch refuses unknown classes by default, and takes names of further ones.
 _TAKES_NAMES = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 6)
 _REFUSED = re.compile(r"GLOBAL (\S+)")
-_TORCHS_REASON = re.compile(r"WeightsUnpickler error: (.+)")
+_TORCHS_REASON = re.compile(r"WeightsUnpickler error:\s*(.+)")
+_IF_TRUSTED = f"If you trust the file, set {TRUST}=1"
+#: What mmengine's training state names as attributes of a class.
+_ATTRIBUTES = {
+    HistoryBuffer: ("min", "max", "current", "mean"),
+    OneCycleParamScheduler: ("_annealing_cos", "_annealing_linear"),
+}
+#: They only hold what is put into them: in settings (``args``) and metainfo beside weights.
+_CONTAINERS = (argparse.Namespace, frozenset, range, slice)
 
 
 class CheckpointError(ValueError):
     """A checkpoint file that is damaged, or that holds more than weights and training state."""
 
 
-def _history_buffer_getattr(owner: Any, name: str) -> Any:
-    """``getattr`` for :class:`mmengine.logging.HistoryBuffer`'s registered statistics only.
+def _known_getattr(owner: Any, name: str) -> Any:
+    """``getattr`` for what mmengine's training state names only.
 
-    A pickled ``HistoryBuffer`` names its statistics as ``getattr(HistoryBuffer, 'mean')``. Torch
-    is given this function under the name ``builtins.getattr``: the real one would open every
-    attribute of every allowed object to a crafted file.
+    A pickled ``HistoryBuffer`` names its statistics as ``getattr(HistoryBuffer, 'mean')``, the state of
+    ``OneCycleLR`` its curve in the same way. Torch is given this function under the name
+    ``builtins.getattr``: the real one would open every attribute of every allowed object to a crafted file.
     """
-    if owner is not HistoryBuffer or name not in ("min", "max", "current", "mean"):
+    known = _ATTRIBUTES.get(owner, ()) if isinstance(owner, type) else ()
+    if name not in known:
         raise ValueError(
-            f"refused to look up {name!r} of {owner!r} while loading a checkpoint: only the "
-            "statistics min, max, current and mean of mmengine's HistoryBuffer are allowed"
+            f"refused to look up {name!r} of {owner!r} while loading a checkpoint: only the statistics of "
+            "mmengine's HistoryBuffer and the curves of its OneCycleParamScheduler are allowed"
         )
     return getattr(owner, name)
 
@@ -61,12 +72,13 @@ def _safe_globals() -> list[Any]:
     array = np.zeros(1)
     reconstruct = array.__reduce__()[0]
     scalar = array[0].__reduce__()[0]
-    dtypes = {type(np.dtype(code)) for code in np.typecodes["AllInteger"] + "efd?SU"}
+    dtypes = {type(np.dtype(code)) for code in np.typecodes["AllInteger"] + "efdFD?SUVmM"}
     return [
-        (_history_buffer_getattr, "builtins.getattr"),
+        (_known_getattr, "builtins.getattr"),
         (HistoryBuffer, "mmengine.logging.history_buffer.HistoryBuffer"),
         (ConfigDict, "mmengine.config.config.ConfigDict"),  # in the metainfo of a data set
-        (slice, "builtins.slice"),
+        (OneCycleParamScheduler, f"{OneCycleParamScheduler.__module__}.OneCycleParamScheduler"),
+        *((cls, f"{cls.__module__}.{cls.__qualname__}") for cls in _CONTAINERS),
         (np.ndarray, "numpy.ndarray"),
         (np.dtype, "numpy.dtype"),
         # numpy 2 renamed the module: a checkpoint of either loads under either.
@@ -142,10 +154,12 @@ def _reason(error: Exception) -> str:
     if match := _REFUSED.search(str(error)):
         return (
             f"it holds {match.group(1)}, and only tensors, numbers, texts, numpy arrays and mmengine's "
-            f"records are read, as anything else may run code. If you trust the file, set {TRUST}=1"
+            f"records are read, as anything else may run code. {_IF_TRUSTED}"
         )
+    if "TorchScript" in str(error):
+        return "it is a TorchScript archive, a program and no weights"
     if match := _TORCHS_REASON.search(str(error)):
-        return match.group(1).strip()
+        return f"torch cannot read it as weights only ({match.group(1).strip()}). {_IF_TRUSTED}"
     if isinstance(error, EOFError):
         return "it was cut off"
     if str(error).startswith("Weights only load failed"):

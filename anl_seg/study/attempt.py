@@ -30,10 +30,22 @@ from anl_seg.study.leftovers import MARK, end_leftovers, leftovers
 from anl_seg.study.reasons import failure_reason
 from anl_seg.study.training_process import end_training, start_training
 
-__all__ = ["LOCK_FILE", "LOG_FILE", "MARK", "is_locked", "leftovers", "run_attempt"]
+__all__ = [
+    "LOCK_FILE",
+    "LOG_FILE",
+    "MARK",
+    "RUN_FILE",
+    "STATE_FILE",
+    "is_locked",
+    "leftovers",
+    "run_attempt",
+    "write_input",
+]
 
 LOCK_FILE = "run.lock"
 LOG_FILE = "output.log"
+RUN_FILE = "run.json"
+STATE_FILE = "state.json"
 _TAIL_LINES = 200
 _POLL_SECONDS = 0.1
 _ROOT = Path(__file__).parents[2]
@@ -66,7 +78,7 @@ def _acquire(path: Path, seconds: float) -> int | None:
             time.sleep(_POLL_SECONDS)
 
 
-def _write_input(folder: Path, config: str) -> Path:
+def write_input(folder: Path, config: str) -> Path:
     """The config of the run. In a folder of its own, as mmengine writes one of the same name."""
     path = folder / "input" / "config.py"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +166,7 @@ def _train(job: dict[str, Any], folder: Path, lock: int, stop: threading.Event |
     checkpoint = None if choice.path is None else Path(choice.path)
     name_last_checkpoint(folder, checkpoint)
     before = log_files(folder)
-    command = _command(job, _write_input(folder, job["config"]), checkpoint)
+    command = _command(job, write_input(folder, job["config"]), checkpoint)
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     with open(folder / LOG_FILE, "ab", buffering=0) as log:
         note = choice.told()

@@ -7,7 +7,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from anl_seg._checkpoint_files import NAME, Choice, damage, is_old_format, written_checkpoints
+from anl_seg._checkpoint_files import (
+    NAME,
+    Choice,
+    damage,
+    is_broken,
+    is_old_format,
+    written_checkpoints,
+)
 from anl_seg._json_lines import json_lines
 
 
@@ -89,7 +96,7 @@ def remove_broken(folder: Path) -> None:
     """Remove checkpoints that were not written to their end: on a full disk they take the room that the
     state of the run needs."""
     for path in folder.glob("*.pth"):
-        if damage(path):
+        if path.is_file() and not path.is_symlink() and is_broken(path):
             path.unlink(missing_ok=True)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from anl_seg._json_lines import json_lines
 from anl_seg.study.checkpoints import log_files
 
-_STOPS_EARLY = re.compile(r"\b\w*Early_?Stop\w*", re.IGNORECASE)
+#: A hook that is named as a type, in any way of writing a config.
+_STOPS_EARLY = re.compile(r"""type['"]?\s*[=:]\s*['"]?[\w.]*Early_?Stop""", re.IGNORECASE)
 
 
 def _number(value: object) -> int:

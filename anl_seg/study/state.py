@@ -7,12 +7,10 @@ from typing import Any
 
 from anl_seg._json_lines import json_value
 from anl_seg.engine._atomic import write_json_atomically
-from anl_seg.study.attempt import LOCK_FILE, is_locked
+from anl_seg.study.attempt import LOCK_FILE, STATE_FILE, is_locked
 from anl_seg.study.plan_form import wrong_plan
 
 PLAN_FILE = "study.json"
-RUN_FILE = "run.json"
-STATE_FILE = "state.json"
 #: The status of a run whose state cannot be read.
 DAMAGED = "damaged"
 #: In the work dir, held by the runner.

@@ -248,3 +248,17 @@ def test_workers_that_start_anew_are_told(tmp_path, monkeypatch):
     hook.before_train_epoch(runner)
     assert [text for text in told if "num_workers=0" in text] == told
     assert bool(told) == fast
+
+
+def test_what_is_no_longer_as_it_was_is_told_at_a_resume(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(random_state_hook, "print_log", lambda text, **_: told.append(text))
+    train(tmp_path / "run", 2, False, 9)
+    train(tmp_path / "run", 4, False, 9, resume=True)
+    assert told == []
+    other = {**loader(), "batch_size": 1}
+    monkeypatch.setitem(train.__globals__, "loader", lambda: other)
+    train(tmp_path / "run", 6, False, 9, resume=True)
+    assert told == [
+        "This resumed training differs from one that was not interrupted: batch_size is 1 and was 2."
+    ]

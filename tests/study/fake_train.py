@@ -2,7 +2,7 @@
 
 Its only weight is a number that every iteration changes in a way that depends on all before it, so a run
 that was resumed from the wrong place ends with another number. What it does is asked for in the config:
-iterations, val_interval, seconds (per iteration), fail (see ``_fail``).
+iterations, val_interval, seconds (per iteration), fail (see ``_fail``), ranks (see ``_start_rank``).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 import zipfile
@@ -37,6 +38,12 @@ def _fail(how: str, folder: Path, iteration: int) -> None:
     if how == "once" and not (folder / "was_here").exists():
         (folder / "was_here").write_text("")
         raise RuntimeError("only the first time")
+
+
+def _start_rank() -> None:
+    """As ``torch.distributed.run`` does: a process with a session of its own; it heeds no polite signal."""
+    code = "import signal, time; [signal.signal(n, signal.SIG_IGN) for n in (1, 2, 3, 15)]; time.sleep(600)"
+    subprocess.Popen([sys.executable, "-S", "-c", code], start_new_session=True)
 
 
 def _load(checkpoint: str | None) -> tuple[int, int]:
@@ -71,6 +78,8 @@ def main() -> None:
     cfg: dict = {}
     exec(Path(args.config).read_text(), cfg)
     folder = Path(args.work_dir)
+    for _ in range(cfg.get("ranks", 0)):
+        _start_rank()
     now = datetime.now().strftime("%Y%m%d_%H%M%S_%f")
     log = folder / now / "vis_data" / "scalars.json"
     log.parent.mkdir(parents=True)

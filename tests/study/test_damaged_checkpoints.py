@@ -84,7 +84,13 @@ def test_exit_0_without_the_end_is_a_failure_and_tried_again(tmp_path):
     nothing = type(run)(**{**vars(nothing), "max_iters": 8})
     told = run_attempt(job(nothing))["reason"]
     assert told == (f"ended with exit 0, but in {nothing.folder} there is no iteration of training")
-    hook = nothing.config.replace("iterations = 0", "iterations = 6") + "hook = 'EarlyStoppingHook'"
+    early = nothing.config.replace("iterations = 0", "iterations = 6")
+    named_so = f"{early}experiment_name = 'without EarlyStoppingHook'"
+    assert (
+        "no validation at iteration 8"
+        in run_attempt({**job(nothing), "config": named_so})["reason"]
+    )
+    hook = f"{early}hook = dict(type='EarlyStoppingHook')"
     assert run_attempt({**job(nothing), "config": hook})["reason"] is None
 
 

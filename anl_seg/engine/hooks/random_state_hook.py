@@ -14,11 +14,13 @@ from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from anl_seg.engine._accumulated import restore_gradients, waiting_gradients
+from anl_seg.engine._conditions import changed_conditions, conditions
 from anl_seg.registry import HOOKS
 
 #: In a checkpoint.
 KEY = "anl_seg_random_state"
 GRADIENTS_KEY = "anl_seg_accumulated_gradients"
+CONDITIONS_KEY = "anl_seg_conditions"
 
 
 def _state() -> dict[str, Any]:
@@ -95,7 +97,8 @@ class RandomStateHook(Hook):
     (``diff_rank_seed=False``, mmengine's default). Transforms in workers (``num_workers`` > 0) draw from
     states of the workers, which no checkpoint holds: mmengine 0.10.7 loads again what it skips, so they are
     as they were; the onedl family starts them anew where training goes on, and so do both by epochs with
-    ``persistent_workers``. A warning says so when such a training is resumed.
+    ``persistent_workers``. A warning says so when such a training is resumed, and another one names what is
+    no longer as it was: batch size, workers, number of samples, ranks, accumulated iterations.
     """
 
     # Before other hooks draw.
@@ -104,11 +107,13 @@ class RandomStateHook(Hook):
     def __init__(self) -> None:
         self._resumed: dict[str, Any] | None = None
         self._gradients: dict[str, torch.Tensor] = {}
+        self._conditions: dict[str, int] = {}
         self._before_validation: dict[str, Any] | None = None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Put the states, and gradients that wait, into the checkpoint."""
         checkpoint[KEY] = _state()
+        checkpoint[CONDITIONS_KEY] = conditions(runner)
         if gradients := waiting_gradients(runner):
             checkpoint[GRADIENTS_KEY] = gradients
 
@@ -116,12 +121,15 @@ class RandomStateHook(Hook):
         """Keep those of the checkpoint for the first iteration."""
         self._resumed = checkpoint.get(KEY)
         self._gradients = checkpoint.get(GRADIENTS_KEY, {})
+        self._conditions = checkpoint.get(CONDITIONS_KEY, {})
 
     def before_train_epoch(self, runner: Runner) -> None:
         """After a resume, see to it that the states are there when the first batch is loaded."""
         # Weights loaded without resuming start at iteration 0, with the run's own seed.
         if self._resumed is None or runner.iter == 0:
             return
+        if told := changed_conditions(conditions(runner), self._conditions):
+            print_log(told, logger="current", level=logging.WARNING)
         if _workers_start_anew(runner):
             print_log(
                 "The random transforms of this resumed training draw other numbers than those of one that "

@@ -10,11 +10,16 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
 
 from anl_seg.engine._finite import fixed_tensors, not_finite, optim_wrappers, trained_tensors
+from anl_seg.functional._precision import full_precision
 from anl_seg.registry import HOOKS
 
 #: Losses in a row that may be not finite where a loss scaler skips their updates: it halves its scale at
 #: each, and ten are a factor of 1024.
 _SKIPPED_IN_A_ROW = 10
+
+
+class DivergenceError(FloatingPointError):
+    """A training whose loss or weights are no longer finite."""
 
 
 def _skips_overflow(runner: Runner) -> bool:
@@ -46,8 +51,9 @@ class StopOnDivergenceHook(Hook):
     A finite loss can have a gradient that is not. So before a validation and a checkpoint, after an epoch
     and after training the weights, the state of the optimizer, running averages of the weights and the
     buffers of the model (running statistics of batch normalization) are looked at too. A checkpoint that
-    holds NaN or inf is not written, and no older one is removed for it. Buffers and frozen weights that are
-    not finite when training starts may stay so: some are meant to be.
+    holds NaN or inf is not written, and no older one is removed for it. Buffers (but for running statistics)
+    and frozen weights that are not finite when training starts may stay so: some are meant to be.
+    ``tools/train.py`` registers this hook with a patience of 10 where a config has none.
 
     Args:
         interval (int): Read after so many iterations. Default: 10.
@@ -57,9 +63,9 @@ class StopOnDivergenceHook(Hook):
 
     Raises:
         ValueError: If ``interval`` or ``patience`` is no integer >= 1.
-        FloatingPointError: In training: ``diverged: loss is nan at iteration 12`` (the first of them,
-            counted from 1), or ``diverged: decode_head.conv_seg.weight is nan at iteration 12`` (the one
-            after which it was looked at).
+        DivergenceError: In training, a FloatingPointError: ``diverged: loss is nan at iteration 12`` (the
+            first of them, counted from 1), or ``diverged: decode_head.conv_seg.weight is nan at iteration
+            12`` (the one after which it was looked at).
     """
 
     # Before CheckpointHook and LoggerHook.
@@ -73,7 +79,7 @@ class StopOnDivergenceHook(Hook):
         self.interval = interval
         self.patience = patience
         self._in_a_row = patience or 1
-        self._state: torch.Tensor | None = None
+        self._state: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
         self._allowed: set[str] = set()
         self._seen = False
 
@@ -104,17 +110,16 @@ class StopOnDivergenceHook(Hook):
             self._check_weights(runner, runner.iter + 1, across_ranks=True)
 
     def _look_at(self, loss: Any, iteration: int) -> None:
-        loss = torch.as_tensor(loss).detach().double().mean()
+        loss = full_precision(torch.as_tensor(loss).detach()).mean()
         if self._state is None:
-            # Loss that is not finite in a row, iteration and loss of the first divergence.
-            self._state = torch.zeros(3, dtype=torch.float64, device=loss.device)
+            # Losses that are not finite in a row; iteration (0: none) and loss of the first divergence.
+            none = torch.zeros((), dtype=torch.int64, device=loss.device)
+            self._state = (none, none, torch.zeros_like(loss))
         row, first, value = self._state
         row = torch.where(torch.isfinite(loss), torch.zeros_like(row), row + 1)
         found = (first == 0) & (row >= self._in_a_row)
         iteration = torch.full_like(first, iteration + 2 - self._in_a_row)
-        self._state = torch.stack(
-            [row, torch.where(found, iteration, first), torch.where(found, loss, value)]
-        )
+        self._state = (row, torch.where(found, iteration, first), torch.where(found, loss, value))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Nothing of after a divergence goes into any checkpoint; runs on rank 0 only."""
@@ -152,7 +157,7 @@ class StopOnDivergenceHook(Hook):
             name, value = next(
                 iter(found.items()), ("a weight or buffer of another rank", "not finite")
             )
-            raise FloatingPointError(f"diverged: {name} is {value} at iteration {iteration}")
+            raise DivergenceError(f"diverged: {name} is {value} at iteration {iteration}")
         self._seen = True
 
     def _check_loss(self, across_ranks: bool) -> None:
@@ -165,4 +170,4 @@ class StopOnDivergenceHook(Hook):
         if first > 0:
             value = self._state[2].item()
             told = "on another rank not finite" if self._state[1] == 0 else value
-            raise FloatingPointError(f"diverged: loss is {told} at iteration {int(first)}")
+            raise DivergenceError(f"diverged: loss is {told} at iteration {int(first)}")
