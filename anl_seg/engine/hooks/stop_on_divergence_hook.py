@@ -10,6 +10,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
 
 from anl_seg.engine._finite import fixed_tensors, not_finite, optim_wrappers, trained_tensors
+from anl_seg.functional._precision import full_precision
 from anl_seg.registry import HOOKS
 
 #: Losses in a row that may be not finite where a loss scaler skips their updates: it halves its scale at
@@ -104,10 +105,10 @@ class StopOnDivergenceHook(Hook):
             self._check_weights(runner, runner.iter + 1, across_ranks=True)
 
     def _look_at(self, loss: Any, iteration: int) -> None:
-        loss = torch.as_tensor(loss).detach().double().mean()
+        loss = full_precision(torch.as_tensor(loss).detach()).mean()
         if self._state is None:
             # Loss that is not finite in a row, iteration and loss of the first divergence.
-            self._state = torch.zeros(3, dtype=torch.float64, device=loss.device)
+            self._state = loss.new_zeros(3)
         row, first, value = self._state
         row = torch.where(torch.isfinite(loss), torch.zeros_like(row), row + 1)
         found = (first == 0) & (row >= self._in_a_row)
