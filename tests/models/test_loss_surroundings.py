@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from anl_seg import functional
-from anl_seg.engine.hooks import fused_upsample_hook
+from anl_seg.engine.hooks import StopOnDivergenceHook, fused_upsample_hook
 from anl_seg.evaluation.loss_diagnostics import loss_diagnostics
 from anl_seg.functional._class_sums import class_sums
 from anl_seg.functional.t_loss import t_loss
@@ -425,3 +425,15 @@ def test_a_loss_enters_no_context_of_autocast_where_none_is_at_work(enabled):
     with torch.autocast("cpu", torch.bfloat16, enabled=enabled), entered as contexts:
         losses.ANLCELoss(kernels="reference")(logits, labels)
     assert bool(contexts.call_count) is enabled
+
+
+def test_a_divergence_is_found_without_float64():
+    hook = StopOnDivergenceHook()
+    with NoFloat64():
+        for iteration in range(30):
+            hook._look_at(torch.full((2,), math.nan if iteration > 2 else 1.0), iteration)
+    assert hook._state[1] > 0
+    hook = StopOnDivergenceHook()
+    for iteration in range(30):
+        hook._look_at(torch.tensor(1e300, dtype=torch.float64), iteration)
+    assert hook._state[1] == 0
