@@ -4,6 +4,7 @@
 
 The mask has 512 x 512 pixels, 19 classes in about 60 regions (cells of random points), and a band of ignored
 pixels around each region's border; every class has objects. The baseline is copying the mask.
+Then seconds and memory on the masks of noise_worst_cases.py, in some minutes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 
 from anl_seg.noise import NOISES, MaskNoise, build_noise, sample_rng
 from benchmarks._timing import interleaved_times, measured_on, spread
+from benchmarks.noise_worst_cases import in_words, table
 
 SIZE, CLASSES, REGIONS = 512, 19, 60
 BASELINE = "copy of the mask"
@@ -127,25 +129,18 @@ def main() -> None:
     ]
     for name in NOISES:
         median, low, high = spread(times[name] * 1e3)
-        setting = ", ".join(
-            f"{key}={_short(value)}" for key, value in SETTINGS[name].items() if key != "background"
-        )
+        setting = in_words(SETTINGS[name])
         reason = REASONS.get(name, "60 objects, one after the other")
         note = f"above {LIMIT} ms: {reason}" if median > LIMIT else ""
         lines.append(
             f"| {name} | {setting} | {median:.1f} | {low:.1f} to {high:.1f} "
             f"| {np.median(times[name]) / base:.0f} | {note} |"
         )
+    lines += ["", *table(SETTINGS, make_image)]
     text = "\n".join([*lines, "", f"Measured on: {measured_on()}."])
     if args.out:
         args.out.write_text(text + "\n", encoding="utf-8")
     print(text)
-
-
-def _short(value: object) -> str:
-    if isinstance(value, list):
-        return "..."
-    return str(value)
 
 
 if __name__ == "__main__":
