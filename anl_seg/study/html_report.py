@@ -140,12 +140,12 @@ def _panels(
     hide: Callable[[str], str],
 ) -> tuple[list[_Picture], list[str]]:
     """The pictures, and sentences on those that are not there."""
-    if configs is None:
-        return [], ["None: the study file was not given, and only it says what may be built."]
     chosen = choose_runs(records)
+    if chosen and configs is None:
+        return [], ["None: the study file was not given, and only it says what may be built."]
     pictures, notes = [], []
     for runs in chosen[:_MOST_PANELS]:
-        known = _with_config(work_dir, runs, configs, problems, hide)
+        known = _with_config(work_dir, runs, configs or {}, problems, hide)
         if not known:
             notes.append(f"{runs[0].noise_text}: no config can be trusted; see the problems above.")
             continue
