@@ -218,7 +218,8 @@ def test_nothing_in_the_folder_of_a_run_is_run_or_built(study, configs, tmp_path
     finally:
         path.unlink()
         path.write_text(texts[0])
-    _, notes = _panels(study, [], None, tmp_path, set(), [], str)
+    _, records = read_study(study)
+    _, notes = _panels(study, records, None, tmp_path, set(), [], str)
     assert "the study file was not given" in notes[0]
     assert not mark.exists()
 
