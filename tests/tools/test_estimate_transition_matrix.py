@@ -351,7 +351,7 @@ def test_a_checkpoint_that_does_not_fit_estimates_nothing(tool, tmp_path, conten
     path = tmp_path / "weights.pth"
     torch.save({"state_dict": {}}, path) if content is None else path.write_bytes(content)
     with pytest.raises(
-        SystemExit, match=r"cannot be read|does not fit the config: it lacks"
+        SystemExit, match=r"is damaged|cannot be read|does not fit the config: it lacks"
     ) as end:
         tool.main([QUICKSTART, str(path), "--work-dir", str(tmp_path / "w"), "--data", "val"])
     assert "weights.pth" in str(end.value)

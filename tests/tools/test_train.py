@@ -184,7 +184,7 @@ def test_measure_memorization_implies_keep_clean(train):
             "DilateNoise needs 'beta'",
         ),
         (["--amp"], "needs a GPU"),
-        (["--resume=no.pth"], "no checkpoint at 'no.pth'"),
+        (["--resume=no.pth"], "no checkpoint to go on from at 'no.pth'"),
         (["--cfg-options", "val_evaluator.iou_metrics=[mIuO]"], "Did you mean mIoU"),
         (["--keep-clean"], "--keep-clean goes with --noise"),
         (["--measure-memorization"], "keep_clean=True"),
