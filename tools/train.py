@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
@@ -28,7 +28,7 @@ from anl_seg.config import (
     replace_losses,
 )
 from anl_seg.config.check import check_training
-from anl_seg.config.options import OptionsAction, options_last
+from anl_seg.config.options import options_last
 from anl_seg.engine import (
     CheckpointError,
     allow_mmengine_checkpoints,
@@ -71,7 +71,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--noise", metavar="SPEC", help="corrupt the training masks, e.g. SymmetricNoise:rate=0.4"
     )
-    parser.add_argument("--noise-seed", type=int, help="seed of --noise (default 0)")
+    parser.add_argument("--noise-seed", type=int, default=0, help="seed of --noise (default 0)")
     parser.add_argument(
         "--keep-clean", action="store_true", help="with --noise: carry the clean masks along"
     )
@@ -88,7 +88,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--cfg-options",
         nargs="+",
-        action=OptionsAction,
+        action=DictAction,
         help="override settings of the config: key=value, lists as key=a,b or key='[a,b]'",
     )
     parser.add_argument(
@@ -128,18 +128,15 @@ def build_config(args: argparse.Namespace) -> Config:
 def _apply(args: argparse.Namespace, cfg: Config) -> None:
     """What the arguments change of the config, but for ``--cfg-options``, which have the last word."""
     cfg.launcher = args.launcher
-    if args.loss is not None:
+    if args.loss:
         replace_losses(cfg, parse_spec(args.loss))
     if args.anl_schedule:
         add_anl_schedule(cfg)
-    if args.noise is not None:
+    if args.noise:
         keep_clean = args.keep_clean or args.measure_memorization
-        seed = args.noise_seed or 0
-        inject_noise(cfg, parse_spec(args.noise), seed=seed, keep_clean=keep_clean)
-    elif args.keep_clean or args.noise_seed is not None:
-        raise ValueError(
-            f"--{'keep-clean' if args.keep_clean else 'noise-seed'} goes with --noise."
-        )
+        inject_noise(cfg, parse_spec(args.noise), seed=args.noise_seed, keep_clean=keep_clean)
+    elif args.keep_clean:
+        raise ValueError("--keep-clean goes with --noise.")
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get("work_dir") is None:

@@ -74,12 +74,11 @@ def inject_noise(
         ``cfg``.
 
     Raises:
-        ValueError: unknown or wrong noise or seed, no annotation loader in the training pipeline (in that of
+        ValueError: unknown or wrong noise, no annotation loader in the training pipeline (in that of
             any data set, where there are several), a pipeline that is corrupted already, an unknown number of
             classes, one that a data set or the noise does not have, or an ignored label among the classes.
     """
     model = build_noise(noise)
-    seed = check_integer("seed", seed, low=0)
     if not cfg.get("train_dataloader"):
         raise ValueError("the config has no train_dataloader to put noise into.")
     _refuse_second_noise(cfg)
@@ -141,7 +140,7 @@ def record_noise(cfg: Config) -> Config:
 
 
 def _keep_clean_in_preprocessor(cfg: Config) -> None:
-    owners = [c for c in (cfg, cfg.get("model") or {}) if c.get("data_preprocessor")]
+    owners = [c for c in (cfg, cfg.get("model", {})) if c.get("data_preprocessor")]
     names = {type_name(owner["data_preprocessor"]) for owner in owners}
     keeping = {"NoisySegDataPreProcessor", "TwoViewSegDataPreProcessor"}
     unknown = names - keeping - {"SegDataPreProcessor"}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.config import Config
 
 from anl_seg._suggest import unknown_name
-from anl_seg.config.sections import check_sections
+from anl_seg.config._walk import as_list
 
 _PREFIX = "mmseg::"
 
@@ -51,7 +52,7 @@ def load_config(path: str) -> Config:
 
     Raises:
         FileNotFoundError: no such file, or one that it is based on.
-        ValueError: it cannot be read, or has something else where a dict must be.
+        ValueError: it cannot be read, or the model or a data loader in it is no dict.
     """
     if path.startswith(_PREFIX):
         path = mmseg_config(path[len(_PREFIX) :])
@@ -72,3 +73,16 @@ def load_config(path: str) -> Config:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return cfg
+
+
+def check_sections(cfg: Config) -> None:
+    """Raise a ValueError unless the model is a dict and each data loader a dict with a data set."""
+    model = cfg.get("model")
+    if not isinstance(model, (Mapping, type(None))):
+        raise ValueError(f"model must be a dict; got {model!r:.60}.")
+    for split in ("train", "val", "test"):
+        for loader in as_list(cfg.get(f"{split}_dataloader")):
+            if not isinstance(loader, Mapping) or not isinstance(loader.get("dataset"), Mapping):
+                raise ValueError(
+                    f"{split}_dataloader must be a dict with dataset=dict(...); got {loader!r:.60}."
+                )
