@@ -71,7 +71,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--noise", metavar="SPEC", help="corrupt the training masks, e.g. SymmetricNoise:rate=0.4"
     )
-    parser.add_argument("--noise-seed", type=int, default=0, help="seed of --noise (default 0)")
+    parser.add_argument("--noise-seed", type=int, help="seed of --noise (default 0)")
     parser.add_argument(
         "--keep-clean", action="store_true", help="with --noise: carry the clean masks along"
     )
@@ -128,15 +128,18 @@ def build_config(args: argparse.Namespace) -> Config:
 def _apply(args: argparse.Namespace, cfg: Config) -> None:
     """What the arguments change of the config, but for ``--cfg-options``, which have the last word."""
     cfg.launcher = args.launcher
-    if args.loss:
+    if args.loss is not None:
         replace_losses(cfg, parse_spec(args.loss))
     if args.anl_schedule:
         add_anl_schedule(cfg)
-    if args.noise:
+    if args.noise is not None:
         keep_clean = args.keep_clean or args.measure_memorization
-        inject_noise(cfg, parse_spec(args.noise), seed=args.noise_seed, keep_clean=keep_clean)
-    elif args.keep_clean:
-        raise ValueError("--keep-clean goes with --noise.")
+        seed = args.noise_seed or 0
+        inject_noise(cfg, parse_spec(args.noise), seed=seed, keep_clean=keep_clean)
+    elif args.keep_clean or args.noise_seed is not None:
+        raise ValueError(
+            f"--{'keep-clean' if args.keep_clean else 'noise-seed'} goes with --noise."
+        )
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get("work_dir") is None:

@@ -117,11 +117,17 @@ def _collide(old: Mapping | Hook, new: Mapping | Hook) -> bool:
 
 
 def hooks_of(cfg: Config) -> Iterator[tuple[str, Mapping | Hook]]:
-    """(place, hook) of all hooks that a config names, as configs or as objects."""
+    """(place, hook) of all hooks that a config names, as configs or as objects.
+
+    Raises:
+        ValueError: one that is neither, such as the text of one.
+    """
     for name, hook in (cfg.get("default_hooks") or {}).items():
         if hook is not None:
             yield f"default_hooks.{name}", hook
     for i, hook in enumerate(cfg.get("custom_hooks") or []):
+        if not isinstance(hook, (Mapping, Hook)):
+            raise ValueError(f"custom_hooks.{i} must be a dict or a hook; got {hook!r}.")
         yield f"custom_hooks.{i}", hook
 
 

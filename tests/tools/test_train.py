@@ -187,6 +187,18 @@ def test_measure_memorization_implies_keep_clean(train):
         (["--resume=no.pth"], "no checkpoint to go on from at 'no.pth'"),
         (["--cfg-options", "val_evaluator.iou_metrics=[mIuO]"], "Did you mean mIoU"),
         (["--keep-clean"], "--keep-clean goes with --noise"),
+        (["--noise-seed=1"], "--noise-seed goes with --noise"),
+        (["--loss="], "expected 'Type' or 'Type:key=value,...'; got ''"),
+        (["--noise="], "expected 'Type' or 'Type:key=value,...'; got ''"),
+        (
+            [
+                "--anl-schedule",
+                "--loss=ANLCELoss",
+                "--cfg-options",
+                "custom_hooks=[dict(type=EMAHook)]",
+            ],
+            "custom_hooks.0 must be a dict or a hook; got 'dict(type=EMAHook)'",
+        ),
         (["--measure-memorization"], "keep_clean=True"),
     ],
 )
