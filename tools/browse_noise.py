@@ -14,7 +14,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -32,6 +31,7 @@ from anl_seg.browse.report import statistics_tables
 from anl_seg.browse.settings import compare_settings, slide
 from anl_seg.browse.sheet import draw_sheet
 from anl_seg.config import parse_spec
+from anl_seg.config.options import OptionsAction
 from anl_seg.corruption import MaskSource, config_source, cpu_count, folder_source
 from anl_seg.corruption.atomic import write_bytes_atomically
 from anl_seg.engine._atomic import write_json_atomically
@@ -65,7 +65,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--split", choices=["train", "val", "test"], help="data of the config (default train)"
     )
     data.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, help="override settings of the config"
+        "--cfg-options", nargs="+", action=OptionsAction, help="override settings of the config"
     )
     data.add_argument("--masks", metavar="DIR", help="instead of a config: folder of PNG masks")
     data.add_argument("--images", metavar="DIR", help="with --masks: folder of the images")

@@ -16,10 +16,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmengine.config import DictAction
-
 from anl_seg._suggest import WRONG_INPUT, printable, sentence
 from anl_seg.config import parse_spec
+from anl_seg.config.options import OptionsAction
 from anl_seg.corruption import (
     MaskSource,
     Report,
@@ -92,7 +91,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--cfg-options",
         nargs="+",
-        action=DictAction,
+        action=OptionsAction,
         help="override settings of the config, e.g. train_dataloader.dataset.data_root=elsewhere",
     )
     args = parser.parse_args(argv)

@@ -14,7 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 from rich.console import Console
@@ -24,6 +24,7 @@ from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config, measured_dataloader
 from anl_seg.config.check import check_data, check_launcher
 from anl_seg.config.labels import from_heads
+from anl_seg.config.options import OptionsAction, apply_options
 from anl_seg.corruption.png import read_mask_png
 from anl_seg.corruption.sources import check_classes
 from anl_seg.datasets._built import check_sample_keys, leaves, warn_of_labels
@@ -88,7 +89,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--report", metavar="FILE.json", help="write all numbers")
     parser.add_argument("--work-dir", help="folder for the log of the predictions")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="override settings")
+    parser.add_argument("--cfg-options", nargs="+", action=OptionsAction, help="override settings")
     parser.add_argument(
         "--launcher",
         choices=["none", "pytorch", "slurm", "mpi"],
@@ -163,8 +164,7 @@ def build_config(args: argparse.Namespace) -> Config:
     """The config whose test run estimates the matrix."""
     cfg = load_config(args.config)
     cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    apply_options(cfg, args.cfg_options)
     if not Path(args.checkpoint).is_file() and "://" not in args.checkpoint:
         raise FileNotFoundError(f"no checkpoint at {args.checkpoint!r}.")
     ignore_index = args.ignore_index

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from anl_seg._suggest import WRONG_INPUT, sentence
-from anl_seg.config.cfg_options import add_cfg_options
+from anl_seg.config.options import add_cfg_options
 from anl_seg.study import (
     comparison_records,
     comparison_table,

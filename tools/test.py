@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
@@ -20,7 +20,7 @@ from anl_seg.config.evaluation_options import (
     save_predictions,
     use_tta,
 )
-from anl_seg.config.options import options_last
+from anl_seg.config.options import OptionsAction, options_last
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.engine.evaluated_checkpoint import load_to_evaluate
 
@@ -38,7 +38,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--allow-noisy-eval", action="store_true", help="accept corrupted test masks"
     )
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="override settings")
+    parser.add_argument("--cfg-options", nargs="+", action=OptionsAction, help="override settings")
     parser.add_argument(
         "--launcher",
         choices=["none", "pytorch", "slurm", "mpi"],

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
@@ -28,7 +28,7 @@ from anl_seg.config import (
     replace_losses,
 )
 from anl_seg.config.check import check_training
-from anl_seg.config.options import options_last
+from anl_seg.config.options import OptionsAction, options_last
 from anl_seg.engine import (
     CheckpointError,
     allow_mmengine_checkpoints,
@@ -88,7 +88,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--cfg-options",
         nargs="+",
-        action=DictAction,
+        action=OptionsAction,
         help="override settings of the config: key=value, lists as key=a,b or key='[a,b]'",
     )
     parser.add_argument(

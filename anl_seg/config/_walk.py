@@ -88,7 +88,7 @@ def _mixes(transform: dict) -> bool:
 def located(dataset: Mapping, place: str) -> Iterator[tuple[str, Mapping]]:
     """(place, config) of a data set and those in it, outermost first."""
     yield place, dataset
-    for key in ("dataset", "datasets"):
+    for key in ("dataset", "datasets") if isinstance(dataset, Mapping) else ():
         inner = dataset.get(key)
         if isinstance(inner, (list, tuple)):
             for i, one in enumerate(inner):

@@ -14,7 +14,11 @@ from anl_seg._suggest import unknown_name
 from anl_seg.config._walk import as_list, corruptions, resolved, type_name
 from anl_seg.config.check_files import check_checkpoint, check_data, make_work_dir
 from anl_seg.config.check_losses import check_losses
+from anl_seg.config.check_numbers import check_lengths, check_loaders
+from anl_seg.config.check_parts import check_parts
+from anl_seg.config.check_samples import check_samples
 from anl_seg.config.labels import check_corruption
+from anl_seg.config.sections import check_sections
 
 #: Devices on which mmengine trains neither in mixed precision nor in several processes.
 _PLAIN_DEVICES = ("cpu", "mps")
@@ -120,16 +124,23 @@ def check_training(cfg: Config) -> None:
     Raises:
         FileNotFoundError, KeyError, TypeError, ValueError: what is wrong, where, and what is allowed.
     """
+    check_sections(cfg)
+    if not cfg.get("model"):
+        raise ValueError("the config has no model.")
     check_loop(cfg, "train", ("train_cfg", "optim_wrapper"))
     check_loop(cfg, "val", ("val_cfg", "val_evaluator"))
     check_mixed_precision(cfg)
     check_launcher(cfg)
     check_evaluator(cfg, "val_evaluator")
+    check_lengths(cfg)
+    check_loaders(cfg, "train", "val")
+    check_parts(cfg, "train", "val")
     check_losses(cfg)
     for split in ("train", "val"):
         check_corruptions(cfg, split)
     check_checkpoint(cfg)
     check_data(cfg, "train", "val")
+    check_samples(cfg, "train", "val")
     make_work_dir(cfg)
 
 
@@ -139,8 +150,11 @@ def check_testing(cfg: Config) -> None:
     Raises:
         FileNotFoundError, KeyError, TypeError, ValueError: what is wrong, where, and what is allowed.
     """
+    check_sections(cfg)
     check_launcher(cfg)
     check_evaluator(cfg, "test_evaluator")
+    check_loaders(cfg, "test")
+    check_parts(cfg, "test")
     check_corruptions(cfg, "test")
     check_data(cfg, "test")
     make_work_dir(cfg)

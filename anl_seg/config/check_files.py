@@ -63,6 +63,8 @@ def make_work_dir(cfg: Config) -> None:
     Raises:
         ValueError: the folder is named, and what stands in its way.
     """
+    if not cfg.work_dir:
+        raise ValueError("the work dir has no name; for the folder that you are in, write '.'.")
     folder = Path(cfg.work_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)

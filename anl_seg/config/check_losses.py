@@ -60,6 +60,10 @@ def check_losses(cfg: Config) -> None:
         if not is_hook(hook, LossScheduleHook):
             continue
         schedule = built_hook(hook)
+        if schedule.by_epoch and "max_epochs" not in (cfg.get("train_cfg") or {}):
+            raise ValueError(
+                "LossScheduleHook counts epochs (by_epoch=True), and the config trains by iterations."
+            )
         try:
             schedule.targets(_skeleton(model))
         except ValueError as error:
@@ -69,4 +73,4 @@ def check_losses(cfg: Config) -> None:
                     ". ce_share is a parameter of ANLCELoss and the other active negative losses: "
                     "--anl-schedule and _base_/anl_schedule.py go with these"
                 )
-            raise ValueError(f"{error}{hint}.") from None
+            raise ValueError(f"{str(error).rstrip('.')}{hint}.") from None

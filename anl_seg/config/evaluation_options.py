@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from mmengine.config import Config
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 
+from anl_seg._signature import parameters_of
 from anl_seg.config._walk import as_list, is_wrapper, pipelines, type_name
 
 #: What a config must have to be evaluated on its test set.
@@ -68,15 +68,6 @@ def _class(evaluator: Mapping) -> type:
     return found
 
 
-def _takes(kind: type, name: str) -> bool:
-    """Whether a class, or one of its bases, has a parameter of this name."""
-    return any(
-        name in inspect.signature(cls.__init__).parameters
-        for cls in kind.__mro__
-        if "__init__" in vars(cls)
-    )
-
-
 def save_predictions(cfg: Config, folder: str) -> None:
     """Write every prediction to a folder, whatever metrics there are.
 
@@ -92,7 +83,7 @@ def save_predictions(cfg: Config, folder: str) -> None:
     for evaluator in evaluators:
         kind = _class(evaluator)
         evaluator.pop("output_dir", None)
-        if _takes(kind, "output_dir"):
+        if "output_dir" in parameters_of(kind)[0]:
             name = "IoUMetric" if issubclass(kind, IoUMetric) else kind.__name__
             writers.setdefault(name, evaluator)
     if not writers:

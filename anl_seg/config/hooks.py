@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.hooks import EMAHook, Hook, ParamSchedulerHook
+from mmengine.runner.priority import Priority, get_priority
 from mmseg.registry import HOOKS
 
 from anl_seg.config._walk import resolved, type_name
@@ -60,11 +61,30 @@ def _given(hook: Mapping) -> dict[str, Any]:
     return {name: value for name, value in hook.items() if name != "type"}
 
 
+def _priority(hook: Mapping | Hook) -> int | None:
+    """The priority that a config gives a hook, as a number; None where it gives none.
+
+    Raises:
+        ValueError: there is no such priority.
+    """
+    priority = hook.get("priority") if isinstance(hook, Mapping) else None
+    if priority is None:
+        return None
+    try:
+        return get_priority(priority)
+    except (KeyError, TypeError, ValueError):
+        named = ", ".join(level.name for level in Priority)
+        raise ValueError(
+            f"priority of {_name(_kind(hook))} must be an integer from 0 to 100, or one of {named}; got "
+            f"{priority!r}."
+        ) from None
+
+
 def _settings(hook: Mapping | Hook) -> dict[str, Any]:
     """What tells a hook from others of its class, the defaults filled in."""
     built = built_hook(hook)
-    priority = hook.get("priority") if isinstance(hook, Mapping) else None
-    return {**vars(built), "priority": built.priority if priority is None else priority}
+    given = _priority(hook)
+    return {**vars(built), "priority": get_priority(built.priority) if given is None else given}
 
 
 def _same(old: Mapping | Hook, new: Mapping | Hook) -> bool:
@@ -172,10 +192,11 @@ def check_hooks(cfg: Config) -> None:
     """Refuse a config that itself names hooks of which a training can have only one.
 
     Raises:
-        ValueError: two that cannot be together; where, and what differs, is named.
+        ValueError: two that cannot be together; where, and what differs, is named; or no such priority.
     """
     seen: list[tuple[str, Mapping | Hook]] = []
     for place, hook in hooks_of(cfg):
+        _priority(hook)
         for before, old in seen:
             if _collide(old, hook):
                 raise ValueError(

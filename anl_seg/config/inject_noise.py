@@ -74,11 +74,12 @@ def inject_noise(
         ``cfg``.
 
     Raises:
-        ValueError: unknown or wrong noise, no annotation loader in the training pipeline (in that of
+        ValueError: unknown or wrong noise or seed, no annotation loader in the training pipeline (in that of
             any data set, where there are several), a pipeline that is corrupted already, an unknown number of
             classes, one that a data set or the noise does not have, or an ignored label among the classes.
     """
     model = build_noise(noise)
+    seed = check_integer("seed", seed, low=0)
     if not cfg.get("train_dataloader"):
         raise ValueError("the config has no train_dataloader to put noise into.")
     _refuse_second_noise(cfg)
@@ -98,13 +99,19 @@ def inject_noise(
         corrupt["key_parts"] = check_integer("noise_key_parts", cfg.noise_key_parts, low=1)
     loader = copy.deepcopy(cfg.train_dataloader)
     found, bare = False, []
-    for owner in pipelines(loader["dataset"]):
+    # One that is there twice is one.
+    for owner in {id(owner): owner for owner in pipelines(loader["dataset"])}.values():
         pipeline, loads = [], False
         for transform in owner["pipeline"]:
             if keep_clean and type_name(transform) in CARRIES_CLEAN:
                 transform = {**transform, "type": CARRIES_CLEAN[type_name(transform)]}
             pipeline.append(transform)
             if loads_seg_map(transform):
+                if loads:
+                    raise ValueError(
+                        f"the pipeline of {type_name(owner)} loads annotations twice (the second time by "
+                        f"{type_name(transform)}), and the mask may be corrupted only once. Take one away."
+                    )
                 pipeline.append(copy.deepcopy(corrupt))
                 loads = found = True
         if not (loads or is_wrapper(owner)):
@@ -140,7 +147,7 @@ def record_noise(cfg: Config) -> Config:
 
 
 def _keep_clean_in_preprocessor(cfg: Config) -> None:
-    owners = [c for c in (cfg, cfg.get("model", {})) if c.get("data_preprocessor")]
+    owners = [c for c in (cfg, cfg.get("model") or {}) if c.get("data_preprocessor")]
     names = {type_name(owner["data_preprocessor"]) for owner in owners}
     keeping = {"NoisySegDataPreProcessor", "TwoViewSegDataPreProcessor"}
     unknown = names - keeping - {"SegDataPreProcessor"}

@@ -13,6 +13,7 @@ from mmseg.registry import DATASETS
 
 from anl_seg.config._walk import heads, pipelines, resolved, type_name
 from anl_seg.noise import MaskNoise, build_noise
+from anl_seg.noise._checks import check_integer
 
 #: Heads that learn boundaries as a task of their own beside the classes.
 _OTHER_TASK = ("STDCHead",)
@@ -172,6 +173,8 @@ def check_corruption(cfg: Config, dataset: Mapping, step: Mapping) -> None:
     if "noise" not in step:
         return
     noise, num_classes = build_noise(step["noise"]), step.get("num_classes")
+    check_integer("seed of CorruptMask", step.get("seed", 0), low=0)
+    check_integer("key_parts of CorruptMask", step.get("key_parts", 2), low=1)
     ignore_index, said = step.get("ignore_index", 255), f"CorruptMask of {type_name(dataset)}"
     if not isinstance(num_classes, int) or num_classes < 2:
         raise ValueError(

@@ -8,13 +8,52 @@ from collections.abc import Iterator, Mapping
 from mmseg.registry import MODELS
 from torch import nn
 
-from anl_seg.config._walk import heads, type_name
+from anl_seg._suggest import unknown_name
+from anl_seg.config._walk import heads, resolved, type_name
 from anl_seg.engine.loss_trial import try_loss
 from anl_seg.models.losses import AdaptiveLoss, PixelLoss
 from anl_seg.models.losses._arguments import check_arguments
+from anl_seg.registry import MODELS as OURS
 
 #: Heads that classify masks, not pixels: mmdet's, with their class loss in ``loss_cls``.
 MASK_HEADS = ("MaskFormerHead", "Mask2FormerHead")
+#: Heads that classify "no object" too.
+_NO_OBJECT = (*MASK_HEADS, "SideAdapterCLIPHead")
+
+
+def _scoped(kind: object) -> object:
+    """The type of a loss; one without a scope is one of this package."""
+    return f"anl_seg.{kind}" if isinstance(kind, str) and "." not in kind else kind
+
+
+def _known_losses(theirs: bool) -> list[str]:
+    """Names of the losses of this package, and with a scope of those that mmseg knows."""
+    OURS.import_from_location()
+    ours = [name for name, cls in OURS.module_dict.items() if hasattr(cls, "loss_name")]
+    if not theirs:
+        return ours
+    MODELS.import_from_location()
+    names = [name for name, cls in MODELS.module_dict.items() if hasattr(cls, "loss_name")]
+    return [*ours, *(f"{MODELS.scope}.{name}" for name in names)]
+
+
+def loss_class(kind: str | type) -> type:
+    """The class of a loss.
+
+    Args:
+        kind: the ``type`` of a loss config; one without a scope is one of this package.
+
+    Raises:
+        KeyError: unknown loss; the closest names are given.
+        ValueError: something else than a loss.
+    """
+    cls = resolved({"type": _scoped(kind)}, MODELS)
+    if cls is None and isinstance(kind, str):
+        known = _known_losses(theirs=not kind.startswith(f"{OURS.scope}."))
+        raise KeyError(unknown_name("loss", kind.removeprefix(f"{OURS.scope}."), known))
+    if not hasattr(cls, "loss_name"):
+        raise ValueError(f"{kind} is no loss.")
+    return cls
 
 
 def qualified_loss(loss: Mapping) -> dict:
@@ -28,8 +67,7 @@ def qualified_loss(loss: Mapping) -> dict:
     loss = dict(copy.deepcopy(loss))
     if "type" not in loss:
         raise ValueError(f"a loss config needs a 'type'; got {loss}.")
-    if isinstance(loss["type"], str) and "." not in loss["type"]:
-        loss["type"] = f"anl_seg.{loss['type']}"
+    loss["type"] = _scoped(loss["type"])
     built_loss(loss)
     return loss
 
@@ -37,14 +75,8 @@ def qualified_loss(loss: Mapping) -> dict:
 def built_loss(loss: Mapping) -> nn.Module:
     """The loss of a config, with errors that name what the config says; see :func:`qualified_loss`."""
     arguments = dict(loss)
-    kind = arguments.pop("type")
-    cls = MODELS.get(kind) if isinstance(kind, str) else kind
-    if cls is None:
-        raise KeyError(f"no loss {kind!r}.")
-    if not (isinstance(cls, type) and hasattr(cls, "loss_name")):
-        raise ValueError(f"{kind} is no loss.")
-    if issubclass(cls, (PixelLoss, AdaptiveLoss)):
-        check_arguments(cls, arguments)
+    cls = loss_class(arguments.pop("type"))
+    check_arguments(cls, arguments)
     return cls(**arguments)
 
 
@@ -54,7 +86,7 @@ def channels_of(head: Mapping) -> int | None:
     channels = 1 if head.get("out_channels") == 1 else head.get("num_classes")
     if not isinstance(channels, int) or isinstance(channels, bool) or channels < 1:
         return None
-    return channels + (type_name(head) in MASK_HEADS)  # "no object" is a class of these
+    return channels + (type_name(head) in _NO_OBJECT)  # a class of its own
 
 
 def loss_heads(model: Mapping) -> Iterator[tuple[str, dict]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
 from anl_seg._suggest import unknown_name
-from anl_seg.config._walk import as_list
+from anl_seg.config.sections import check_sections
 
 _PREFIX = "mmseg::"
 
@@ -47,12 +48,20 @@ def mmseg_config(path: str) -> str:
     raise FileNotFoundError(hint)
 
 
+def _visit(value: Any) -> None:
+    """Look at all of a config: one of the newer style imports what it names when that is looked at."""
+    if isinstance(value, (Mapping, Config)):
+        value = [inner for _, inner in value.items()]
+    for inner in value if isinstance(value, (list, tuple)) else ():
+        _visit(inner)
+
+
 def load_config(path: str) -> Config:
     """Load a config file; ``mmseg::family/config.py`` names one of the installed mmseg.
 
     Raises:
         FileNotFoundError: no such file, or one that it is based on.
-        ValueError: it cannot be read, or the model or a data loader in it is no dict.
+        ValueError: it cannot be read, or has something else where a dict must be.
     """
     if path.startswith(_PREFIX):
         path = mmseg_config(path[len(_PREFIX) :])
@@ -62,6 +71,7 @@ def load_config(path: str) -> Config:
         )
     try:
         cfg = Config.fromfile(path)
+        _visit(cfg)
     except FileNotFoundError:
         raise
     except Exception as error:  # it is code: whatever that raises
@@ -73,16 +83,3 @@ def load_config(path: str) -> Config:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return cfg
-
-
-def check_sections(cfg: Config) -> None:
-    """Raise a ValueError unless the model is a dict and each data loader a dict with a data set."""
-    model = cfg.get("model")
-    if not isinstance(model, (Mapping, type(None))):
-        raise ValueError(f"model must be a dict; got {model!r:.60}.")
-    for split in ("train", "val", "test"):
-        for loader in as_list(cfg.get(f"{split}_dataloader")):
-            if not isinstance(loader, Mapping) or not isinstance(loader.get("dataset"), Mapping):
-                raise ValueError(
-                    f"{split}_dataloader must be a dict with dataset=dict(...); got {loader!r:.60}."
-                )

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
 import inspect
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmseg.registry import MODELS
 
-from anl_seg._suggest import did_you_mean
+from anl_seg._suggest import did_you_mean, sentence
 from anl_seg.config._walk import resolved, type_name
+from anl_seg.config.sections import check_sections
 
 #: Settings that a config may have at its top beside those of mmengine's Runner.
 _TOP_LEVEL = (
@@ -29,6 +32,56 @@ _TOP_LEVEL = (
 _MISSING = object()
 #: How alike names are of which one may be a misspelling of the other.
 _TYPING_ERROR = 0.8
+
+
+class OptionsAction(argparse.Action):
+    """``--cfg-options key=value ...`` of a tool as a dict; what cannot be read is an error of the parser."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Sequence[str],
+        option_string: str | None = None,
+    ) -> None:
+        """Read the words of one ``--cfg-options``, which may come several times."""
+        try:
+            options = parse_cfg_options(values)
+        except ValueError as error:
+            raise argparse.ArgumentError(None, str(error)) from None
+        setattr(namespace, self.dest, {**(getattr(namespace, self.dest) or {}), **options})
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Let a tool that starts trainings take ``--cfg-options key=value ...`` as words to pass on."""
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override settings of the configs, after all other arguments, as in tools/train.py",
+    )
+
+
+def parse_cfg_options(words: Sequence[str]) -> dict[str, Any]:
+    """``['a.b=1', 'c=[2,3]']`` as mmengine reads it: ``{'a.b': 1, 'c': [2, 3]}``.
+
+    Raises:
+        ValueError: a word that is not ``key=value``, or brackets that do not match.
+    """
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--options", nargs="+", action=DictAction)
+    options: dict[str, Any] = {}
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if not equals or not all(map(str.strip, name.split("."))):
+            raise ValueError(f"--cfg-options takes key=value; got {word!r}.")
+        try:
+            options.update(parser.parse_args([f"--options={word}"]).options)
+        except AssertionError as error:
+            raise ValueError(f"--cfg-options {word!r}: {error}") from error
+    return options
 
 
 def known_settings(cfg: Config) -> set[str]:
@@ -58,7 +111,12 @@ def first_missing(cfg: Config, name: str) -> tuple[int | None, Any]:
 
 
 def _only_later(cfg: Config, name: str) -> bool:
-    """Whether an option can only mean what a tool's arguments are still to bring."""
+    """Whether an option can wait for what a tool's arguments are still to bring.
+
+    It waits if it can only mean that, or if it changes one of the hooks, to which they add.
+    """
+    if re.match(r"custom_hooks\.\d", name):
+        return True
     at, _ = first_missing(cfg, name)
     parts = name.split(".")
     if at is None or at == len(parts) - 1:
@@ -66,7 +124,18 @@ def _only_later(cfg: Config, name: str) -> bool:
     return any(part.isdigit() for part in parts) or "loss_decode" in parts[at:]
 
 
-def _merge(cfg: Config, options: Mapping[str, Any]) -> None:
+def apply_options(cfg: Config, options: Mapping[str, Any] | None) -> None:
+    """Merge ``--cfg-options`` into a config, in place.
+
+    Args:
+        cfg: a loaded config.
+        options: value by dotted name; None = none.
+
+    Raises:
+        KeyError, TypeError, ValueError: an option that cannot be merged, or that leaves no dict where one
+            must be.
+    """
+    options = options or {}
     try:
         cfg.merge_from_dict(dict(options))
     except AttributeError:  # mmengine merges into an element of a list as if it were a dict
@@ -74,6 +143,10 @@ def _merge(cfg: Config, options: Mapping[str, Any]) -> None:
             f"--cfg-options {', '.join(options)}: an element of a list can be changed by its keys, or with "
             "the whole list."
         ) from None
+    except (KeyError, TypeError) as error:
+        text = f"--cfg-options {', '.join(options)}: {sentence(error)}"
+        raise type(error)(text) from None
+    check_sections(cfg)
 
 
 def _moved(old: Sequence, new: Sequence, index: int) -> bool:
@@ -139,18 +212,18 @@ def options_last(cfg: Config, options: Mapping[str, Any] | None) -> Iterator[Non
         options: value by dotted name; None = none.
 
     Raises:
-        KeyError, TypeError, ValueError: an option that cannot be merged, as in mmengine.
+        KeyError, TypeError, ValueError: see :func:`apply_options`.
     """
     if not options:
         yield
         return
     original = copy.deepcopy(cfg)
     early = {name: value for name, value in options.items() if not _only_later(cfg, name)}
-    _merge(cfg, early)
+    apply_options(cfg, early)
     before = copy.deepcopy(cfg.to_dict())
     yield
     late = {name: value for name, value in options.items() if name not in early}
     _warn_of_new(original, early)
     _warn_of_new(cfg, late)
     lost = {n: v for n, v in early.items() if _overwritten(before, cfg, n, v)}
-    _merge(cfg, {**lost, **late})
+    apply_options(cfg, {**lost, **late})

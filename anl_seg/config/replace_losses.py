@@ -181,7 +181,7 @@ def replace_losses(cfg: Config, loss: Mapping) -> Config:
             does not fit the number of classes of a head.
     """
     loss = qualified_loss(loss)
-    model = cfg.get("model", {})
+    model = cfg.get("model") or {}
     plan, kept, ohem, dropped, left = [], [], [], [], []
     for name, head in loss_heads(model):
         key, old = _losses(name, head)

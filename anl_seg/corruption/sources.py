@@ -18,7 +18,8 @@ from anl_seg._spaced import evenly_spaced
 from anl_seg._suggest import WRONG_INPUT
 from anl_seg.config._walk import as_list
 from anl_seg.config.labels import label_range, values_of_heads
-from anl_seg.config.mmseg_config import check_sections, load_config
+from anl_seg.config.mmseg_config import load_config
+from anl_seg.config.options import apply_options
 from anl_seg.corruption.dataset_part import DatasetPart, dataset_parts, plain
 from anl_seg.corruption.folder_part import IMAGE_SUFFIXES, FolderPart
 from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
@@ -161,8 +162,7 @@ def config_source(
     given = isinstance(config, Config)
     name = config.filename if given else os.fspath(config)
     cfg = copy.deepcopy(config) if given else load_config(os.fspath(config))
-    cfg.merge_from_dict(dict(cfg_options or {}))
-    check_sections(cfg)
+    apply_options(cfg, cfg_options)
     loaders = as_list(cfg.get(f"{split}_dataloader"))
     if not loaders:
         raise ValueError(f"the config has no {split}_dataloader.")

@@ -21,9 +21,8 @@ from anl_seg.config import (
     parse_spec,
     replace_losses,
 )
-from anl_seg.config.cfg_options import parse_cfg_options
 from anl_seg.config.check_losses import check_losses
-from anl_seg.config.options import options_last
+from anl_seg.config.options import apply_options, options_last, parse_cfg_options
 from anl_seg.noise import build_noise
 from anl_seg.noise._checks import check_integer
 from anl_seg.study._quiet import quiet
@@ -200,7 +199,7 @@ def merge_options(cfg: Config, options: Mapping) -> None:
     """
     settings = {name: value for name, value in options.items() if not _of_loss(name)}
     check_options(cfg, settings)
-    cfg.merge_from_dict(settings)
+    apply_options(cfg, settings)
 
 
 @contextmanager

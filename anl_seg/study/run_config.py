@@ -22,7 +22,7 @@ from anl_seg.config import (
 )
 from anl_seg.config._walk import as_list, type_name
 from anl_seg.config.hooks import add_hooks, has_hook
-from anl_seg.config.options import first_missing, known_settings, options_last
+from anl_seg.config.options import apply_options, first_missing, known_settings, options_last
 from anl_seg.engine.hooks import RandomStateHook, StopOnDivergenceHook
 from anl_seg.study.schedule import check_validates, length_key
 from anl_seg.study.study_file import plain
@@ -132,7 +132,7 @@ def run_config(
     """
     cfg = copy.deepcopy(base)
     check_options(cfg, options)
-    cfg.merge_from_dict(dict(options))
+    apply_options(cfg, options)
     _apply_budget(cfg, budget)
     last = {n: v for n, v in options.items() if n.partition(".")[0] not in _SET_BY_THE_STUDY}
     with options_last(cfg, last):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import itertools
 import math
 import statistics
@@ -13,12 +12,12 @@ from pathlib import Path
 from typing import Any, Union
 
 from mmengine.config import Config
-from mmseg.registry import MODELS
 
+from anl_seg._signature import parameters_of
 from anl_seg._suggest import WRONG_INPUT, sentence, unknown_name
 from anl_seg.config import inject_noise, load_config, parse_spec
-from anl_seg.config.cfg_options import parse_cfg_options
-from anl_seg.config.loss_config import qualified_loss
+from anl_seg.config.loss_config import loss_class, qualified_loss
+from anl_seg.config.options import parse_cfg_options
 from anl_seg.study.collect import collect_run
 from anl_seg.study.judges import judged_config
 from anl_seg.study.launch import launch_runs
@@ -137,20 +136,6 @@ def loss_spec(loss: str, values: Mapping[str, Any]) -> str:
     return f"{kind}:" + ",".join(f"{name}={value!r}" for name, value in spec.items())
 
 
-def _parameters(loss: str) -> set[str]:
-    """Names of the parameters of a loss, those of its base classes included."""
-    kind = qualified_loss({"type": parse_spec(loss)["type"]})["type"]
-    names: set[str] = set()
-    for cls in MODELS.get(kind).__mro__:
-        parameters = inspect.signature(cls.__init__).parameters.values()
-        names.update(
-            p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-        )
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            break
-    return names - {"self"}
-
-
 def _probes(kind: Span | Choice) -> tuple:
     """Values of a parameter: all of a choice; both ends and the middle of a span."""
     if isinstance(kind, Choice):
@@ -170,9 +155,9 @@ def check_space(loss: str, space: Space) -> str:
         KeyError: an unknown loss or parameter; the closest names are given.
         ValueError: the loss takes none of the values that were tried, or ``loss`` itself is wrong.
     """
-    known = _parameters(loss)
+    known, complete = parameters_of(loss_class(parse_spec(loss)["type"]))
     for name in space:
-        if name not in known:
+        if complete and name not in known:
             raise KeyError(unknown_name(f"parameter of {parse_spec(loss)['type']}", name, known))
     refusal = None
     for tried, values in enumerate(itertools.product(*map(_probes, space.values()))):

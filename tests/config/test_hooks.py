@@ -61,6 +61,7 @@ def test_the_flag_leaves_the_shipped_configs_that_have_the_schedule_as_they_are(
         dict(custom_hooks=[dict(type="mmengine.EMAHook", **SETTINGS)]),
         dict(custom_hooks=[dict(type="EMAHook", momentum=0.02, update_buffers=True)]),
         dict(custom_hooks=[dict(AVERAGE, strict_load=False, begin_iter=0)]),
+        dict(custom_hooks=[dict(AVERAGE, priority=50)]),
         dict(custom_hooks=[EMAHook(**SETTINGS)]),
         dict(default_hooks=dict(average=AVERAGE)),
         dict(custom_hooks=[dict(type="anl_seg.LossScheduleHook", relative=True, schedule=[ENTRY])]),

@@ -130,6 +130,21 @@ def test_twice_is_refused():
     assert cfg.pretty_text == before
 
 
+def test_a_pipeline_that_loads_annotations_twice_and_a_wrong_seed_are_refused():
+    with pytest.raises(ValueError, match="ADE20KDataset loads annotations twice"):
+        inject_noise(config(leaf([*PLAIN[:2], *PLAIN[1:]])), NOISE)
+    with pytest.raises(ValueError, match="seed must be an integer of at least 0, got -1"):
+        inject_noise(config(leaf()), NOISE, seed=-1)
+
+
+def test_a_data_set_that_is_there_twice_is_corrupted_once():
+    cfg = config(leaf())
+    dataset = cfg.train_dataloader["dataset"]
+    cfg.train_dataloader["dataset"] = dict(type="ConcatDataset", datasets=[dataset, dataset])
+    inject_noise(cfg, NOISE)
+    assert [types(one) for one in cfg.train_dataloader["dataset"]["datasets"]] == [NOISY] * 2
+
+
 def test_keep_clean_with_another_preprocessor_is_refused():
     cfg = config(leaf())
     cfg.model.data_preprocessor.type = "MyPreProcessor"

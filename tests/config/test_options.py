@@ -109,3 +109,11 @@ def test_options_that_name_nothing_are_new_settings_with_a_word_on_likely_misspe
     for name, (error, text) in wrong.items():
         with pytest.raises(error, match=text), options_last(config(), {name: 1}):
             pass
+
+
+def test_an_option_changes_the_hook_that_an_argument_leaves_as_it_is():
+    cfg = add_anl_schedule(config())
+    with options_last(cfg, {"custom_hooks.1.momentum": 0.1}):
+        add_anl_schedule(cfg)
+    assert [hook["type"] for hook in cfg.custom_hooks] == ["anl_seg.LossScheduleHook", "EMAHook"]
+    assert cfg.custom_hooks[1].momentum == 0.1

@@ -149,6 +149,14 @@ def test_the_name_by_which_side_adapter_knows_its_class_loss_stays():
     assert cfg.model.decode_head.loss_decode[0].to_dict() == new(1.0, loss_name="loss_cls_ce")
 
 
+def test_the_weights_of_side_adapter_count_no_object_as_a_class():
+    loss = {**CE, "loss_name": "loss_cls_ce", "class_weight": [1.0] * 19 + [0.1]}
+    cfg = config([loss])
+    cfg.model.decode_head.update(type="SideAdapterCLIPHead", num_classes=19)
+    replace_losses(cfg, LOSS)
+    assert len(cfg.model.decode_head.loss_decode[0].class_weight) == 20
+
+
 def test_ohem_stays_and_is_warned_of_once(monkeypatch):
     sampler = dict(type="OHEMPixelSampler", min_kept=10)
     cfg = config(CE, dict(type="FCNHead", loss_decode=CE, sampler=sampler), sampler=sampler)

@@ -19,6 +19,11 @@ from tests.tools.conftest import QUICKSTART
         ("a.py", "raise RuntimeError('no')", "RuntimeError: no"),
         ("a.json", "[1]", "cannot be read as a config"),
         ("a.txt", "a = 1", "cannot be read as a config"),
+        (
+            "a.py",
+            "from mmseg.models import FCNHead, NoSuch\nmodel = dict(decode_head=dict(type=NoSuch))",
+            "cannot be read as a config: ImportError: Failed to import NoSuch",
+        ),
         ("a.py", "model = 3", "model must be a dict; got 3"),
         ("a.py", "train_dataloader = [1]", r"train_dataloader must be a dict .*; got 1"),
         ("a.py", "val_dataloader = dict()", "val_dataloader must be a dict"),

@@ -150,6 +150,7 @@ def test_the_loader_makes_labels_of_values_and_names_others(folder, tmp_path):
         load(np.stack([mask, mask, mask.T], axis=2))
     for values, text in (
         ((0,), "2 to 255 classes"),
+        ({0: 0, 255: 1}, "values must be a list"),
         ((0, 0), "value 0 is given to two classes"),
         ((0, -1), "a value must be an integer of at least 0, got -1"),
         ((0, 1.5), "got 1.5"),

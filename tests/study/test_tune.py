@@ -10,6 +10,7 @@ from anl_seg.config import load_config, noisy_evaluation
 from anl_seg.study.tune import (
     Choice,
     Span,
+    check_space,
     loss_spec,
     parse_space,
     suggest,
@@ -75,3 +76,8 @@ def test_the_judging_masks(tmp_path):
         tuning_config(CONFIG, noise, "clean", 0, 65, tmp_path)
     with pytest.raises(ValueError, match="objective must be one of clean, noisy; got 'loss'"):
         tuning_config(CONFIG, noise, "loss", 0, None, tmp_path)
+
+
+def test_a_loss_that_needs_a_parameter_can_be_searched():
+    loss = "ForwardCorrectionLoss:matrix=[[1,0],[0,1]]"
+    assert "loss_weight=1.5" in check_space(loss, parse_space(["loss_weight=1:2"]))

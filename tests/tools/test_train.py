@@ -187,6 +187,11 @@ def test_measure_memorization_implies_keep_clean(train):
         (["--resume=no.pth"], "no checkpoint to go on from at 'no.pth'"),
         (["--cfg-options", "val_evaluator.iou_metrics=[mIuO]"], "Did you mean mIoU"),
         (["--keep-clean"], "--keep-clean goes with --noise"),
+        (["--noise=SymmetricNoise:rate=0.2", "--noise-seed=-1"], "seed must be an integer"),
+        (["--loss=CEntropyLoss"], "unknown loss 'CEntropyLoss'. Did you mean"),
+        (["--loss=mmseg.DiceLoss:foo=1"], "DiceLoss does not know 'foo'"),
+        (["--loss=AdaptiveLoss:base=dict(type=GCELoss),parameters=[q]"], "as a dict of name"),
+        (["--work-dir="], "the work dir has no name"),
         (["--noise-seed=1"], "--noise-seed goes with --noise"),
         (["--loss="], "expected 'Type' or 'Type:key=value,...'; got ''"),
         (["--noise="], "expected 'Type' or 'Type:key=value,...'; got ''"),
@@ -208,6 +213,13 @@ def test_bad_arguments_end_in_a_sentence(train, tmp_path, arguments, text):
     assert text in str(stop.value)
     assert str(stop.value).startswith("train.py: ")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("word", ["model", "=1", "model..x=1", "model.x=(1,2"])
+def test_an_option_that_cannot_be_read_is_named(train, capsys, word):
+    with pytest.raises(SystemExit):
+        train.parse_args([QUICKSTART, "--cfg-options", "a=1", word])
+    assert repr(word) in capsys.readouterr().err
 
 
 def test_missing_config_is_named(train):

@@ -52,8 +52,10 @@ class LoadAnnotationsByValue(BaseTransform):
     ) -> None:
         self.values, self.ignored_values = values, ignored_values
         self.backend_args = backend_args
-        if not 2 <= len(values) <= _IGNORED:
-            raise ValueError(f"values must be those of 2 to {_IGNORED} classes, got {values!r}")
+        if not isinstance(values, (list, tuple)) or not 2 <= len(values) <= _IGNORED:
+            raise ValueError(
+                f"values must be a list of those of 2 to {_IGNORED} classes, in their order, got {values!r}"
+            )
         label_of: dict[int, int] = {}
         groups = [*enumerate(values), (_IGNORED, list(ignored_values))]
         for label, group in groups:

@@ -29,7 +29,8 @@ class PackNoisySegInputs(PackSegInputs):
         packed = super().transform(results)
         if "gt_seg_map_clean" not in results:
             raise KeyError(
-                "PackNoisySegInputs needs 'gt_seg_map_clean': set keep_clean=True in CorruptMask."
+                "PackNoisySegInputs needs 'gt_seg_map_clean': set keep_clean=True in CorruptMask, and let "
+                "every transform pass on what it does not know."
             )
         check_went_together(results)
         clean = results["gt_seg_map_clean"]

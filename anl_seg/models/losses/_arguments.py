@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from anl_seg._signature import parameters_of
 from anl_seg._suggest import wrong_parameters
 
 #: What a value must be by how its parameter is annotated, and the word for it.
@@ -18,26 +19,6 @@ _KINDS = {
     "int": (numbers.Integral, "an integer"),
     "bool": ((bool, np.bool_), "True or False"),
 }
-
-
-def _parameters_of(cls: type[nn.Module]) -> tuple[dict[str, inspect.Parameter], bool]:
-    """The parameters of a loss's constructor, with those that ``**kwargs`` hands on to its bases.
-
-    And whether these are all: not so where ``**kwargs`` goes to something else than a base.
-    """
-    found: dict[str, inspect.Parameter] = {}
-    for base in cls.__mro__:
-        if base is nn.Module:
-            break
-        if "__init__" not in vars(base):
-            continue
-        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
-        for parameter in parameters:
-            if parameter.kind is not parameter.VAR_KEYWORD:
-                found.setdefault(parameter.name, parameter)
-        if all(p.kind is not p.VAR_KEYWORD for p in parameters):
-            return found, True
-    return found, False
 
 
 def _passed_on_once(cls: type[nn.Module], name: str) -> bool:
@@ -59,7 +40,7 @@ def check_arguments(cls: type[nn.Module], arguments: Mapping[str, Any]) -> None:
     Raises:
         TypeError: the value is named, and what is allowed.
     """
-    known, complete = _parameters_of(cls)
+    known, complete = parameters_of(cls)
     unknown = [
         name
         for name in arguments

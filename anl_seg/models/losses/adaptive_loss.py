@@ -72,8 +72,11 @@ class AdaptiveLoss(nn.Module):
         twice = set(base) & set(kwargs)
         if twice:
             raise ValueError(f"{sorted(twice)} given both in base and beside it.")
-        if not parameters:
-            raise ValueError("parameters must name at least one number of the base to learn.")
+        if not isinstance(parameters, Mapping) or not parameters:
+            raise ValueError(
+                "parameters must name at least one number of the base to learn, as a dict of name -> "
+                f"(low, high); got {parameters!r}."
+            )
         config = {**base, **kwargs}
         self.base = build_loss(config, "base")
         self.ranges = {
