@@ -18,7 +18,7 @@ $(VENV)/.installed: $(NEEDS)
 
 $(VENV)/.tests-installed: $(NEEDS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) -e '.[onedl,test]' ruff
+	$(PIP) -e '.[onedl,test]' ruff mypy types-PyYAML
 	touch $(VENV)/.installed $@
 
 quickstart: $(VENV)/.installed ## train three losses under label noise on the embedded data, print a table

@@ -34,7 +34,7 @@ RAY = ['ray>=2.9; python_version < "3.14"']
 TUNE = ["optuna>=4"]
 #: The fused losses on a GPU; CUDA builds of torch bring their own. The tests use its interpreter.
 TRITON = ['triton>=3; sys_platform == "linux"']
-TEST = ["pytest>=8", "hypothesis>=6", *STUDY, *RAY, *TUNE, *TRITON]
+TEST = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6", *STUDY, *RAY, *TUNE, *TRITON]
 # The fused losses on a CPU: plain C that needs no Python header. Without a compiler the package installs
 # all the same, and torch operations take its place.
 OPENMP = ["-fopenmp"] if sys.platform == "linux" else []  # there it is the runtime that torch loads
@@ -79,7 +79,7 @@ setup(
         "ray": RAY,
         "tune": TUNE,
         "test": TEST,
-        "dev": [*TEST, "ruff>=0.6", "pre-commit>=3"],
+        "dev": [*TEST, "ruff>=0.6", "mypy>=1.15", "types-PyYAML", "pre-commit>=3"],
     },
     classifiers=[
         "License :: OSI Approved :: Apache Software License",
