@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from anl_seg.models.losses._build import build_loss
-from anl_seg.models.losses.cross_entropy import CELoss
 from anl_seg.models.losses.pixel_loss import PixelLoss
+from anl_seg.models.losses.simple_losses import CELoss
 from anl_seg.registry import MODELS
 
 
