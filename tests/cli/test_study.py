@@ -1,4 +1,4 @@
-"""tools/noise_study.py: real trainings of a few iterations, planned, run, told and refused."""
+"""anl-seg study: real trainings of a few iterations, planned, run, told and refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.conftest import load_tool
+from anl_seg.cli import study as study_command
 
 ROOT = Path(__file__).parents[2]
 STUDY = """
@@ -41,11 +41,6 @@ retries = 0
 
 
 @pytest.fixture(scope="module")
-def tool():
-    return load_tool("noise_study")
-
-
-@pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """A study of a run that ends well and one that diverges, and its work dir."""
     folder = tmp_path_factory.mktemp("study")
@@ -54,20 +49,18 @@ def study(tmp_path_factory):
     return folder / "tiny.py", folder / "work"
 
 
-def call(tool, capsys, *arguments):
+def call(capsys, *arguments):
     """Exit code and output."""
-    with pytest.raises(SystemExit) as stop:
-        tool.main([str(argument) for argument in arguments])
-    told = capsys.readouterr().out
-    return stop.value.code, told
+    code = study_command.main([str(argument) for argument in arguments])
+    return code, capsys.readouterr().out
 
 
-def test_plan_then_run_then_status(tool, study, capsys):
+def test_plan_then_run_then_status(study, capsys):
     path, work_dir = study
     options = ["--work-dir", work_dir, "--cpus-per-run", 1]
     with pytest.raises(SystemExit, match=r"no study\.json in .*plan the study there first"):
-        tool.main(["status", str(path), "--work-dir", str(work_dir)])
-    code, told = call(tool, capsys, "plan", path, *options)
+        study_command.main(["status", str(path), "--work-dir", str(work_dir)])
+    code, told = call(capsys, "plan", path, *options)
     assert code == 0
     lines = told.splitlines()
     assert sum("planned" in line for line in lines) == 2
@@ -79,7 +72,7 @@ def test_plan_then_run_then_status(tool, study, capsys):
     assert all(0 < value < 100 for value in seconds.values())
     assert not (work_dir / "runs").exists()
 
-    code, told = call(tool, capsys, "run", path, *options)
+    code, told = call(capsys, "run", path, *options)
     assert code == 1
     assert "1 of 2 runs finished." in told
     assert "FAILED  wild | symmetric 0.4 | seed 0: diverged: loss is" in told
@@ -97,24 +90,24 @@ def test_plan_then_run_then_status(tool, study, capsys):
     records = json.loads((folders[0] / "memorization.json").read_text())
     assert [record["step"] for record in records] == [3, 6]
 
-    code, told = call(tool, capsys, "run", path, *options)
+    code, told = call(capsys, "run", path, *options)
     assert code == 1
     assert "start" not in told
-    code, told = call(tool, capsys, "status", path, "--work-dir", work_dir)
+    code, told = call(capsys, "status", path, "--work-dir", work_dir)
     assert code == 1
     assert "2 runs: 1 finished, 1 failed" in told
     assert "wild | symmetric 0.4 | seed 0: diverged: loss is" in told
-    code, told = call(tool, capsys, "plan", path, *options)
+    code, told = call(capsys, "plan", path, *options)
     assert "2 runs, 1 finished" in told
 
 
-def test_an_edited_study_reuses_what_fits(tool, study, tmp_path, capsys):
+def test_an_edited_study_reuses_what_fits(study, tmp_path, capsys):
     path, work_dir = study
     if not (work_dir / "study.json").exists():
         pytest.skip("needs the runs of the test before")
     edited = tmp_path / "edited.py"
     edited.write_text(path.read_text().replace("seed=[0]", "seed=[0, 1]"))
-    code, told = call(tool, capsys, "plan", edited, "--work-dir", work_dir, "--no-timing")
+    code, told = call(capsys, "plan", edited, "--work-dir", work_dir, "--no-timing")
     assert code == 0
     lines = [line for line in told.splitlines() if "symmetric" in line]
     words = [line.split()[1] for line in lines]
@@ -169,18 +162,18 @@ def test_sigterm_ends_the_trainings_and_says_how_to_go_on(study, tmp_path):
         (["--retries", "-1"], "--retries must be 0 or more; got -1"),
     ],
 )
-def test_bad_arguments_end_in_a_sentence(tool, study, tmp_path, arguments, text):
+def test_bad_arguments_end_in_a_sentence(study, tmp_path, arguments, text):
     with pytest.raises(SystemExit) as stop:
-        tool.main(["run", str(study[0]), "--work-dir", str(tmp_path / "work"), *arguments])
-    assert str(stop.value).startswith("noise_study.py: ")
+        study_command.main(["run", str(study[0]), "--work-dir", str(tmp_path / "work"), *arguments])
+    assert str(stop.value).startswith("anl-seg study: ")
     assert text in str(stop.value)
     assert not (tmp_path / "work" / "runs").exists()
 
 
-def test_a_bad_study_ends_in_a_sentence(tool, study, tmp_path):
+def test_a_bad_study_ends_in_a_sentence(study, tmp_path):
     bad = tmp_path / "bad.py"
     bad.write_text(study[0].read_text().replace('"CELoss"', '"CEELoss"'))
     for command in ("plan", "run"):
-        with pytest.raises(SystemExit, match=r"noise_study\.py: loss 'CE'.*Did you mean"):
-            tool.main([command, str(bad), "--work-dir", str(tmp_path / "work")])
+        with pytest.raises(SystemExit, match=r"anl-seg study: loss 'CE'.*Did you mean"):
+            study_command.main([command, str(bad), "--work-dir", str(tmp_path / "work")])
     assert not (tmp_path / "work").exists()

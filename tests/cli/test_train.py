@@ -1,4 +1,4 @@
-"""tools/train.py: stock configs with a robust loss and noise by a flag each, resume, refusals."""
+"""anl-seg train: stock configs with a robust loss and noise by a flag each, resume, refusals."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from anl_seg.cli import train
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = str(ROOT / "configs/quickstart/unet-small_480_ce_synthetic-64x64.py")
@@ -104,30 +106,30 @@ def test_resumed_run_ends_with_the_same_weights(tmp_path, resume):
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
 
 
-def config_of(train, *arguments):
+def config_of(*arguments):
     return train.build_config(train.parse_args([QUICKSTART, *arguments]))
 
 
-def test_resume_argument(train):
-    cfg = config_of(train)
+def test_resume_argument():
+    cfg = config_of()
     assert cfg.resume is False
     assert cfg.load_from is None
     for argument in (["--resume"], ["--resume", "auto"]):
-        cfg = config_of(train, *argument)
+        cfg = config_of(*argument)
         assert cfg.resume is True
         assert cfg.load_from is None
-    cfg = config_of(train, "--resume", "some.pth")
+    cfg = config_of("--resume", "some.pth")
     assert cfg.resume is True
     assert cfg.load_from == "some.pth"
 
 
-def test_anl_schedule(train):
-    cfg = config_of(train, "--loss", "ANLCELoss", "--anl-schedule")
+def test_anl_schedule():
+    cfg = config_of("--loss", "ANLCELoss", "--anl-schedule")
     assert [hook.type for hook in cfg.custom_hooks][:2] == ["anl_seg.LossScheduleHook", "EMAHook"]
     assert cfg.model.decode_head.loss_decode.type == "anl_seg.ANLCELoss"
 
 
-def test_options_have_the_last_word(train):
+def test_options_have_the_last_word():
     cfg = config_of(
         train,
         "--loss=ANLCELoss",
@@ -152,14 +154,14 @@ def test_options_have_the_last_word(train):
     assert cfg.work_dir == "y"
 
 
-def test_amp_and_work_dir(train):
-    assert config_of(train, "--amp").optim_wrapper.type == "AmpOptimWrapper"
-    assert config_of(train).work_dir == "work_dirs/unet-small_480_ce_synthetic-64x64"
-    assert config_of(train, "--work-dir", "x").work_dir == "x"
+def test_amp_and_work_dir():
+    assert config_of("--amp").optim_wrapper.type == "AmpOptimWrapper"
+    assert config_of().work_dir == "work_dirs/unet-small_480_ce_synthetic-64x64"
+    assert config_of("--work-dir", "x").work_dir == "x"
 
 
-def test_measure_memorization_implies_keep_clean(train):
-    cfg = config_of(train, "--noise=PairNoise:rate=0.2", "--measure-memorization")
+def test_measure_memorization_implies_keep_clean():
+    cfg = config_of("--noise=PairNoise:rate=0.2", "--measure-memorization")
     assert [h.type for h in cfg.custom_hooks] == [
         "anl_seg.MemorizationHook",
         "anl_seg.NoiseStatisticsHook",
@@ -207,29 +209,29 @@ def test_measure_memorization_implies_keep_clean(train):
         (["--measure-memorization"], "keep_clean=True"),
     ],
 )
-def test_bad_arguments_end_in_a_sentence(train, tmp_path, arguments, text):
+def test_bad_arguments_end_in_a_sentence(tmp_path, arguments, text):
     with pytest.raises(SystemExit) as stop:
         train.main([QUICKSTART, f"--work-dir={tmp_path / 'run'}", *arguments])
     assert text in str(stop.value)
-    assert str(stop.value).startswith("train.py: ")
+    assert str(stop.value).startswith("anl-seg train: ")
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("word", ["model", "=1", "model..x=1", "model.x=(1,2"])
-def test_an_option_that_cannot_be_read_is_named(train, capsys, word):
+def test_an_option_that_cannot_be_read_is_named(capsys, word):
     with pytest.raises(SystemExit):
         train.parse_args([QUICKSTART, "--cfg-options", "a=1", word])
     assert repr(word) in capsys.readouterr().err
 
 
-def test_missing_config_is_named(train):
+def test_missing_config_is_named():
     with pytest.raises(SystemExit, match=r"no config file at 'nowhere.py'"):
         train.main(["nowhere.py"])
     with pytest.raises(SystemExit, match="unknown mmseg config"):
         train.main(["mmseg::unet/nothing.py"])
 
 
-def test_corrupted_validation_is_refused_unless_meant(train, corrupted):
+def test_corrupted_validation_is_refused_unless_meant(corrupted):
     noisy_validation = corrupted("val_dataloader")
     with pytest.raises(SystemExit, match="masks of val_dataloader are corrupted"):
         train.main([noisy_validation])

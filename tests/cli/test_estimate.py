@@ -1,8 +1,7 @@
-"""tools/estimate_transition_matrix.py: folders of masks, a model's predictions, refusals."""
+"""anl-seg estimate: folders of masks, a model's predictions, refusals."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -18,6 +17,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from PIL import Image
 
+from anl_seg.cli import estimate
 from anl_seg.config import load_config
 from anl_seg.datasets._shapes import draw_sample
 from anl_seg.noise import build_noise, dilate_noise, load_transition_matrix, sample_rng
@@ -33,14 +33,6 @@ T = [
     [0.20, 0.05, 0.05, 0.00, 0.65, 0.05],
     [0.15, 0.00, 0.00, 0.10, 0.10, 0.65],
 ]
-
-
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("anl_seg_tool_estimate", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -66,10 +58,10 @@ def noise(**config):
     return lambda mask, rng: model(mask, rng, num_classes=6)
 
 
-def test_recovers_a_known_matrix(tool, folders, tmp_path, capsys):
+def test_recovers_a_known_matrix(folders, tmp_path, capsys):
     arguments = folders(noise(type="TransitionMatrixNoise", matrix=T))
     saved, report = tmp_path / "matrix.json", tmp_path / "report.json"
-    tool.main([*arguments, f"--save={saved}", f"--report={report}"])
+    estimate.main([*arguments, f"--save={saved}", f"--report={report}"])
     told = json.loads(report.read_text())
     errors = np.array(told["standard_errors"])
     matrix = load_transition_matrix(saved)
@@ -96,19 +88,19 @@ def test_recovers_a_known_matrix(tool, folders, tmp_path, capsys):
         (dict(type="SymmetricNoise", rate=0.0), "Hardly any noise"),
     ],
 )
-def test_names_simple_noise(tool, folders, capsys, config, text):
-    tool.main(folders(noise(**config)))
+def test_names_simple_noise(folders, capsys, config, text):
+    estimate.main(folders(noise(**config)))
     assert re.search(text, capsys.readouterr().out)
 
 
-def test_wrong_outlines_are_told_from_scattered_pixels(tool, folders, capsys):
-    tool.main(folders(lambda m, rng: dilate_noise(m, rng, beta=0.5, num_classes=6)))
+def test_wrong_outlines_are_told_from_scattered_pixels(folders, capsys):
+    estimate.main(folders(lambda m, rng: dilate_noise(m, rng, beta=0.5, num_classes=6)))
     text = capsys.readouterr().out
     assert "Wrong pixels hang together" in text
     assert "Looks like" not in text
 
 
-def test_palettes_16_bits_and_ignored_pixels(tool, tmp_path, capsys):
+def test_palettes_16_bits_and_ignored_pixels(tmp_path, capsys):
     clean, noisy = np.zeros((2, 4, 5), dtype=np.uint8)
     noisy[:, 0] = 1
     clean[0] = noisy[0] = 255
@@ -122,7 +114,7 @@ def test_palettes_16_bits_and_ignored_pixels(tool, tmp_path, capsys):
     assert cv2.imwrite(str(tmp_path / "noisy" / "a.png"), noisy.astype(np.uint16))
     report = tmp_path / "report.json"
     places = [f"--{kind}={tmp_path / kind}" for kind in ("clean", "noisy")]
-    tool.main([*places, "--num-classes=2", f"--report={report}"])
+    estimate.main([*places, "--num-classes=2", f"--report={report}"])
     content = json.loads(report.read_text())
     assert content["pixels"] == [14, 0]
     assert content["matrix"] == [[11 / 14, 3 / 14], [None, None]]
@@ -135,39 +127,39 @@ def test_palettes_16_bits_and_ignored_pixels(tool, tmp_path, capsys):
 # --- refusals ---
 
 
-def refused(tool, arguments):
+def refused(arguments):
     with pytest.raises(SystemExit) as stop:
-        tool.main([str(a) for a in arguments])
+        estimate.main([str(a) for a in arguments])
     text = str(stop.value)
-    assert text.startswith("estimate_transition_matrix.py: ")
+    assert text.startswith("anl-seg estimate: ")
     return text
 
 
-def test_missing_partners_are_named(tool, folders, tmp_path):
+def test_missing_partners_are_named(folders, tmp_path):
     arguments = folders(noise(type="PairNoise", rate=0.1), count=9)
     (tmp_path / "noisy/city1/3.png").unlink()
-    text = refused(tool, arguments)
+    text = refused(arguments)
     assert "1 masks of" in text
     assert "have no partner" in text
     assert text.endswith("city1/3.png")
     for i in range(0, 9, 2):
         (tmp_path / f"clean/city0/{i}.png").unlink()
     (tmp_path / "clean/city1/3.png").unlink()
-    assert "city0/0.png, city0/2.png, city0/4.png" in refused(tool, arguments)
+    assert "city0/0.png, city0/2.png, city0/4.png" in refused(arguments)
 
 
-def test_wrong_folders_and_files(tool, folders, tmp_path):
+def test_wrong_folders_and_files(folders, tmp_path):
     arguments = folders(noise(type="PairNoise", rate=0.1), count=2)
-    assert "no folder" in refused(tool, ["--clean=nowhere", *arguments[1:]])
+    assert "no folder" in refused(["--clean=nowhere", *arguments[1:]])
     (tmp_path / "empty").mkdir()
-    assert "no PNG file" in refused(tool, [f"--clean={tmp_path / 'empty'}", *arguments[1:]])
-    assert "labels 2" in refused(tool, [*arguments[:2], "--num-classes=2"])
-    assert "must be at most 4096" in refused(tool, [*arguments[:2], "--num-classes=1000000000"])
+    assert "no PNG file" in refused([f"--clean={tmp_path / 'empty'}", *arguments[1:]])
+    assert "labels 2" in refused([*arguments[:2], "--num-classes=2"])
+    assert "must be at most 4096" in refused([*arguments[:2], "--num-classes=1000000000"])
     path = tmp_path / "noisy/city1/1.png"
     data = path.read_bytes()
     for broken in (data[: len(data) // 2], b"", b"\x89PNG"):
         path.write_bytes(broken)
-        text = refused(tool, arguments)
+        text = refused(arguments)
         assert f"mask file '{path}'" in text
         assert "is no readable PNG" in text
     path.unlink()
@@ -176,22 +168,22 @@ def test_wrong_folders_and_files(tool, folders, tmp_path):
         (lambda path: path.symlink_to("nowhere"), "is a link to 'nowhere', which does not exist"),
     ):
         make(path)
-        assert f"mask file '{path}' {kind}" in refused(tool, arguments)
+        assert f"mask file '{path}' {kind}" in refused(arguments)
         path.unlink()
     cv2.imwrite(str(path), np.zeros((64, 64, 3), dtype=np.uint8))
-    assert f"'{path}' is a colour picture" in refused(tool, arguments)
+    assert f"'{path}' is a colour picture" in refused(arguments)
     cv2.imwrite(str(path), np.zeros((64, 63), dtype=np.uint8))
-    text = refused(tool, arguments)
+    text = refused(arguments)
     assert "clean mask is (64, 64), noisy mask is (64, 63)" in text
     assert str(path) in text
 
 
-def test_output_is_checked_before_the_work(tool, folders, tmp_path):
+def test_output_is_checked_before_the_work(folders, tmp_path):
     arguments = folders(noise(type="PairNoise", rate=0.1), count=2)
-    assert "no folder" in refused(tool, [*arguments, "--save=nowhere/m.json"])
-    assert ".json" in refused(tool, [*arguments, "--save=m.npy"])
+    assert "no folder" in refused([*arguments, "--save=nowhere/m.json"])
+    assert ".json" in refused([*arguments, "--save=m.npy"])
     same = tmp_path / "m.json"
-    assert "same file" in refused(tool, [*arguments, f"--save={same}", f"--report={same}"])
+    assert "same file" in refused([*arguments, f"--save={same}", f"--report={same}"])
     assert not same.exists()
 
 
@@ -204,9 +196,9 @@ def test_output_is_checked_before_the_work(tool, folders, tmp_path):
         ["config.py", "model.pth", "--clean=a", "--noisy=b", "--num-classes=2"],
     ],
 )
-def test_one_way_must_be_chosen(tool, arguments, capsys):
+def test_one_way_must_be_chosen(arguments, capsys):
     with pytest.raises(SystemExit):
-        tool.parse_args(arguments)
+        estimate.parse_args(arguments)
     assert "or CONFIG and CHECKPOINT" in capsys.readouterr().err
 
 
@@ -250,15 +242,15 @@ def test_predictions_of_a_model(corrupted, checkpoint, tmp_path):
     assert f"--noise TransitionMatrixNoise:matrix={saved}" in done.stdout
 
 
-def config_of(tool, tmp_path, config, *arguments):
+def config_of(tmp_path, config, *arguments):
     checkpoint = tmp_path / "empty.pth"
     checkpoint.touch()
-    return tool.build_config(tool.parse_args([config, str(checkpoint), *arguments]))
+    return estimate.build_config(estimate.parse_args([config, str(checkpoint), *arguments]))
 
 
-def test_each_training_image_once_at_test_time_with_its_noise(tool, tmp_path):
+def test_each_training_image_once_at_test_time_with_its_noise(tmp_path):
     config = str(ROOT / "configs/ade20k/segformer_mit-b0_80k_ce_symmetric0.4_ade20k-512x512.py")
-    cfg = config_of(tool, tmp_path, config)
+    cfg = config_of(tmp_path, config)
     loader = cfg.test_dataloader
     assert loader.batch_size == 1
     assert loader.sampler == dict(type="DefaultSampler", shuffle=False)
@@ -274,13 +266,13 @@ def test_each_training_image_once_at_test_time_with_its_noise(tool, tmp_path):
     assert cfg.train_dataloader is None
     noise = loader.dataset.pipeline[3]
     for data in ("val", "test"):
-        loader = config_of(tool, tmp_path, config, f"--data={data}").test_dataloader
+        loader = config_of(tmp_path, config, f"--data={data}").test_dataloader
         assert loader.dataset.data_prefix.img_path == "images/validation"
         assert loader.dataset.pipeline[3] == noise
 
 
-def test_masks_that_come_noisy_from_disk_are_left_as_they_are(tool, tmp_path):
-    cfg = config_of(tool, tmp_path, QUICKSTART, "--method=anchor", "--ignore-index=7")
+def test_masks_that_come_noisy_from_disk_are_left_as_they_are(tmp_path):
+    cfg = config_of(tmp_path, QUICKSTART, "--method=anchor", "--ignore-index=7")
     types = [t.type for t in cfg.test_dataloader.dataset.pipeline]
     assert types == ["anl_seg.LoadSyntheticShapes", "PackSegInputs"]
     assert cfg.test_dataloader.dataset.split == "train"
@@ -288,7 +280,7 @@ def test_masks_that_come_noisy_from_disk_are_left_as_they_are(tool, tmp_path):
     assert cfg.test_evaluator.ignore_index == 7
 
 
-def test_wrappers_are_taken_off_and_parts_joined(tool, tmp_path):
+def test_wrappers_are_taken_off_and_parts_joined(tmp_path):
     path = tmp_path / "wrapped.py"
     part = "dict(type='anl_seg.SyntheticShapesDataset', length={}, pipeline=[{}])"
     clean = "dict(type='anl_seg.LoadSyntheticShapes'), dict(type='RandomFlip', prob=0.5), "
@@ -301,7 +293,7 @@ def test_wrappers_are_taken_off_and_parts_joined(tool, tmp_path):
         "dataset=dict(type='ConcatDataset', datasets=["
         f"{part.format(2, clean + pack)}, {part.format(3, noisy + pack)}])))\n"
     )
-    dataset = config_of(tool, tmp_path, str(path)).test_dataloader.dataset
+    dataset = config_of(tmp_path, str(path)).test_dataloader.dataset
     assert dataset.type == "ConcatDataset"
     assert [d.length for d in dataset.datasets] == [2, 3]
     pipelines = [[t.type for t in d.pipeline] for d in dataset.datasets]
@@ -311,10 +303,10 @@ def test_wrappers_are_taken_off_and_parts_joined(tool, tmp_path):
         "anl_seg.CorruptMask",
         "anl_seg.PackNoisySegInputs",
     ]
-    held_out = config_of(tool, tmp_path, str(path), "--data=val").test_dataloader.dataset
+    held_out = config_of(tmp_path, str(path), "--data=val").test_dataloader.dataset
     assert (held_out.split, held_out.pipeline) == ("val", dataset.datasets[1].pipeline)
     path.write_text(path.read_text() + "val_dataloader = test_dataloader = None\n")
-    dataset = config_of(tool, tmp_path, str(path)).test_dataloader.dataset
+    dataset = config_of(tmp_path, str(path)).test_dataloader.dataset
     assert [t.type for t in dataset.datasets[1].pipeline] == [
         "anl_seg.LoadSyntheticShapes",
         "anl_seg.CorruptMask",
@@ -323,35 +315,35 @@ def test_wrappers_are_taken_off_and_parts_joined(tool, tmp_path):
     ]
 
 
-def test_wrong_models_and_settings(tool, tmp_path):
-    assert "no checkpoint at 'nothing.pth'" in refused(tool, [QUICKSTART, "nothing.pth"])
-    assert "no config file at 'nowhere.py'" in refused(tool, ["nowhere.py", "nothing.pth"])
+def test_wrong_models_and_settings(tmp_path):
+    assert "no checkpoint at 'nothing.pth'" in refused([QUICKSTART, "nothing.pth"])
+    assert "no config file at 'nowhere.py'" in refused(["nowhere.py", "nothing.pth"])
     checkpoint = tmp_path / "empty.pth"
     checkpoint.touch()
     model = [QUICKSTART, checkpoint]
-    assert "quantile" in refused(tool, [*model, "--method=anchor", "--quantile=2"])
-    assert "top_share" in refused(tool, [*model, "--top-share=0"])
+    assert "quantile" in refused([*model, "--method=anchor", "--quantile=2"])
+    assert "top_share" in refused([*model, "--top-share=0"])
     path = tmp_path / "unlabelled.py"
     path.write_text(
         f"_base_ = [{QUICKSTART!r}]\n"
         "test_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile'), "
         "dict(type='PackSegInputs')]))\n"
     )
-    assert "give --method anchor" in refused(tool, [path, checkpoint, "--data=test"])
-    config_of(tool, tmp_path, str(path), "--data=test", "--method=anchor")
+    assert "give --method anchor" in refused([path, checkpoint, "--data=test"])
+    config_of(tmp_path, str(path), "--data=test", "--method=anchor")
     # The training images take the validation's pipeline then.
-    dataset = config_of(tool, tmp_path, str(path)).test_dataloader.dataset
+    dataset = config_of(tmp_path, str(path)).test_dataloader.dataset
     assert dataset.pipeline[0].type == "anl_seg.LoadSyntheticShapes"
     path.write_text(f"_base_ = [{QUICKSTART!r}]\ntest_dataloader = None\n")
-    assert "no test_dataloader" in refused(tool, [path, checkpoint, "--data=test"])
+    assert "no test_dataloader" in refused([path, checkpoint, "--data=test"])
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", None])
-def test_a_checkpoint_that_does_not_fit_estimates_nothing(tool, tmp_path, content):
+def test_a_checkpoint_that_does_not_fit_estimates_nothing(tmp_path, content):
     path = tmp_path / "weights.pth"
     torch.save({"state_dict": {}}, path) if content is None else path.write_bytes(content)
     with pytest.raises(
         SystemExit, match=r"is damaged|cannot be read|does not fit the config: it lacks"
     ) as end:
-        tool.main([QUICKSTART, str(path), "--work-dir", str(tmp_path / "w"), "--data", "val"])
+        estimate.main([QUICKSTART, str(path), "--work-dir", str(tmp_path / "w"), "--data", "val"])
     assert "weights.pth" in str(end.value)

@@ -1,4 +1,4 @@
-"""tools/browse_noise.py: what it writes, what it takes from a config, what it refuses."""
+"""anl-seg browse: what it writes, what it takes from a config, what it refuses."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from anl_seg.cli import browse
 from anl_seg.corruption import config_source
 from anl_seg.noise import NoiseStatistics, build_noise, noise_statistics, sample_rng
 
@@ -21,25 +22,15 @@ NOISE = dict(type="AlphaBetaNoise", alpha=0.7, beta=0.5)
 SPEC = "AlphaBetaNoise:alpha=0.7,beta=0.5"
 
 
-@pytest.fixture(scope="module")
-def tool():
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("anl_seg_tool_browse_noise", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def run(*arguments):
     command = [sys.executable, str(TOOL), *map(str, arguments)]
     return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
 
 
-def refused(tool, capsys, *arguments):
+def refused(capsys, *arguments):
     """What the tool says when it exits without success."""
     with pytest.raises(SystemExit) as error:
-        tool.main([str(a) for a in arguments])
+        browse.main([str(a) for a in arguments])
     assert error.value.code not in (0, None)
     return str(error.value.code) + capsys.readouterr().err
 
@@ -98,25 +89,27 @@ def test_statistics(tmp_path):
     assert cv2.imread(str(tmp_path / "stats.png")).shape[1] == 1500
 
 
-def test_the_noise_of_the_config_itself(tool, corrupted, tmp_path, capsys):
+def test_the_noise_of_the_config_itself(corrupted, tmp_path, capsys):
     config = corrupted("train_dataloader")
     for seed, extra in ((0, []), (7, ["--seed=7"])):
-        tool.main([config, "--samples=0", *extra, f"--out={tmp_path / str(seed)}"])
+        browse.main([config, "--samples=0", *extra, f"--out={tmp_path / str(seed)}"])
         text = (tmp_path / str(seed) / "page.html").read_text(encoding="utf-8")
         assert "<h1>PairNoise(rate=0.1)</h1>" in text
         assert f"; noise seed {seed}<" in text
     # Another one can be tried on the same clean masks.
-    tool.main([config, "--noise=SymmetricNoise:rate=0.5", "--samples=0", f"--out={tmp_path / 'b'}"])
+    browse.main(
+        [config, "--noise=SymmetricNoise:rate=0.5", "--samples=0", f"--out={tmp_path / 'b'}"]
+    )
     text = (tmp_path / "b" / "page.html").read_text(encoding="utf-8")
     assert "rate 0</b> · 0.00 % changed" in text
-    assert "give --noise" in refused(tool, capsys, QUICKSTART, "--out", tmp_path / "c")
+    assert "give --noise" in refused(capsys, QUICKSTART, "--out", tmp_path / "c")
 
 
-def test_plain_folders(tool, folders, tmp_path):
+def test_plain_folders(folders, tmp_path):
     images = ["--images", tmp_path / "images"]
     common = [*folders, "--noise", "SymmetricNoise:rate=0.5", "--values", "0", "0.5"]
     for extra, out in (([], "plain"), (images, "with_images")):
-        tool.main([str(a) for a in [*common, *extra, "--out", tmp_path / out]])
+        browse.main([str(a) for a in [*common, *extra, "--out", tmp_path / out]])
         text = (tmp_path / out / "page.html").read_text(encoding="utf-8")
         assert text.count('<img class="noisy') == 2 * 2
         assert text.count('<img class="image"') == (2 if extra else 0)
@@ -124,15 +117,15 @@ def test_plain_folders(tool, folders, tmp_path):
         assert "ignored (255)" in text
 
 
-def test_nothing_is_overwritten_silently(tool, folders, tmp_path, capsys):
+def test_nothing_is_overwritten_silently(folders, tmp_path, capsys):
     out = tmp_path / "out"
     out.mkdir()
     (out / "page.html").write_text("mine")
     arguments = [*folders, "--noise", "PairNoise:rate=0.5", "--out", out]
-    assert "already holds page.html" in refused(tool, capsys, *arguments)
+    assert "already holds page.html" in refused(capsys, *arguments)
     assert [p.name for p in out.iterdir()] == ["page.html"]
     assert (out / "page.html").read_text() == "mine"
-    tool.main([str(a) for a in [*arguments, "--overwrite"]])
+    browse.main([str(a) for a in [*arguments, "--overwrite"]])
     assert (out / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
@@ -159,25 +152,27 @@ def test_nothing_is_overwritten_silently(tool, folders, tmp_path, capsys):
         ([], "--masks needs --noise"),
     ],
 )
-def test_refusals(tool, folders, tmp_path, capsys, arguments, words):
+def test_refusals(folders, tmp_path, capsys, arguments, words):
     out = tmp_path / "out"
-    assert words in refused(tool, capsys, *folders, *arguments, "--out", out)
+    assert words in refused(capsys, *folders, *arguments, "--out", out)
     assert not out.exists()
 
 
-def test_refusals_of_data(tool, folders, tmp_path, capsys):
+def test_refusals_of_data(folders, tmp_path, capsys):
     out = ["--out", tmp_path / "out", "--noise", "PairNoise:rate=0.4"]
-    assert "give a config, or --masks" in refused(tool, capsys, *out)
-    assert "give a config, or --masks" in refused(tool, capsys, QUICKSTART, *folders, *out)
-    assert "needs --num-classes" in refused(tool, capsys, *folders[:2], *out)
-    assert "only with --masks" in refused(tool, capsys, QUICKSTART, "--images", tmp_path, *out)
-    assert "no config file at" in refused(tool, capsys, "nowhere.py", *out)
+    assert "give a config, or --masks" in refused(capsys, *out)
+    assert "give a config, or --masks" in refused(capsys, QUICKSTART, *folders, *out)
+    assert "needs --num-classes" in refused(capsys, *folders[:2], *out)
+    assert "only with --masks" in refused(capsys, QUICKSTART, "--images", tmp_path, *out)
+    assert "no config file at" in refused(capsys, "nowhere.py", *out)
     too_few = [*folders[:3], 2, *folders[4:]]
-    assert "a/1_mask.png: mask holds labels 2" in refused(tool, capsys, *too_few, *out)
+    assert "a/1_mask.png: mask holds labels 2" in refused(capsys, *too_few, *out)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_large_page_is_said_to_be_large(tool, folders, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(tool, "_LARGE_PAGE", 100)
-    tool.main([str(a) for a in [*folders, "--noise=PairNoise:rate=0.4", "--out", tmp_path / "out"]])
+def test_a_large_page_is_said_to_be_large(folders, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(browse, "_LARGE_PAGE", 100)
+    browse.main(
+        [str(a) for a in [*folders, "--noise=PairNoise:rate=0.4", "--out", tmp_path / "out"]]
+    )
     assert "the page is large" in capsys.readouterr().out

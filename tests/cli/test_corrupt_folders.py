@@ -16,6 +16,7 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 from PIL import Image
 
+from anl_seg.cli import corrupt
 from anl_seg.corruption.splits import counts_by_folder, folders_text, held_out_folders
 
 ROOT = Path(__file__).parents[2]
@@ -82,11 +83,11 @@ def loaded(cfg):
     ],
 )
 def test_the_advice_for_folders_leads_to_the_corrupted_training_masks(
-    corrupt_tool, tmp_path, capsys, folders, training, warned
+    tmp_path, capsys, folders, training, warned
 ):
     write_data(tmp_path, folders)
     out = tmp_path / "out"
-    corrupt_tool.main([f"--masks={tmp_path / 'masks'}", f"--out={out}", *ARGUMENTS])
+    corrupt.main([f"--masks={tmp_path / 'masks'}", f"--out={out}", *ARGUMENTS])
     text, errors = capsys.readouterr()
     assert (
         f"folders: {folders_text(counts_by_folder(f'{f}/0.png' for f in folders for _ in '00'))}\n"
@@ -106,29 +107,25 @@ def test_the_advice_for_folders_leads_to_the_corrupted_training_masks(
             assert np.array_equal(mask, np.array(Image.open(path)))
 
 
-def test_a_training_data_set_that_finds_validation_masks_is_warned_of(
-    corrupt_tool, tmp_path, capsys
-):
+def test_a_training_data_set_that_finds_validation_masks_is_warned_of(tmp_path, capsys):
     write_data(tmp_path, ["train", "val"])
     config = tmp_path / "config.py"
     config.write_text(config_of(tmp_path, ".").pretty_text)
-    corrupt_tool.main([str(config), f"--out={tmp_path / 'out'}", *ARGUMENTS])
+    corrupt.main([str(config), f"--out={tmp_path / 'out'}", *ARGUMENTS])
     text, errors = capsys.readouterr()
     assert "folders: train (2 masks), val (2 masks)\n" in text
     assert "corrupted as well: val (2 masks), for validation or test by the name" in errors
     # Asked for by name: nothing to warn of.
     masks = f"--masks={tmp_path / 'masks' / 'val'}"
-    corrupt_tool.main([masks, f"--out={tmp_path / 'other'}", *ARGUMENTS])
+    corrupt.main([masks, f"--out={tmp_path / 'other'}", *ARGUMENTS])
     assert "warning" not in capsys.readouterr().err
 
 
-def test_a_path_that_a_shell_or_mmengine_would_change_is_not_given_as_an_option(
-    corrupt_tool, tmp_path, capsys
-):
+def test_a_path_that_a_shell_or_mmengine_would_change_is_not_given_as_an_option(tmp_path, capsys):
     root = tmp_path / 'my "data", [1]'
     write_data(root, ["train", "val"])
     out = root / "noisy masks"
-    corrupt_tool.main([f"--masks={root / 'masks' / 'train'}", f"--out={out}", *ARGUMENTS])
+    corrupt.main([f"--masks={root / 'masks' / 'train'}", f"--out={out}", *ARGUMENTS])
     text, errors = capsys.readouterr()
     assert "warning" not in errors
     assert "folders:" not in text
@@ -150,9 +147,7 @@ def test_words_of_names_are_whole_words():
     assert held_out_folders([*held_out, *others]) == held_out
 
 
-def test_every_command_and_config_of_the_page_works_in_order(
-    corrupt_tool, tmp_path, capsys, monkeypatch
-):
+def test_every_command_and_config_of_the_page_works_in_order(tmp_path, capsys, monkeypatch):
     """As a newcomer would: in an empty folder that has this repository's configs."""
     page = (ROOT / "docs/corrupt_dataset.md").read_text()
     (tmp_path / "configs").symlink_to(ROOT / "configs")
@@ -168,7 +163,7 @@ def test_every_command_and_config_of_the_page_works_in_order(
     printed = ""
     for command in commands:
         assert command[:2] == ["python", "tools/corrupt_dataset.py"]
-        corrupt_tool.main([*command[2:], "--jobs=1"])
+        corrupt.main([*command[2:], "--jobs=1"])
         printed += capsys.readouterr().out
     for line in re.findall(r"^    ((?:\d+ masks in|clean:) .*)$", page, re.M):
         assert line in printed, line

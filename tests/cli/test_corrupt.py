@@ -1,8 +1,7 @@
-"""tools/corrupt_dataset.py: what it prints, what it refuses, and that no kill leaves a trace."""
+"""anl-seg corrupt: what it prints, what it refuses, and that no kill leaves a trace."""
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
@@ -17,19 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anl_seg.cli import corrupt
 from anl_seg.corruption.lock import locked
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "corrupt_dataset.py"
 NOISE = "SymmetricNoise:rate=0.4"
-
-
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("anl_seg_tool_corrupt_dataset", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -69,9 +61,9 @@ def contents(folder):
 # --- a run and its verification -----------------------------------------------------------------
 
 
-def test_config_to_masks_and_back(tool, ade_config, tmp_path, capsys):
+def test_config_to_masks_and_back(ade_config, tmp_path, capsys):
     out = tmp_path / "out"
-    tool.main([ade_config, "--noise", NOISE, "--seed=3", f"--out={out}", "--jobs=2"])
+    corrupt.main([ade_config, "--noise", NOISE, "--seed=3", f"--out={out}", "--jobs=2"])
     text = capsys.readouterr().out
     assert f"4 masks in {out}, " in text
     assert "train_dataloader = dict(dataset=dict(data_prefix=dict(seg_map_path=" in text
@@ -84,18 +76,18 @@ def test_config_to_masks_and_back(tool, ade_config, tmp_path, capsys):
         (verify, "by names, sizes and checksums"),
         ([*verify, ade_config], "pixel by pixel"),
     ):
-        tool.main(arguments)
+        corrupt.main(arguments)
         text = capsys.readouterr().out
         assert f"clean: 4 files are what {out}/manifest.json says, {how}." in text
 
 
-def test_other_split_and_options(tool, ade_config, tiny_ade, tmp_path, capsys):
+def test_other_split_and_options(ade_config, tiny_ade, tmp_path, capsys):
     (tiny_ade / "annotations/validation/3.png").unlink()
     (tiny_ade / "images/validation/3.jpg").unlink()
     moved = tmp_path / "moved"
     shutil.copytree(tiny_ade, moved)
     out = tmp_path / "out"
-    tool.main(
+    corrupt.main(
         [
             ade_config,
             "--split=val",
@@ -112,58 +104,58 @@ def test_other_split_and_options(tool, ade_config, tiny_ade, tmp_path, capsys):
     assert "Give the same --cfg-options there." in text
     # Neither the config nor its options are taken from the manifest: they are given once more.
     verify = [f"--verify={out}/manifest.json", ade_config, "--jobs=1", "--cfg-options"]
-    tool.main([*verify, f"val_dataloader.dataset.data_root={moved}"])
+    corrupt.main([*verify, f"val_dataloader.dataset.data_root={moved}"])
     shutil.rmtree(moved)
-    with pytest.raises(SystemExit, match=r"corrupt_dataset\.py: .*moved"):
-        tool.main([*verify, f"val_dataloader.dataset.data_root={moved}"])
-    tool.main([*verify, f"val_dataloader.dataset.data_root={tiny_ade}"])
+    with pytest.raises(SystemExit, match=r"anl-seg corrupt: .*moved"):
+        corrupt.main([*verify, f"val_dataloader.dataset.data_root={moved}"])
+    corrupt.main([*verify, f"val_dataloader.dataset.data_root={tiny_ade}"])
     assert "pixel by pixel" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="the masks are of a config, which is code: name it"):
-        tool.main([*verify[:1], *verify[2:], f"val_dataloader.dataset.data_root={tiny_ade}"])
+        corrupt.main([*verify[:1], *verify[2:], f"val_dataloader.dataset.data_root={tiny_ade}"])
 
 
-def test_folder_and_its_move(tool, masks, tmp_path, capsys, monkeypatch):
+def test_folder_and_its_move(masks, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    tool.main(
+    corrupt.main(
         ["--masks=masks", "--num-classes=3", "--noise=PairNoise:rate=0.3", "--out=out", "--jobs=1"]
     )
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     assert manifest["source"]["masks"] == "masks"
     assert str(tmp_path) not in (tmp_path / "out/manifest.json").read_text()
     assert f'seg_map_path="{tmp_path / "out"}"' in capsys.readouterr().out
-    tool.main(["--verify=out/manifest.json", "--jobs=1"])
+    corrupt.main(["--verify=out/manifest.json", "--jobs=1"])
     (tmp_path / "other").mkdir()
     masks.rename(tmp_path / "other" / "masks")
     with pytest.raises(SystemExit, match="no folder"):
-        tool.main(["--verify=out/manifest.json", "--jobs=1"])
-    tool.main(["--verify=out/manifest.json", "--masks=other/masks", "--jobs=1"])
+        corrupt.main(["--verify=out/manifest.json", "--jobs=1"])
+    corrupt.main(["--verify=out/manifest.json", "--masks=other/masks", "--jobs=1"])
 
 
-def test_noise_of_the_config(tool, corrupted, tmp_path, capsys):
+def test_noise_of_the_config(corrupted, tmp_path, capsys):
     config, out = corrupted("train_dataloader"), tmp_path / "out"
-    tool.main([config, f"--out={out}", "--jobs=1"])
+    corrupt.main([config, f"--out={out}", "--jobs=1"])
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["noise"] == {"type": "PairNoise", "rate": 0.1}
     assert "LoadCorruptedAnnotations" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="corrupts its masks already"):
-        tool.main([config, "--noise", NOISE, f"--out={tmp_path / 'other'}"])
+        corrupt.main([config, "--noise", NOISE, f"--out={tmp_path / 'other'}"])
 
 
-def test_problems_are_printed_and_counted(tool, masks, tmp_path, capsys):
+def test_problems_are_printed_and_counted(masks, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = [f"--masks={masks}", "--num-classes=3", f"--noise={NOISE}", f"--out={out}"]
-    tool.main([*arguments, "--jobs=1"])
+    corrupt.main([*arguments, "--jobs=1"])
     for i in range(4):
         (out / f"{i}.png").unlink()
     for i in range(20):
         (out / f"extra{i}.png").write_bytes(b"")
-    with pytest.raises(SystemExit, match=r"corrupt_dataset\.py: problems found: 24\."):
-        tool.main([f"--verify={out}/manifest.json", "--jobs=1"])
+    with pytest.raises(SystemExit, match=r"anl-seg corrupt: problems found: 24\."):
+        corrupt.main([f"--verify={out}/manifest.json", "--jobs=1"])
     text = capsys.readouterr().out
     assert "0.png: is missing\n" in text
     assert "and 4 more\n" in text
     with pytest.raises(SystemExit, match=r"is not empty: .*--resume"):
-        tool.main(arguments)
+        corrupt.main(arguments)
 
 
 @pytest.mark.parametrize(
@@ -210,14 +202,14 @@ def test_problems_are_printed_and_counted(tool, masks, tmp_path, capsys):
         ),
     ],
 )
-def test_wrong_arguments_end_in_a_sentence(tool, ade_config, masks, tmp_path, arguments, text):
+def test_wrong_arguments_end_in_a_sentence(ade_config, masks, tmp_path, arguments, text):
     places = {"CONFIG": ade_config, "MASKS": str(masks), "OUT": str(tmp_path / "out")}
     for name, place in places.items():
         arguments = [argument.replace(name, place) for argument in arguments]
     before = contents(masks)
     with pytest.raises(SystemExit) as stop:
-        tool.main(arguments)
-    assert str(stop.value).startswith("corrupt_dataset.py: ")
+        corrupt.main(arguments)
+    assert str(stop.value).startswith("anl-seg corrupt: ")
     assert text in str(stop.value)
     assert contents(masks) == before
     assert not list((tmp_path / "out").rglob("*"))
@@ -309,7 +301,7 @@ def check_partial(out, whole):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 def test_killed_at_random_moments_and_resumed_it_ends_with_the_same_bytes(
-    tool, busy_masks, tmp_path, capsys
+    busy_masks, tmp_path, capsys
 ):
     before = contents(busy_masks)
     process = start(busy_masks, tmp_path / "whole")
@@ -351,13 +343,13 @@ def test_killed_at_random_moments_and_resumed_it_ends_with_the_same_bytes(
     finish(start(busy_masks, out, "--resume"))
     assert contents(out) == whole
     assert contents(busy_masks) == before
-    tool.main([f"--verify={out}/manifest.json", "--jobs=2"])
+    corrupt.main([f"--verify={out}/manifest.json", "--jobs=2"])
     assert f"clean: {MASKS} files" in capsys.readouterr().out
     name = generator.choice(sorted(whole.keys() - {"manifest.json"}))
     flipped = bytearray(whole[name])
     flipped[generator.randrange(len(flipped))] ^= 1
     (out / name).write_bytes(flipped)
-    with pytest.raises(SystemExit, match=r"corrupt_dataset\.py: problems found: [123]\."):
-        tool.main([f"--verify={out}/manifest.json", "--jobs=2"])
+    with pytest.raises(SystemExit, match=r"anl-seg corrupt: problems found: [123]\."):
+        corrupt.main([f"--verify={out}/manifest.json", "--jobs=2"])
     assert f"{name}: its bytes are not those" in capsys.readouterr().out
     print(summary)

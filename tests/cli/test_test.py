@@ -1,4 +1,4 @@
-"""tools/test.py: the score of a checkpoint, and refusals."""
+"""anl-seg test: the score of a checkpoint, and refusals."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, MODELS
 
+from anl_seg.cli import test as test_command
 from anl_seg.config import load_config
 
 ROOT = Path(__file__).parents[2]
@@ -32,23 +33,25 @@ def checkpoint(tmp_path):
     return str(path)
 
 
-def test_writes_the_metrics(evaluate, checkpoint, tmp_path):
-    evaluate.main([QUICKSTART, checkpoint, f"--work-dir={tmp_path / 'run'}", *SMALL])
+def test_writes_the_metrics(checkpoint, tmp_path):
+    test_command.main([QUICKSTART, checkpoint, f"--work-dir={tmp_path / 'run'}", *SMALL])
     metrics = next((tmp_path / "run").glob("*/*.json")).read_text()
     assert '"mIoU"' in metrics
     assert '"Dice.cross"' in metrics
 
 
-def test_missing_checkpoint_is_named(evaluate):
-    with pytest.raises(SystemExit, match=r"test.py: no checkpoint at 'nothing.pth'"):
-        evaluate.main([QUICKSTART, "nothing.pth"])
+def test_missing_checkpoint_is_named():
+    with pytest.raises(SystemExit, match=r"anl-seg test: no checkpoint at 'nothing.pth'"):
+        test_command.main([QUICKSTART, "nothing.pth"])
 
 
-def test_corrupted_test_masks_are_refused_unless_meant(evaluate, checkpoint, corrupted):
+def test_corrupted_test_masks_are_refused_unless_meant(checkpoint, corrupted):
     config = corrupted("test_dataloader")
     with pytest.raises(SystemExit, match="the test masks are corrupted"):
-        evaluate.main([config, checkpoint])
-    cfg = evaluate.build_config(evaluate.parse_args([config, checkpoint, "--allow-noisy-eval"]))
+        test_command.main([config, checkpoint])
+    cfg = test_command.build_config(
+        test_command.parse_args([config, checkpoint, "--allow-noisy-eval"])
+    )
     assert cfg.test_dataloader.dataset.pipeline[1].type == "anl_seg.CorruptMask"
 
 
@@ -66,12 +69,12 @@ TTA = (
 
 
 def test_several_views_and_several_metrics_give_all_scores_and_all_predictions(
-    evaluate, checkpoint, tmp_path
+    checkpoint, tmp_path
 ):
     config = tmp_path / "tta.py"
     config.write_text(TTA)
     out = tmp_path / "not" / "there"
-    evaluate.main(
+    test_command.main(
         [str(config), checkpoint, "--tta", f"--out={out}", f"--work-dir={tmp_path / 'run'}", *SMALL]
     )
     metrics = json.loads(next((tmp_path / "run").glob("*/*.json")).read_text())
@@ -106,7 +109,7 @@ def test_several_views_and_several_metrics_give_all_scores_and_all_predictions(
     assert metrics["overconfidence"] == pytest.approx(100 * (confidence - right), abs=0.01)
 
 
-def test_what_cannot_be_evaluated_is_told_in_a_sentence(evaluate, checkpoint, tmp_path):
+def test_what_cannot_be_evaluated_is_told_in_a_sentence(checkpoint, tmp_path):
     (tmp_path / "file").write_text("no folder")
     broken = tmp_path / "broken.pth"
     broken.write_bytes(Path(checkpoint).read_bytes()[:5000])
@@ -141,14 +144,14 @@ def test_what_cannot_be_evaluated_is_told_in_a_sentence(evaluate, checkpoint, tm
         (QUICKSTART, lacking, SMALL, "does not fit the config: it lacks backbone.*and 82 more"),
     ):
         with pytest.raises(SystemExit, match=words):
-            evaluate.main([str(config), str(weights), f"--work-dir={tmp_path / 'run'}", *more])
+            test_command.main([str(config), str(weights), f"--work-dir={tmp_path / 'run'}", *more])
 
 
-def test_weights_that_predict_nothing_may_be_missing_or_too_many(evaluate, checkpoint, tmp_path):
+def test_weights_that_predict_nothing_may_be_missing_or_too_many(checkpoint, tmp_path):
     weights = torch.load(checkpoint)["state_dict"]
     path = tmp_path / "more.pth"
     torch.save({"state_dict": {**weights, "auxiliary_head.conv.weight": torch.zeros(1)}}, path)
     arguments = [QUICKSTART, str(path), f"--work-dir={tmp_path / 'run'}", *SMALL]
-    runner = evaluate.make_runner(evaluate.parse_args(arguments))
+    runner = test_command.make_runner(test_command.parse_args(arguments))
     loaded = runner.model.state_dict()
     assert all(torch.equal(loaded[name], value) for name, value in weights.items())
