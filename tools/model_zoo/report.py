@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from anl_seg.zoo.leaf_configs import Leaf
-from anl_seg.zoo.train_steps import STATUSES
+from tools.model_zoo.leaf_configs import Leaf
+from tools.model_zoo.train_steps import STATUSES
 
 _NOT_RUN = "not run"
 

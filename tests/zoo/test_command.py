@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
-from anl_seg.zoo import every_loss, leaf_paths
+from tools.model_zoo import command
+from tools.model_zoo.leaf_configs import leaf_paths
+from tools.model_zoo.loss_specs import every_loss
 
-ROOT = Path(__file__).parents[2]
 #: Small ones: two that share a model, one of another, one that does not apply.
 CONFIGS = ["cgnet/", "fastscnn/", "vpd/vpd_sd_4xb8-25k_nyu-512x512.py"]
 LEARNED = "base={'type':'GCELoss','q':0.5},parameters={'q':(0.05,1.0)}"
@@ -23,22 +22,12 @@ NOT_THE_LOSS = (
 )
 
 
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location(
-        "anl_seg_tool_zoo", ROOT / "tools/check_model_zoo.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def run(folder, *arguments):
+    command.main([*arguments, "--work-dir", str(folder), "--jobs", "2"])
 
 
-def run(tool, folder, *arguments):
-    tool.main([*arguments, "--work-dir", str(folder), "--jobs", "2"])
-
-
-def test_some_families_train_and_a_second_run_goes_on(tool, tmp_path, capsys):
-    run(tool, tmp_path, *CONFIGS)
+def test_some_families_train_and_a_second_run_goes_on(tmp_path, capsys):
+    run(tmp_path, *CONFIGS)
     told = capsys.readouterr()
     assert "4 configs, 3 small models: 2 to try, 0 done before" in told.err
     assert "| **all** | **4** | **3** | **3** | **1** | **0** | |" in told.out
@@ -50,27 +39,27 @@ def test_some_families_train_and_a_second_run_goes_on(tool, tmp_path, capsys):
     assert len(lines) == 2
     # As after a kill: one result is gone, and only that model is tried again.
     (tmp_path / "results.jsonl").write_text(lines[0] + "\n")
-    run(tool, tmp_path, *CONFIGS)
+    run(tmp_path, *CONFIGS)
     assert "1 to try, 1 done before" in capsys.readouterr().err
     assert json.loads((tmp_path / "summary.json").read_text())["families"] == found["families"]
 
 
-def test_a_failure_is_kept_told_and_tried_again(tool, tmp_path, capsys):
+def test_a_failure_is_kept_told_and_tried_again(tmp_path, capsys):
     loss = ["--loss", "ANLCELoss:class_weight=[1.0,2.0]"]
     with pytest.raises(SystemExit, match="configs that fail: 1"):
-        run(tool, tmp_path, "fastscnn/", *loss)
+        run(tmp_path, "fastscnn/", *loss)
     config = json.loads((tmp_path / "summary.json").read_text())["configs"]
     assert "class_weight has 2 entries" in next(iter(config.values()))["traceback"]
     capsys.readouterr()
     with pytest.raises(SystemExit, match="configs that fail: 1"):
-        run(tool, tmp_path, "fastscnn/", *loss)
+        run(tmp_path, "fastscnn/", *loss)
     assert "0 to try, 1 done before" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="configs that fail: 1"):
-        run(tool, tmp_path, "fastscnn/", *loss, "--retry")
+        run(tmp_path, "fastscnn/", *loss, "--retry")
     assert "1 to try, 0 done before" in capsys.readouterr().err
 
 
-def test_several_losses_give_one_table_and_go_on(tool, tmp_path, capsys):
+def test_several_losses_give_one_table_and_go_on(tmp_path, capsys):
     losses = [
         "--loss",
         "GCELoss:q=0.5",
@@ -78,7 +67,7 @@ def test_several_losses_give_one_table_and_go_on(tool, tmp_path, capsys):
         "ForwardCorrectionLoss",
         "AdaptiveLoss:" + LEARNED,
     ]
-    run(tool, tmp_path, "cgnet/", *CONFIGS[2:], *losses)
+    run(tmp_path, "cgnet/", *CONFIGS[2:], *losses)
     told = capsys.readouterr()
     assert "3 configs, 2 small models, 4 losses: 4 to try, 0 done before" in told.err
     rows = (tmp_path / "table.md").read_text().splitlines()
@@ -93,20 +82,20 @@ def test_several_losses_give_one_table_and_go_on(tool, tmp_path, capsys):
         "ForwardCorrectionLoss",
         "AdaptiveLoss",
     ]
-    run(tool, tmp_path, "cgnet/", *losses, "CELoss")
+    run(tmp_path, "cgnet/", *losses, "CELoss")
     assert "5 losses: 1 to try, 4 done before" in capsys.readouterr().err
 
 
-def test_every_loss_is_the_registry(tool):
-    args = tool.parse_args(["fcn/", "--every-loss"])
-    losses = tool.chosen_losses(args, dict(type="SymmetricNoise", rate=0.4))
+def test_every_loss_is_the_registry():
+    args = command.parse_args(["fcn/", "--every-loss"])
+    losses = command.chosen_losses(args, dict(type="SymmetricNoise", rate=0.4))
     assert list(losses) == [loss["type"] for loss in every_loss()]
     assert len(losses) > 30
 
 
-def test_all_and_sample(tool):
-    assert tool.chosen_paths(tool.parse_args(["--all"])) == leaf_paths()
-    sample = tool.chosen_paths(tool.parse_args(["--sample"]))
+def test_all_and_sample():
+    assert command.chosen_paths(command.parse_args(["--all"])) == leaf_paths()
+    sample = command.chosen_paths(command.parse_args(["--sample"]))
     assert len(sample) == len({p.split("/")[0] for p in leaf_paths()})
 
 
@@ -121,19 +110,19 @@ def test_all_and_sample(tool):
         (["fcn/", "--noise", "SymmetricNoise:rate=2"], "rate"),
     ],
 )
-def test_what_is_wrong_is_a_sentence(tool, arguments, text, tmp_path):
+def test_what_is_wrong_is_a_sentence(arguments, text, tmp_path):
     with pytest.raises(SystemExit, match=text):
-        tool.main([*arguments, "--work-dir", str(tmp_path)])
+        command.main([*arguments, "--work-dir", str(tmp_path)])
     assert not list(tmp_path.iterdir())
 
 
-def test_the_whole_zoo(tool, request, tmp_path):
+def test_the_whole_zoo(request, tmp_path):
     """Every config of mmseg; under `make test-long` only, as it takes a quarter of an hour on a core."""
     if request.config.getoption("--hypothesis-profile") != "long":
         pytest.skip("runs under make test-long")
-    run(tool, tmp_path, "--all")
+    run(tmp_path, "--all")
     configs = json.loads((tmp_path / "summary.json").read_text())["configs"]
-    assert len(configs) == len(tool.leaf_paths())
+    assert len(configs) == len(command.leaf_paths())
     for path, result in configs.items():
         if result["status"] != "trains":
             assert result["status"] == "not applicable", path

@@ -21,9 +21,9 @@ from torch.overrides import TorchFunctionMode
 from anl_seg.config import replace_losses
 from anl_seg.config.loss_config import qualified_loss
 from anl_seg.noise import build_noise
-from anl_seg.zoo.batch import noisy_batch
-from anl_seg.zoo.loss_specs import fill_loss, has_no_object_class, is_binary
-from anl_seg.zoo.shrink import input_size, two_classes
+from tools.model_zoo.batch import noisy_batch
+from tools.model_zoo.loss_specs import fill_loss, has_no_object_class, is_binary
+from tools.model_zoo.shrink import input_size, two_classes
 
 #: What can come of a config.
 STATUSES = ("trains", "not applicable", "fails")
@@ -142,7 +142,7 @@ class ModelTrial:
     For every loss the model is built from its config anew; the weights are drawn once.
 
     Args:
-        model_cfg: a model from :func:`anl_seg.zoo.shrink_model`; left unchanged.
+        model_cfg: a model from :func:`tools.model_zoo.shrink.shrink_model`; left unchanged.
         noise: config of the noise on the labels.
     """
 
@@ -295,7 +295,7 @@ def try_model(model_cfg: dict, loss: dict, noise: dict) -> Outcome:
     that can be.
 
     Args:
-        model_cfg: a model from :func:`anl_seg.zoo.shrink_model`; left unchanged.
+        model_cfg: a model from :func:`tools.model_zoo.shrink.shrink_model`; left unchanged.
         loss: config for :func:`anl_seg.config.replace_losses`; a transition matrix that it needs and
             lacks is that of the noise.
         noise: config of the noise on the labels.

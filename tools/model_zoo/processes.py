@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
-from anl_seg.zoo.train_steps import ModelTrial, Outcome
+from tools.model_zoo.train_steps import ModelTrial, Outcome
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def _context() -> mp.context.BaseContext:
     if "forkserver" in mp.get_all_start_methods():
         context = mp.get_context("forkserver")
         # The main module too: or each process would read it again, as it is on the disk by then.
-        context.set_forkserver_preload(["__main__", "anl_seg.zoo.train_steps"])
+        context.set_forkserver_preload(["__main__", "tools.model_zoo.train_steps"])
         return context
     return mp.get_context("spawn")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from anl_seg._json_lines import json_lines
-from anl_seg.zoo.train_steps import Outcome
+from tools.model_zoo.train_steps import Outcome
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from anl_seg.config.loss_config import MASK_HEADS
 from anl_seg.noise import build_noise, sample_rng
 from anl_seg.noise.estimate_transition_matrix import TransitionCounts
 from anl_seg.registry import MODELS
-from anl_seg.zoo.batch import block_mask
+from tools.model_zoo.batch import block_mask
 
 #: What a loss is tried with that cannot be built without arguments, and has no matrix.
 EXAMPLES = {

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from anl_seg.config import inject_noise, load_config, mmseg_config
-from anl_seg.zoo.requirements import missing_requirement
-from anl_seg.zoo.shrink import shrink_model
-from anl_seg.zoo.train_steps import Outcome, failure, inner_head
+from tools.model_zoo.requirements import missing_requirement
+from tools.model_zoo.shrink import shrink_model
+from tools.model_zoo.train_steps import Outcome, failure, inner_head
 
 
 def _root() -> Path:
