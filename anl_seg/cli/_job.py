@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
@@ -13,7 +14,7 @@ from anl_seg.config import load_config
 from anl_seg.config.options import options_last
 
 
-def add_config(parser: argparse.ArgumentParser, **settings: str) -> None:
+def add_config(parser: argparse.ArgumentParser, **settings: Any) -> None:
     """Take the name of a config."""
     text = "config file, or mmseg::family/config.py of the installed mmseg"
     parser.add_argument("config", help=text, **settings)

@@ -39,9 +39,10 @@ def errors_in_a_sentence(
         others: what ends it so too, beside :data:`anl_seg._suggest.WRONG_INPUT`.
         interrupted: what to say after Ctrl-C; None = that is not handled here.
     """
+    kinds: tuple[type[Exception], ...] = (*WRONG_INPUT, *others)
     try:
         yield
-    except (*WRONG_INPUT, *others) as error:
+    except kinds as error:
         sys.exit(f"{program(command)}: {printable(sentence(error))}")
     except KeyboardInterrupt:
         if interrupted is None:

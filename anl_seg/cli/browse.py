@@ -11,14 +11,14 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
+from anl_seg._progress import progress_bars
 from anl_seg.browse import words
 from anl_seg.browse.data_statistics import evenly_spaced, measure_data
 from anl_seg.browse.files import output_paths
@@ -254,15 +254,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not console.is_terminal:
         console = Console(width=120)
     # Without a refreshing thread: worker processes are forked meanwhile.
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-        auto_refresh=False,
-    )
+    progress = progress_bars(Console(stderr=True), auto_refresh=False)
     interrupted = "interrupted; nothing was written."
     with errors_in_a_sentence("browse", OSError, RuntimeError, interrupted=interrupted), progress:
         paths = measure(args, progress, console) if args.stats else browse(args, progress)

@@ -25,7 +25,8 @@ from rich.progress import track
 from anl_seg.cli._job import add_launcher
 from anl_seg.cli._program import command_parser, errors_in_a_sentence
 from anl_seg.config import load_config, measured_dataloader
-from anl_seg.config.check import check_data, check_launcher
+from anl_seg.config.check import check_launcher
+from anl_seg.config.check_data import check_data
 from anl_seg.config.labels import from_heads
 from anl_seg.config.options import OptionsAction, apply_options
 from anl_seg.corruption.png import read_mask_png

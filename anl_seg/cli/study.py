@@ -154,13 +154,12 @@ def show_cost(
         )
     seconds = [timings.of(run.axes["model"]) for run in waiting]
     told = f"{len(runs)} runs, {len(runs) - len(waiting)} finished; {executor.describe()}"
-    if waiting and None not in seconds:
+    known = [each for each in seconds if each is not None]
+    if known and len(known) == len(seconds):
         at_a_time = min(executor.capacity(), len(waiting))
-        told += f": about {time_text(sum(seconds) / at_a_time)} to go"
+        told += f": about {time_text(sum(known) / at_a_time)} to go"
         if at_a_time > 1:
-            told += (
-                f" ({time_text(sum(seconds))} of runs; timed alone, so more if they share memory)"
-            )
+            told += f" ({time_text(sum(known))} of runs; timed alone, so more if they share memory)"
     console.print(told, markup=False, highlight=False)
 
 

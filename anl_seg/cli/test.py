@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from mmengine.runner import Runner
-from torch.utils.data import Dataset
 
 from anl_seg.cli._job import add_config, job_config, parse_job
 from anl_seg.cli._program import command_parser, errors_in_a_sentence
@@ -65,7 +65,7 @@ def _edit(args: argparse.Namespace, cfg: Config) -> None:
         save_predictions(cfg, args.out)
 
 
-def check_images(dataset: Dataset, args: argparse.Namespace) -> None:
+def check_images(dataset: BaseDataset, args: argparse.Namespace) -> None:
     """Refuse images that predictions or pictures cannot be written for.
 
     Raises:

@@ -1,13 +1,44 @@
-"""Keeping decoded, corrupted and resized samples in memory while training."""
+"""Small changes of a loaded config: mixed precision, cached samples, hooks that record."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 from mmengine.config import Config
-from mmseg.registry import TRANSFORMS
+from mmengine.optim import AmpOptimWrapper, ApexOptimWrapper
+from mmseg.registry import OPTIM_WRAPPERS, TRANSFORMS
 
-from anl_seg.config._walk import is_wrapper, pipelines, resolved, type_name
+from anl_seg.config._walk import corruptions, is_wrapper, pipelines, resolved, type_name
+from anl_seg.config.hooks import add_hooks, has_hook
+
+_AMP_OF = {
+    "OptimWrapper": "AmpOptimWrapper",
+    "L1OptimWrapper": "anl_seg.L1AmpOptimWrapper",
+}
+
+
+def enable_amp(cfg: Config) -> Config:
+    """Exchange the optimizer wrapper for its mixed-precision twin, with dynamic loss scaling.
+
+    The config is changed in place; one that trains in mixed precision already stays as it is.
+
+    Raises:
+        ValueError: no wrapper, or one without a known twin.
+    """
+    wrapper = cfg.get("optim_wrapper")
+    if wrapper is None:
+        raise ValueError("the config has no optim_wrapper to train in mixed precision with.")
+    kind = resolved(wrapper, OPTIM_WRAPPERS)
+    if kind is not None and issubclass(kind, (AmpOptimWrapper, ApexOptimWrapper)):
+        return cfg
+    name = type_name(wrapper) or "OptimWrapper"  # mmengine's default
+    if name not in _AMP_OF:
+        raise ValueError(f"no mixed precision for {name}; known: {', '.join(_AMP_OF)}.")
+    wrapper["type"] = _AMP_OF[name]
+    wrapper.setdefault("loss_scale", "dynamic")
+    return cfg
+
 
 #: Transforms that make the same of the same sample every time.
 _DETERMINISTIC = (
@@ -77,7 +108,32 @@ def cache_samples(cfg: Config) -> Config:
     return cfg
 
 
-def _is_deterministic(step: dict) -> bool:
+def _is_deterministic(step: Mapping) -> bool:
     """Whether a transform makes the same of the same sample, and is not another one of that name."""
     package = getattr(resolved(step, TRANSFORMS), "__module__", "").partition(".")[0]
     return type_name(step) in _DETERMINISTIC and package in ("anl_seg", "mmcv", "mmseg")
+
+
+def record_resources(cfg: Config) -> Config:
+    """Add ``anl_seg.ResourceHook`` if it is not there yet.
+
+    The config is changed in place and returned.
+    """
+    return _with_hook(cfg, "ResourceHook")
+
+
+def record_noise(cfg: Config) -> Config:
+    """Add ``anl_seg.NoiseStatisticsHook`` if the training masks are corrupted and it is not there yet.
+
+    The config is changed in place and returned.
+    """
+    loader = cfg.get("train_dataloader")
+    found = corruptions(loader["dataset"]) if loader else ()
+    noisy = any(type_name(step) != "LoadCorruptedAnnotations" for _, step in found)
+    return _with_hook(cfg, "NoiseStatisticsHook") if noisy else cfg
+
+
+def _with_hook(cfg: Config, name: str) -> Config:
+    if not has_hook(cfg, name):
+        add_hooks(cfg, {"type": f"anl_seg.{name}"})
+    return cfg

@@ -16,14 +16,12 @@ from anl_seg.config._walk import (
     pipelines,
     type_name,
 )
-from anl_seg.config.hooks import add_hooks, has_hook
 from anl_seg.config.labels import label_range, try_noise
-from anl_seg.engine.hooks import NoiseStatisticsHook
 from anl_seg.noise import MaskNoise, build_noise
 from anl_seg.noise._checks import check_integer
 
 
-def noisy_pipelines(dataloader: dict | None) -> int:
+def noisy_pipelines(dataloader: Mapping | None) -> int:
     """How many pipelines of a data loader config corrupt masks, or load corrupted ones."""
     if not dataloader:
         return 0
@@ -130,19 +128,6 @@ def inject_noise(
     if keep_clean:
         _keep_clean_in_preprocessor(cfg)
     cfg.train_dataloader = loader
-    return cfg
-
-
-def record_noise(cfg: Config) -> Config:
-    """Add ``anl_seg.NoiseStatisticsHook`` if the training masks are corrupted and it is not there yet.
-
-    The config is changed in place and returned.
-    """
-    loader = cfg.get("train_dataloader")
-    found = corruptions(loader["dataset"]) if loader else ()
-    noisy = any(type_name(step) != "LoadCorruptedAnnotations" for _, step in found)
-    if noisy and not has_hook(cfg, NoiseStatisticsHook):
-        add_hooks(cfg, {"type": "anl_seg.NoiseStatisticsHook"})
     return cfg
 
 

@@ -23,7 +23,7 @@ _TRIAL_SIDE = 8
 
 def values_of_heads(cfg: Config, key: str) -> dict[str, Any]:
     """What the heads of a model give for ``key``, by the name of the head; those without are left out."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, outer in heads(cfg.get("model") or {}):
         for head in (outer, outer.get("kernel_generate_head") or {}):  # K-Net has it in there
             if head.get(key) is not None and type_name(head) not in _OTHER_TASK:

@@ -1,18 +1,90 @@
-"""The data loader for measuring a trained model on the images it was trained with, or on others."""
+"""Data loaders for measuring a model on images of a config: each once, in their order, without chance."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from typing import Any
 
 from mmengine.config import Config
 
 from anl_seg.config._walk import CARRIES_CLEAN, joined, loads_seg_map, type_name, unwrapped
+from anl_seg.config.hooks import add_hooks
+
+#: Random augmentations: left out.
+_RANDOM = ("Random", "PhotoMetricDistortion")
+
+
+def _without_chance(pipeline: list, *others: str) -> list:
+    """A training pipeline for measuring: without augmentations, scored at the size the network works at.
+
+    Args:
+        pipeline: transform configs.
+        others: what else is left out, by the start of its name.
+    """
+    kept = [t for t in pipeline if not type_name(t).startswith((*_RANDOM, *others))]
+    pack = next((i for i, t in enumerate(kept) if type_name(t).startswith("Pack")), len(kept))
+    return [*kept[:pack], {"type": "anl_seg.ResizedAsOriginal"}, *kept[pack:]]
+
+
+def _over(leaves: list[dict], loader: Any) -> dict:
+    """A data loader config like another over these data sets: each image once, one at a time."""
+    loader["dataset"] = joined(leaves, loader["dataset"])
+    loader["sampler"] = {"type": "DefaultSampler", "shuffle": False}
+    # Images may differ in size, and mmseg stacks only equal ones when it predicts.
+    loader["batch_size"] = 1
+    loader.pop("batch_sampler", None)
+    loader.pop("drop_last", None)
+    return loader
+
+
+def measure_memorization(cfg: Config, *, interval: int | None = None) -> Config:
+    """Add ``anl_seg.MemorizationHook`` over the config's own noisy training set.
+
+    The hook's data loader is the training one without random augmentation and shuffling, outside
+    wrappers that repeat, balance or mix: each image once, one at a time, scored at the size that the
+    network works at. The config is changed in place.
+
+    Args:
+        cfg: a config whose training pipeline corrupts with ``keep_clean=True``.
+        interval: measure at every so many validations too; None = only after training.
+
+    Returns:
+        ``cfg``.
+
+    Raises:
+        ValueError: no training data, a training pipeline that keeps no clean masks, or a config that has
+            such a hook with other settings.
+    """
+    if not cfg.get("train_dataloader"):
+        raise ValueError("the config has no train_dataloader to measure memorisation on.")
+    loader = copy.deepcopy(cfg.train_dataloader)
+    leaves = unwrapped(loader["dataset"])
+    for leaf in leaves:
+        leaf["pipeline"] = _without_chance(leaf.get("pipeline") or [])
+    steps = [type_name(t) for leaf in leaves for t in leaf["pipeline"]]
+    if "CorruptMask" not in steps or "PackNoisySegInputs" not in steps:
+        raise ValueError(
+            "memorisation is measured against the clean masks: corrupt the training masks with "
+            "keep_clean=True first (inject_noise(cfg, noise, keep_clean=True))."
+        )
+    loader = _over(leaves, loader)
+    add_hooks(cfg, {"type": "anl_seg.MemorizationHook", "dataloader": loader, "interval": interval})
+    return cfg
 
 
 def measured_dataloader(cfg: Config, data: str, method: str) -> dict:
     """The data loader over the images to predict: each image once, with the test-time pipeline.
 
     If the training masks are corrupted by ``CorruptMask``, so are these, and the clean ones kept.
+
+    Args:
+        cfg: a loaded config.
+        data: ``train``, ``val`` or ``test``.
+        method: of :class:`anl_seg.evaluation.EstimateTransitionMatrix`.
+
+    Raises:
+        ValueError: no such data loader, or several; or no noisy labels that the method could count.
     """
     source = cfg.get(f"{data}_dataloader")
     if not source or isinstance(source, (list, tuple)):
@@ -33,41 +105,28 @@ def measured_dataloader(cfg: Config, data: str, method: str) -> dict:
                 f"the pipeline of {data} loads no annotations, so there are no noisy labels to count: "
                 "give --method anchor, which looks at the predictions only."
             )
-    # Outside wrappers that repeat, balance or mix.
-    loader["dataset"] = joined(leaves, loader["dataset"])
-    loader["sampler"] = dict(type="DefaultSampler", shuffle=False)
-    # Images may differ in size, and mmseg stacks only equal ones when it predicts.
-    loader["batch_size"] = 1
-    loader.pop("batch_sampler", None)
-    loader.pop("drop_last", None)
-    return loader
+    return _over(leaves, loader)
 
 
-def _leaves(loader: dict) -> list[dict]:
+def _leaves(loader: Mapping) -> list[dict]:
     """The innermost data set configs of a data loader that have a pipeline."""
-    found = unwrapped(loader["dataset"]) if loader else ()
+    found = unwrapped(loader["dataset"]) if loader else []
     return [leaf for leaf in found if leaf.get("pipeline")]
 
 
-def _test_pipelines(cfg: Config, leaves: list[dict]) -> list[list[dict]]:
+def _test_pipelines(cfg: Config, leaves: list[dict]) -> list[list]:
     """For each training data set the pipeline at test time: the config's, else without chance."""
-    loaders = [cfg.get(name) for name in ("test_dataloader", "val_dataloader")]
+    test_loaders = [cfg.get(name) for name in ("test_dataloader", "val_dataloader")]
     known = [
         [t for t in _leaves(loader)[0]["pipeline"] if type_name(t) != "CorruptMask"]
-        for loader in loaders
+        for loader in test_loaders
         if loader and not isinstance(loader, (list, tuple))
     ]
     # That of a challenge's test set may load no annotations.
     known.sort(key=lambda pipeline: not any(loads_seg_map(t) for t in pipeline))
     if known:
         return [copy.deepcopy(known[0]) for _ in leaves]
-    chance = ("Random", "PhotoMetricDistortion", "CorruptMask")
-    found = []
-    for leaf in leaves:
-        kept = [t for t in leaf["pipeline"] if not type_name(t).startswith(chance)]
-        pack = next((i for i, t in enumerate(kept) if type_name(t).startswith("Pack")), len(kept))
-        found.append([*kept[:pack], dict(type="anl_seg.ResizedAsOriginal"), *kept[pack:]])
-    return found
+    return [_without_chance(leaf["pipeline"], "CorruptMask") for leaf in leaves]
 
 
 def _corrupt(leaf: dict, noise: list[dict]) -> None:

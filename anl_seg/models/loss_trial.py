@@ -7,7 +7,7 @@ from itertools import chain
 import torch
 from torch import nn
 
-from anl_seg.engine._random_state import random_state_kept
+from anl_seg._random_state import random_state_kept
 
 
 def try_loss(loss: nn.Module, channels: int) -> None:

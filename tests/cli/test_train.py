@@ -131,7 +131,6 @@ def test_anl_schedule():
 
 def test_options_have_the_last_word():
     cfg = config_of(
-        train,
         "--loss=ANLCELoss",
         "--noise=RandomChoiceNoise:noises=[None,dict(type=SymmetricNoise,rate=0.4)]",
         "--measure-memorization",

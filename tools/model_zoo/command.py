@@ -24,8 +24,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from anl_seg._progress import progress_bars
 from anl_seg._signals import interrupted_once
 from anl_seg._suggest import WRONG_INPUT, sentence, unknown_name
 from anl_seg.config import parse_spec
@@ -108,21 +108,10 @@ def chosen_paths(args: argparse.Namespace) -> list[str]:
     return found
 
 
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-
-
 def read_all(paths: Iterable[str], noise: dict, console: Console) -> list[Leaf]:
     """Read and shrink the configs."""
     paths = list(paths)
-    with _bar(console) as progress:
+    with progress_bars(console) as progress:
         return [read_leaf(p, noise) for p in progress.track(paths, description="reading")]
 
 
@@ -170,7 +159,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     console.print(f"{counted}: {todo} to try, {len(models) * len(losses) - todo} done before")
     first = {leaf.key: leaf.path for leaf in reversed(leaves)}
     limits = Limits(args.seconds, args.gigabytes)
-    with _bar(console) as progress:
+    with progress_bars(console) as progress:
         bar = progress.add_task("training", total=todo)
         for key, label, outcome, seconds in run_all(tasks, noise, jobs=args.jobs, limits=limits):
             results[label][key] = files[label].append(key, outcome, seconds)
