@@ -108,6 +108,21 @@ def measured_dataloader(cfg: Config, data: str, method: str) -> dict:
     return _over(leaves, loader)
 
 
+def only_test(cfg: Config, loader: Mapping, evaluator: Mapping) -> None:
+    """Leave a config nothing to do but a test: neither the training nor the validation set is built.
+
+    Args:
+        cfg: a loaded config; changed in place.
+        loader: data loader config of the test.
+        evaluator: its metrics.
+    """
+    cfg.test_dataloader, cfg.test_cfg = loader, dict(type="TestLoop")
+    cfg.test_evaluator = evaluator
+    for key in ("train_dataloader", "train_cfg", "val_dataloader", "val_cfg", "val_evaluator"):
+        cfg[key] = None
+    cfg.optim_wrapper = cfg.param_scheduler = None
+
+
 def _leaves(loader: Mapping) -> list[dict]:
     """The innermost data set configs of a data loader that have a pipeline."""
     found = unwrapped(loader["dataset"]) if loader else []
