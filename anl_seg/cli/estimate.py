@@ -151,7 +151,7 @@ def build_config(args: argparse.Namespace) -> Config:
         top_share=args.top_share,
         ignore_index=ignore_index,
     )
-    EstimateTransitionMatrix(**settings)  # wrong ones are to be told before the model is built
+    EstimateTransitionMatrix(**settings)  # wrong ones are refused before the model is built
     only_test(cfg, loader, dict(type="anl_seg.EstimateTransitionMatrix", **settings))
     cfg.work_dir = args.work_dir or str(
         Path("work_dirs") / "transition_matrix" / Path(args.config).stem

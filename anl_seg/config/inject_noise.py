@@ -37,9 +37,9 @@ def noisy_evaluation(cfg: Config) -> list[str]:
 def _refuse_second_noise(cfg: Config) -> None:
     for owner, step in corruptions(cfg.train_dataloader["dataset"]):
         noise = step.get("noise")
-        told = f" ({noise if isinstance(noise, MaskNoise) else dict(noise)})" if noise else ""
+        what = f" ({noise if isinstance(noise, MaskNoise) else dict(noise)})" if noise else ""
         raise ValueError(
-            f"the training pipeline already contains {type_name(step)}{told}, in {type_name(owner)}; the "
+            f"the training pipeline already contains {type_name(step)}{what}, in {type_name(owner)}; the "
             "mask may be corrupted only once. Take a config without noise, or change the noise that is there."
         )
 

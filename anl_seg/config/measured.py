@@ -47,7 +47,7 @@ def measure_memorization(cfg: Config, *, interval: int | None = None) -> Config:
 
     Args:
         cfg: a config whose training pipeline corrupts with ``keep_clean=True``.
-        interval: measure at every so many validations too; None = only after training.
+        interval: validations between two measurements; None = only after training.
 
     Returns:
         ``cfg``.
@@ -57,7 +57,7 @@ def measure_memorization(cfg: Config, *, interval: int | None = None) -> Config:
             such a hook with other settings.
     """
     if not cfg.get("train_dataloader"):
-        raise ValueError("the config has no train_dataloader to measure memorisation on.")
+        raise ValueError("the config has no train_dataloader to measure memorization on.")
     loader = copy.deepcopy(cfg.train_dataloader)
     leaves = unwrapped(loader["dataset"])
     for leaf in leaves:
@@ -65,7 +65,7 @@ def measure_memorization(cfg: Config, *, interval: int | None = None) -> Config:
     steps = [type_name(t) for leaf in leaves for t in leaf["pipeline"]]
     if "CorruptMask" not in steps or "PackNoisySegInputs" not in steps:
         raise ValueError(
-            "memorisation is measured against the clean masks: corrupt the training masks with "
+            "memorization is measured against the clean masks: corrupt the training masks with "
             "keep_clean=True first (inject_noise(cfg, noise, keep_clean=True))."
         )
     loader = _over(leaves, loader)
