@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
+from anl_seg._files import write_bytes_atomically, write_json_atomically
+from anl_seg._processes import cpu_count
 from anl_seg._progress import progress_bars
 from anl_seg.browse import words
 from anl_seg.browse.data_statistics import evenly_spaced, measure_data
@@ -36,9 +38,7 @@ from anl_seg.cli._program import command_parser, errors_in_a_sentence
 from anl_seg.cli._sources import open_source
 from anl_seg.config import parse_spec
 from anl_seg.config.options import OptionsAction
-from anl_seg.corruption import MaskSource, cpu_count
-from anl_seg.corruption.atomic import write_bytes_atomically
-from anl_seg.engine._atomic import write_json_atomically
+from anl_seg.corruption import MaskSource
 from anl_seg.engine.environment import environment
 from anl_seg.noise import PRESETS, MaskNoise, build_noise
 

@@ -22,6 +22,7 @@ from mmengine.runner import Runner
 from rich.console import Console
 from rich.progress import track
 
+from anl_seg._files import write_json_atomically
 from anl_seg.cli._job import add_launcher
 from anl_seg.cli._program import command_parser, errors_in_a_sentence
 from anl_seg.config import load_config, measured_dataloader
@@ -33,7 +34,6 @@ from anl_seg.config.options import OptionsAction, apply_options
 from anl_seg.corruption.mask_pairs import count_pairs, mask_pairs
 from anl_seg.datasets._built import check_sample_keys, leaves, warn_of_labels
 from anl_seg.engine import allow_mmengine_checkpoints
-from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.engine.evaluated_checkpoint import load_to_evaluate
 from anl_seg.evaluation import EstimateTransitionMatrix
 from anl_seg.evaluation.estimate_transition_matrix import check_output_file

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from anl_seg._signals import interrupted_once
+from anl_seg._processes import interrupted_once
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.cli._job import add_launcher
 from anl_seg.cli._program import command_parser, errors_in_a_sentence

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from mmengine.config import Config
 
+from anl_seg._checks import check_integer
 from anl_seg.config._walk import (
     CARRIES_CLEAN,
     as_list,
@@ -18,7 +19,6 @@ from anl_seg.config._walk import (
 )
 from anl_seg.config.labels import label_range, try_noise
 from anl_seg.noise import MaskNoise, build_noise
-from anl_seg.noise._checks import check_integer
 
 
 def noisy_pipelines(dataloader: Mapping | None) -> int:

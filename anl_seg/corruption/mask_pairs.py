@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from anl_seg.corruption.png import read_mask_png
 from anl_seg.corruption.sources import check_classes
+from anl_seg.masks.png import read_mask_png
 from anl_seg.noise.estimate_transition_matrix import TransitionCounts
 from anl_seg.noise.label_counts import LabelCounts
 
