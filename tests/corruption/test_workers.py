@@ -97,6 +97,7 @@ def children():
     return path.read_text().split()
 
 
+@pytest.mark.process(warm=False)
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 def test_no_worker_outlives_a_killed_parent(tmp_path):
     script = tmp_path / "sleepers.py"

@@ -83,6 +83,7 @@ def test_global_generator_is_left_alone():
     assert np.random.random_sample() == expected
 
 
+@pytest.mark.process
 def test_another_process_draws_the_same_through_mmseg_registries_alone():
     program = """
 import hashlib, json, sys

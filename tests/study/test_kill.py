@@ -17,6 +17,8 @@ from anl_seg.study.attempt import LOCK_FILE, is_locked, leftovers
 from anl_seg.study.state import told_status
 from tests.study.study_helpers import expected_table, fake_run, runs_to_kill, table
 
+pytestmark = pytest.mark.process(warm=False)
+
 ROOT = Path(__file__).parents[2]
 KILL_DRIVER = str(Path(__file__).with_name("kill_driver.py"))
 TOOL = str(ROOT / "tools" / "noise_study.py")
@@ -176,6 +178,7 @@ def real_table(folder: Path) -> tuple:
     return validations, json.loads((folder / "memorization.json").read_text())
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("kills", [pytest.param(2, id="few"), pytest.param(10, id="ten")])
 def test_a_killed_study_ends_with_the_undisturbed_table(request, tmp_path, kills):
     if kills == 10 and request.config.getoption("--hypothesis-profile") != "long":

@@ -16,6 +16,8 @@ from anl_seg.study.remote import TOKEN_FILE, is_shared, remote_attempt, unpack
 from anl_seg.study.runner import run_study
 from tests.study.study_helpers import FAKE_TRAIN, expected_table, fake_run, starts, state, table
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -16,6 +16,8 @@ from anl_seg.study.runner import MOST_LOSSES, only_runner, run_study
 from anl_seg.study.state import read_state, told_status
 from tests.study.study_helpers import FAKE_TRAIN, expected_table, fake_run, starts, state, table
 
+pytestmark = pytest.mark.process
+
 
 def launch(runs, work_dir, *, retries=0, executor=None, terminal=False):
     text = io.StringIO()

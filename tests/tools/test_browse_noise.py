@@ -68,6 +68,7 @@ def expected(seed, indices):
     return total
 
 
+@pytest.mark.process
 def test_sheet_and_page(tmp_path):
     arguments = [QUICKSTART, "--noise", SPEC, "--seed", 3, "--samples", 2, "train/0/5"]
     output = run(*arguments, "--out", tmp_path / "new" / "out")
@@ -82,6 +83,7 @@ def test_sheet_and_page(tmp_path):
     assert sorted(p.name for p in page.parent.iterdir()) == ["page.html", "sheet.png"]
 
 
+@pytest.mark.process
 def test_statistics(tmp_path):
     arguments = [QUICKSTART, "--noise", SPEC, "--stats", "--max-samples", 12, "--jobs", 2]
     output = run(*arguments, "--out", tmp_path)

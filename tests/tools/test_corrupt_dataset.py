@@ -307,6 +307,7 @@ def check_partial(out, whole):
             Image.open(io.BytesIO(data)).load()
 
 
+@pytest.mark.process(warm=False)
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 def test_killed_at_random_moments_and_resumed_it_ends_with_the_same_bytes(
     tool, busy_masks, tmp_path, capsys

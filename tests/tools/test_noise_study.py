@@ -62,6 +62,7 @@ def call(tool, capsys, *arguments):
     return stop.value.code, told
 
 
+@pytest.mark.training
 def test_plan_then_run_then_status(tool, study, capsys):
     path, work_dir = study
     options = ["--work-dir", work_dir, "--cpus-per-run", 1]
@@ -122,6 +123,8 @@ def test_an_edited_study_reuses_what_fits(tool, study, tmp_path, capsys):
     assert "4 runs, 1 finished" in told
 
 
+@pytest.mark.training
+@pytest.mark.process(warm=False)
 def test_sigterm_ends_the_trainings_and_says_how_to_go_on(study, tmp_path):
     path, _ = study
     slow = tmp_path / "slow.py"

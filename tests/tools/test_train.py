@@ -48,6 +48,7 @@ def run_train(arguments):
     subprocess.run(command, check=True, capture_output=True, text=True)
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("family", STOCK)
 def test_stock_config_takes_a_step_with_loss_and_noise(family, tiny_ade, tmp_path):
     work_dir = tmp_path / "run"
@@ -94,6 +95,7 @@ def run_quickstart(work_dir, iters, *extra):
     return torch.load(Path(work_dir) / f"iter_{iters}.pth", weights_only=False)["state_dict"]
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("resume", ["--resume", "--resume=CHECKPOINT"])
 def test_resumed_run_ends_with_the_same_weights(tmp_path, resume):
     whole = run_quickstart(tmp_path / "whole", 6)
