@@ -51,6 +51,12 @@ def training() -> None:
     """For fixtures: what uses this one trains a real model in a process."""
 
 
+@pytest.fixture
+def warm_python(request: pytest.FixtureRequest) -> str:
+    """The interpreter that is loaded already, for a test that starts fresh ones otherwise."""
+    return request.config.stash[_python].path
+
+
 def _mark(item: pytest.Item) -> None:
     for name in ("process", "training"):
         if name in getattr(item, "fixturenames", ()):

@@ -50,11 +50,9 @@ def environment() -> dict:
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-def start(command: list[str], log: Path) -> subprocess.Popen:
+def start(command: list[str], log: Path, python: str = sys.executable) -> subprocess.Popen:
     with open(log, "a") as file:
-        return subprocess.Popen(
-            [sys.executable, *command], stdout=file, stderr=file, env=environment()
-        )
+        return subprocess.Popen([python, *command], stdout=file, stderr=file, env=environment())
 
 
 def kill_at_random(command, work_dir, folders, *, kills, longest, seed, seconds=600):
@@ -180,7 +178,7 @@ def real_table(folder: Path) -> tuple:
 
 @pytest.mark.training
 @pytest.mark.parametrize("kills", [pytest.param(2, id="few"), pytest.param(10, id="ten")])
-def test_a_killed_study_ends_with_the_undisturbed_table(request, tmp_path, kills):
+def test_a_killed_study_ends_with_the_undisturbed_table(request, tmp_path, kills, warm_python):
     if kills == 10 and request.config.getoption("--hypothesis-profile") != "long":
         pytest.skip("runs under make test-long")
     iters = 10 if kills == 2 else 120
@@ -193,7 +191,7 @@ def test_a_killed_study_ends_with_the_undisturbed_table(request, tmp_path, kills
         return [TOOL, "run", str(study), work_dir, "--cpus-per-run=1", "--retries=100"]
 
     (tmp_path / "whole").mkdir()
-    process = start(command("whole"), tmp_path / "whole" / "runner.log")
+    process = start(command("whole"), tmp_path / "whole" / "runner.log", warm_python)
     assert process.wait(900) == 0, (tmp_path / "whole" / "runner.log").read_text()
     whole = sorted((tmp_path / "whole/work/runs").iterdir())
     folders = [tmp_path / "killed/work/runs" / folder.name for folder in whole]

@@ -205,7 +205,13 @@ def test_problems_are_printed_and_counted(tool, masks, tmp_path, capsys):
             "holds the source's files",
         ),
         (
-            ["--masks=MASKS", "--num-classes=2", "--noise=PairNoise:rate=0.1", "--out=OUT"],
+            [
+                "--masks=MASKS",
+                "--num-classes=2",
+                "--noise=PairNoise:rate=0.1",
+                "--out=OUT",
+                "--jobs=1",
+            ],
             "sample 'masks/0.png': labels out of range: found 2",
         ),
     ],

@@ -23,7 +23,7 @@ def main() -> None:
         connection.sendall(json.dumps(request).encode() + b"\n")
         answer = connection.recv(100)
     if not answer:
-        sys.exit("the warm server of the tests is gone; its errors stand in the log of pytest")
+        sys.exit("the warm server of the tests is gone; pytest shows its errors at its end")
     code = os.waitstatus_to_exitcode(int(answer))
     if code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -59,20 +59,28 @@ class WarmPython:
         )
         path.write_text(SCRIPT.format(**{k: shlex.quote(str(v)) for k, v in words.items()}))
         path.chmod(0o755)
-        with socket.socket(socket.AF_UNIX) as listener:
+        with socket.socket(socket.AF_UNIX) as listener, open(self._log(), "wb") as log:
             listener.bind(f"\0{name}")
             listener.listen(16)
             self._server = subprocess.Popen(
                 [self._real, str(HERE / "server.py"), str(listener.fileno()), str(path)],
                 stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
                 pass_fds=[listener.fileno()],
                 cwd=ROOT,
                 env={**self._environment, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
                 start_new_session=True,
             )
 
+    def _log(self) -> Path:
+        return Path(self._folder.name) / "log"
+
     def stop(self) -> None:
+        """End the server, and show what it printed if it did not end well."""
         if self._server is not None:
             self._server.communicate()
+            if self._server.returncode != 0:
+                sys.stderr.write(self._log().read_text(errors="replace"))
         if self._folder is not None:
             self._folder.cleanup()
