@@ -2,8 +2,8 @@
 
 A test that starts a Python process is marked ``process``; one that trains a real model in a process
 ``training``, which implies it; one that runs Triton's interpreter ``interpreter``. A fixture that does
-so requests the fixture of that name, and all tests that use it are marked. Without the mark the start
-fails.
+so requests ``starts_process`` or ``starts_training``, and all tests that use it are marked. Without the
+mark the start fails.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ settings.load_profile("short")
 
 MARKS = ("training", "interpreter", "process")
 _python = pytest.StashKey[WarmPython]()
-_guard = pytest.StashKey[Guard]()
+GUARD = pytest.StashKey[Guard]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_python] = WarmPython()
-    config.stash[_guard] = Guard()
+    config.stash[GUARD] = Guard()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[_python].stop()
-    config.stash[_guard].remove()
+    config.stash[GUARD].remove()
 
 
 @pytest.fixture(scope="session")
-def process() -> None:
+def starts_process() -> None:
     """For fixtures: what uses this one starts a Python process."""
 
 
 @pytest.fixture(scope="session")
-def training() -> None:
+def starts_training() -> None:
     """For fixtures: what uses this one trains a real model in a process."""
 
 
@@ -59,7 +59,7 @@ def warm_python(request: pytest.FixtureRequest) -> str:
 
 def _mark(item: pytest.Item) -> None:
     for name in ("process", "training"):
-        if name in getattr(item, "fixturenames", ()):
+        if f"starts_{name}" in getattr(item, "fixturenames", ()):
             item.add_marker(name)
     if item.get_closest_marker("process") is None and any(map(item.get_closest_marker, MARKS)):
         item.add_marker("process")
@@ -81,7 +81,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Lets a marked test, and the fixtures it makes, start a Python that is loaded already."""
     mark = item.get_closest_marker("process")
-    real, guard = sys.executable, item.config.stash[_guard]
+    real, guard = sys.executable, item.config.stash[GUARD]
     guard.marks = {name for name in MARKS if item.get_closest_marker(name)}
     if mark is not None and mark.kwargs.get("warm", True):
         sys.executable = item.config.stash[_python].path

@@ -101,6 +101,7 @@ def killed_attempts(folders) -> int:
     return sum(a.get("reason") == "killed by signal 9 (SIGKILL)" for a in attempts)
 
 
+@pytest.mark.slow
 def test_kills_change_no_table(tmp_path):
     work_dir = tmp_path / "work"
     work_dir.mkdir()

@@ -53,6 +53,7 @@ def launch(runs, work_dir, executor):
     return outcome, text.getvalue()
 
 
+@pytest.mark.slow
 def test_a_node_that_stops_costs_nothing_but_its_runs_time(cluster, tmp_path):
     runs = [fake_run(tmp_path, f"run{s}", s, iterations=60, seconds=0.1) for s in range(4)]
     executor = RayExecutor(cluster.address)
@@ -80,6 +81,7 @@ def test_a_node_that_stops_costs_nothing_but_its_runs_time(cluster, tmp_path):
     assert [pid for run in runs for pid in leftovers(run.folder)] == []
 
 
+@pytest.mark.slow
 def test_a_cluster_of_its_own_and_a_failure(ray, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     executor = RayExecutor(jobs=2)

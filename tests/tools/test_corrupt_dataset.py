@@ -231,7 +231,7 @@ def test_wrong_arguments_end_in_a_sentence(tool, ade_config, masks, tmp_path, ar
 
 # --- kills --------------------------------------------------------------------------------------
 
-MASKS = 40
+MASKS = 24
 
 
 def kills_wanted():
@@ -313,6 +313,7 @@ def check_partial(out, whole):
             Image.open(io.BytesIO(data)).load()
 
 
+@pytest.mark.slow
 @pytest.mark.process(warm=False)
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 def test_killed_at_random_moments_and_resumed_it_ends_with_the_same_bytes(

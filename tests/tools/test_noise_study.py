@@ -109,6 +109,7 @@ def test_plan_then_run_then_status(tool, study, capsys):
     assert "2 runs, 1 finished" in told
 
 
+@pytest.mark.training
 def test_an_edited_study_reuses_what_fits(tool, study, tmp_path, capsys):
     path, work_dir = study
     if not (work_dir / "study.json").exists():

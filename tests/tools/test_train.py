@@ -49,7 +49,10 @@ def run_train(arguments):
 
 
 @pytest.mark.training
-@pytest.mark.parametrize("family", STOCK)
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(name, marks=pytest.mark.smoke if name == "segformer" else ()) for name in STOCK],
+)
 def test_stock_config_takes_a_step_with_loss_and_noise(family, tiny_ade, tmp_path):
     work_dir = tmp_path / "run"
     arguments = [

@@ -4,6 +4,7 @@ Ends as the command ends. Executed as a script, so that it starts in some millis
 library only, none of it heavy.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -27,7 +28,8 @@ def main() -> None:
     code = os.waitstatus_to_exitcode(int(answer))
     if code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        signal.signal(-code, signal.SIG_DFL)
+        with contextlib.suppress(OSError):  # SIGKILL has no handler
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     sys.exit(code)
 

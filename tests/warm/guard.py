@@ -41,8 +41,8 @@ class Guard:
                 mark = needed(args, {self._python, sys.executable})
                 if mark is not None and mark not in self.marks:
                     raise AssertionError(
-                        f"this test starts {args!r} and needs @pytest.mark.{mark}; a fixture that "
-                        f"starts it requests the fixture {mark!r}"
+                        f"this test needs @pytest.mark.{mark}, or the fixture in which it does this "
+                        f"requests starts_{mark}: it starts {str(args)[:200]}"
                     )
             self._real(process, args, *rest, **options)
 
