@@ -143,4 +143,5 @@ def differences(old: Any, new: Any, name: str = "") -> list[str]:
 
 def _short(value: Any) -> str:
     text = "nothing" if value is None else json.dumps(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    # Both ends: paths often differ in the last part.
+    return text if len(text) <= 80 else f"{text[:30]}...{text[-47:]}"

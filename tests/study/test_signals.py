@@ -21,6 +21,8 @@ from anl_seg.study.runner import run_study
 from anl_seg.study.state import told_status
 from tests.study.study_helpers import FAKE_TRAIN, fake_run
 
+pytestmark = pytest.mark.process(warm=False)
+
 
 def started(work_dir: Path) -> int:
     """A runner of two runs, each with a rank of its own; its process.
