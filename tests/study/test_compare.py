@@ -46,7 +46,7 @@ def configs(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def comparison(configs, tmp_path_factory):
+def comparison(configs, tmp_path_factory, starts_training):
     """A comparison of which one run of three fails."""
     work_dir = tmp_path_factory.mktemp("runs")
     paths = [str(configs / f"unet_{name}_tiny.py") for name in ("ce", "mae", "wrong")]

@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from anl_seg._signals import interrupted_once
+from anl_seg._processes import interrupted_once
 from anl_seg.study.attempt import leftovers
 from anl_seg.study.executors import LocalExecutor
 from anl_seg.study.plan import Experiment, Run
 from anl_seg.study.runner import run_study
 from anl_seg.study.state import told_status
 from tests.study.study_helpers import FAKE_TRAIN, fake_run
+
+pytestmark = pytest.mark.process(warm=False)
 
 
 def started(work_dir: Path) -> int:
