@@ -145,7 +145,8 @@ def pointwise(**allowed: Allowed) -> Callable[[Callable[..., Tensor]], Pointwise
 def _public_signature(formula: Callable[..., Tensor]) -> inspect.Signature:
     """``(logits, target, *, the formula's parameters, ignore_index=255) -> Tensor``."""
 
-    def common(logits: Tensor, target: Tensor, *, ignore_index: int = 255) -> Tensor: ...
+    def common(logits: Tensor, target: Tensor, *, ignore_index: int = 255) -> Tensor:
+        raise NotImplementedError  # only the signature is of use
 
     shared = inspect.signature(common)
     logits, target, ignore_index = shared.parameters.values()

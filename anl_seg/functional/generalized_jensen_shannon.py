@@ -76,15 +76,16 @@ def generalized_jensen_shannon(
         views.append(Pixels(logits2, px.target, px.ignore_index))
     log_p = [view.log_probs() for view in views]
     probs = [values.exp() for values in log_p]
-    mixed = sum(share * p for share, p in zip(of_view, probs))  # m without the label's share
+    first, *others = (share * p for share, p in zip(of_view, probs))
+    mixed = sum(others, first)  # m without the label's share
     log_mixed = mixed.clamp(min=PROB_CLAMP).log()
     log_label = (px.of_label(mixed) + of_label).clamp(min=PROB_CLAMP).log()  # log m_y
     loss = -of_label * log_label
     for share, p, values in zip(of_view, probs, log_p):
         log_view = values.clamp(min=math.log(PROB_CLAMP))
-        others = px.without_label(p * (log_view - log_mixed)).sum(dim=1)
+        of_others = px.without_label(p * (log_view - log_mixed)).sum(dim=1)
         own = px.of_label(p) * (px.of_label(log_view) - log_label)
-        loss = loss + share * (others + own)
+        loss = loss + share * (of_others + own)
     if scaled:
         loss = loss / -((1.0 - of_label) * math.log1p(-of_label))
     return loss

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -55,14 +57,15 @@ def _negative(
         return -px.without_label(terms).sum(dim=1) / (px.num_classes - 1)
     label = px.labels.unsqueeze(1)
     # Symbolic sizes, as under `torch.compile`, are refused beside a generator, were it None.
-    source = {} if generator is None else {"generator": generator}
+    options: dict[str, Any] = {"device": label.device}
+    if generator is not None:
+        options["generator"] = generator
     # 1 to C - 1 steps from the label: every other class alike, never the label itself.
     steps = torch.randint(
         1,
         px.num_classes,
-        (label.shape[0], complementary, *label.shape[2:]),
-        device=label.device,
-        **source,
+        (label.shape[0], int(complementary), *label.shape[2:]),
+        **options,
     )
     drawn = log_p.gather(1, (label + steps) % px.num_classes)
     return -torch.expm1(drawn).neg().clamp(min=COMPLEMENT_CLAMP).log().mean(dim=1)

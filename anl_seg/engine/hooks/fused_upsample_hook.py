@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import MethodType
+from typing import cast
 
 import torch
 from mmengine.hooks import Hook
@@ -54,7 +55,7 @@ def _accuracy(logits: Tensor, target: Tensor, correct: Tensor, ignore_index: int
 def _loss_by_feat(head: BaseDecodeHead, seg_logits: Tensor, batch_data_samples: list) -> dict:
     """Stands in for :meth:`BaseDecodeHead.loss_by_feat`."""
     target = head._stack_batch_gt(batch_data_samples).squeeze(1)
-    losses = _losses_of(head)
+    losses = cast(list[PixelLoss], _losses_of(head))  # `obstacle` has looked
     if (
         seg_logits.shape[2:] == target.shape[1:]  # nothing to resize
         or len(target) == 0

@@ -23,12 +23,10 @@ PUBLISHED = {
 }
 PUBLISHED_MIN_PROB = 1e-7
 #: What ``ANLCELoss()`` is: see docs/choosing_parameters.md for the measurements.
-RECOMMENDED = {
-    "alpha_beta": (5.0, 5.0),
-    "relative_min_prob": 0.4,
-    "mass_balance": 1.0,
-    "dice_weight": 5.0,
-}
+RECOMMENDED_ALPHA_BETA = (5.0, 5.0)
+RECOMMENDED_FLIP_POINT = 0.4
+RECOMMENDED_MASS_BALANCE = 1.0
+RECOMMENDED_DICE_WEIGHT = 5.0
 #: Clamp of the probabilities in the entropy term, as in the authors' code.
 ENTROPY_CLAMP = 1e-7
 
@@ -145,13 +143,13 @@ class ANLCELoss(ActiveNegativeLoss):
     ) -> None:
         if setting is not None and setting not in PUBLISHED:
             raise ValueError(unknown_name("setting", setting, PUBLISHED))
-        weights = RECOMMENDED["alpha_beta"] if setting is None else PUBLISHED[setting]
+        weights = RECOMMENDED_ALPHA_BETA if setting is None else PUBLISHED[setting]
         if setting is None and min_prob is None and relative_min_prob is None:
-            relative_min_prob = RECOMMENDED["relative_min_prob"]
+            relative_min_prob = RECOMMENDED_FLIP_POINT
         if mass_balance is None:
-            mass_balance = RECOMMENDED["mass_balance"] if setting is None else 0.0
+            mass_balance = RECOMMENDED_MASS_BALANCE if setting is None else 0.0
         if dice_weight is None:
-            dice_weight = RECOMMENDED["dice_weight"] if setting is None else 0.0
+            dice_weight = RECOMMENDED_DICE_WEIGHT if setting is None else 0.0
         min_prob = PUBLISHED_MIN_PROB if min_prob is None else min_prob
         super().__init__(
             active={"type": "NCELoss"},

@@ -52,7 +52,7 @@ class ActivePassiveLoss(CombinedLoss):
         setting: str | None = None,
         **kwargs: Any,
     ) -> None:
-        parts = {
+        parts: dict[str, Any] = {
             "active": {"type": "NCELoss"} if active is None else active,
             "passive": {"type": "RCELoss"} if passive is None else passive,
             "alpha": 1.0,

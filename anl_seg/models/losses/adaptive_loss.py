@@ -63,6 +63,8 @@ class AdaptiveLoss(nn.Module):
             base does not allow, or an argument that is given twice.
     """
 
+    raw: Tensor
+
     def __init__(
         self, base: dict, parameters: Mapping[str, Sequence[float]], **kwargs: Any
     ) -> None:
@@ -129,7 +131,8 @@ class AdaptiveLoss(nn.Module):
     @contextmanager
     def recorded(self) -> Iterator[list[tuple[Tensor, tuple, dict]]]:
         """Within, every call's (logits, further arguments, keywords) are put down."""
-        self._calls = calls = []
+        calls: list[tuple[Tensor, tuple, dict]] = []
+        self._calls = calls
         try:
             yield calls
         finally:

@@ -9,20 +9,19 @@ from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels
 from anl_seg.models.losses._build import build_loss
+from anl_seg.models.losses.active_negative_loss import RECOMMENDED_DICE_WEIGHT
 from anl_seg.models.losses.combined_loss import CombinedLoss
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
 
-#: Dice beside the cross entropy, as ``ANLCELoss`` has it: docs/choosing_parameters.md has the measurements.
-DICE_WEIGHT = 5.0
-
 
 @MODELS.register_module()
 class WarmStartLoss(CombinedLoss):
-    """(1 - s) times any loss here + s times (cross entropy + ``dice_weight`` noise-robust Dice), s = ``ce_share``.
+    """(1 - s) times any loss here + s times cross entropy and Dice, which fade; s = ``ce_share``.
 
-    What :class:`ActiveNegativeLoss` has built in, for its rivals. ``LossScheduleHook`` lets s fall from 1
-    to 0: ``_base_`` config ``configs/_base_/anl_schedule.py``, or ``tools/train.py --anl-schedule``::
+    Beside s times the cross entropy is s times ``dice_weight`` times the noise-robust Dice loss. What
+    :class:`ActiveNegativeLoss` has built in, for its rivals. ``LossScheduleHook`` lets s fall from 1 to 0:
+    ``_base_`` config ``configs/_base_/anl_schedule.py``, or ``tools/train.py --anl-schedule``::
 
         loss_decode=dict(type='anl_seg.WarmStartLoss', loss=dict(type='MulticlassTLoss'))
 
@@ -50,7 +49,7 @@ class WarmStartLoss(CombinedLoss):
         self,
         loss: dict | PixelLoss,
         ce_share: float = 0.0,
-        dice_weight: float = DICE_WEIGHT,
+        dice_weight: float = RECOMMENDED_DICE_WEIGHT,
         **kwargs: Any,
     ) -> None:
         whole = loss if isinstance(loss, PixelLoss) and not kwargs else _built(loss, kwargs)
