@@ -227,9 +227,10 @@ def test_small_logits_are_taken_once_dice_has_faded(share, served):
         value, correct = loss.from_small_logits(logits, labels)
         torch.testing.assert_close(value, loss(large, labels))
         assert correct == (large.argmax(1) == labels).sum()
-    assert "clips the resized logits" in WarmStartLoss(
-        dict(type="GCELoss"), logit_clip=1.0
-    ).small_logits_obstacle()
+    assert (
+        "clips the resized logits"
+        in WarmStartLoss(dict(type="GCELoss"), logit_clip=1.0).small_logits_obstacle()
+    )
     theirs = dict(type="CrossEntropyLoss", loss_name="loss_theirs")
     model = segmentor([config, theirs], auxiliary=False)
     runner = runner_of(model)
