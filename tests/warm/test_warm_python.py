@@ -83,6 +83,7 @@ def test_which_mark_a_command_needs():
     assert needed("exec /bin/python x.py", python) == "process"
     tool = str(ROOT / "tools/train.py")
     assert needed(["/bin/python", "-S", "_child.py", "/bin/python", tool], python) == "training"
+    assert needed(["/bin/python", "-m", "anl_seg.cli.train", "c.py"], python) == "training"
     assert needed(["/bin/python", tool, "--help"], python) == "process"
 
 
