@@ -13,10 +13,10 @@ import statistics
 import sys
 from pathlib import Path
 
+from anl_seg._files import write_json_atomically
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import parse_spec
 from anl_seg.datasets import JSRTDataset
-from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.noise.estimate_transition_matrix import TransitionCounts
 from anl_seg.study import (
     Experiment,

@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from anl_seg._files import write_bytes_atomically, write_json_atomically
+from anl_seg._processes import cpu_count
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.browse import words
 from anl_seg.browse.data_statistics import evenly_spaced, measure_data
@@ -32,9 +34,7 @@ from anl_seg.browse.settings import compare_settings, slide
 from anl_seg.browse.sheet import draw_sheet
 from anl_seg.config import parse_spec
 from anl_seg.config.options import OptionsAction
-from anl_seg.corruption import MaskSource, config_source, cpu_count, folder_source
-from anl_seg.corruption.atomic import write_bytes_atomically
-from anl_seg.engine._atomic import write_json_atomically
+from anl_seg.corruption import MaskSource, config_source, folder_source
 from anl_seg.engine.environment import environment
 from anl_seg.noise import PRESETS, MaskNoise, build_noise
 

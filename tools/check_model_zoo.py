@@ -26,11 +26,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from anl_seg._signals import interrupted_once
+from anl_seg._processes import cpu_count, interrupted_once
 from anl_seg._suggest import WRONG_INPUT, sentence, unknown_name
 from anl_seg.config import parse_spec
 from anl_seg.config.loss_config import qualified_loss
-from anl_seg.corruption import cpu_count
 from anl_seg.noise import build_noise
 from anl_seg.zoo import (
     Leaf,

@@ -14,10 +14,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from anl_seg._files import write_json_atomically
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config
 from anl_seg.config.options import add_cfg_options, parse_cfg_options
-from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study import (
     Run,
     comparison_records,

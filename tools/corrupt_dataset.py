@@ -16,6 +16,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from anl_seg._processes import cpu_count
 from anl_seg._suggest import WRONG_INPUT, printable, sentence
 from anl_seg.config import parse_spec
 from anl_seg.config.options import OptionsAction
@@ -25,7 +26,6 @@ from anl_seg.corruption import (
     config_source,
     corrupt_dataset,
     counts_by_folder,
-    cpu_count,
     folder_source,
     folders_text,
     held_out_folders,

@@ -20,19 +20,19 @@ from mmengine.runner import Runner
 from rich.console import Console
 from rich.progress import track
 
+from anl_seg._files import write_json_atomically
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config, measured_dataloader
 from anl_seg.config.check import check_data, check_launcher
 from anl_seg.config.labels import from_heads
 from anl_seg.config.options import OptionsAction, apply_options
-from anl_seg.corruption.png import read_mask_png
 from anl_seg.corruption.sources import check_classes
 from anl_seg.datasets._built import check_sample_keys, leaves, warn_of_labels
 from anl_seg.engine import allow_mmengine_checkpoints
-from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.engine.evaluated_checkpoint import load_to_evaluate
 from anl_seg.evaluation import EstimateTransitionMatrix
 from anl_seg.evaluation.estimate_transition_matrix import check_output_file
+from anl_seg.masks.png import read_mask_png
 from anl_seg.noise.estimate_transition_matrix import (
     DEFAULT_QUANTILE,
     DEFAULT_TOP_SHARE,

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from anl_seg._signals import interrupted_once
+from anl_seg._processes import interrupted_once
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.study.estimate import expected_seconds, time_run
 from anl_seg.study.executors import Executor, LocalExecutor, RayExecutor

@@ -4,11 +4,11 @@ a picture. What `make quickstart` runs."""
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
 
+from anl_seg._processes import cpu_count
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config.options import add_cfg_options
 from anl_seg.study import (
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
             options=args.cfg_options,
         )
         check_work_dir(args.work_dir)
-        failed = launch_runs(runs, TOOLS / "train.py", jobs=min(len(runs), os.cpu_count() or 1))
+        failed = launch_runs(runs, TOOLS / "train.py", jobs=min(len(runs), cpu_count()))
     except WRONG_INPUT as error:
         sys.exit(f"quickstart.py: {sentence(error)}")
     if failed:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from mmengine.config import Config
 
+from anl_seg._checks import check_integer
 from anl_seg.config._walk import as_list
-from anl_seg.noise._checks import check_integer
 
 #: Seeds that NumPy takes.
 _MOST_SEED = 2**32 - 1

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from mmengine.config import Config
 
+from anl_seg._checks import check_integer
 from anl_seg.config._walk import (
     CARRIES_CLEAN,
     as_list,
@@ -20,7 +21,6 @@ from anl_seg.config.hooks import add_hooks, has_hook
 from anl_seg.config.labels import label_range, try_noise
 from anl_seg.engine.hooks import NoiseStatisticsHook
 from anl_seg.noise import MaskNoise, build_noise
-from anl_seg.noise._checks import check_integer
 
 
 def noisy_pipelines(dataloader: dict | None) -> int:

@@ -11,9 +11,9 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 
+from anl_seg._checks import check_integer
 from anl_seg.config._walk import heads, pipelines, resolved, type_name
 from anl_seg.noise import MaskNoise, build_noise
-from anl_seg.noise._checks import check_integer
 
 #: Heads that learn boundaries as a task of their own beside the classes.
 _OTHER_TASK = ("STDCHead",)

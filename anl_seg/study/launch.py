@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from anl_seg._signals import interrupted_once
-from anl_seg.engine._atomic import write_json_atomically
+from anl_seg._files import write_json_atomically
+from anl_seg._processes import cpu_count, interrupted_once
 from anl_seg.study.completion import missing_at_end
 from anl_seg.study.plan import Run
 from anl_seg.study.threads import asked_threads
@@ -66,7 +66,7 @@ def launch_runs(
     waiting = [run for run in runs if not run.is_finished()]
     if len(waiting) < len(runs):
         console.print(f"{len(runs) - len(waiting)} of {len(runs)} runs are finished already.")
-    threads = asked_threads() or max(1, (os.cpu_count() or 1) // jobs)
+    threads = asked_threads() or max(1, cpu_count() // jobs)
     active: dict[Run, subprocess.Popen] = {}
     failed: list[Run] = []
     total = len(waiting)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from anl_seg._checks import check_integer
 from anl_seg.config import (
     inject_noise,
     load_config,
@@ -24,7 +25,6 @@ from anl_seg.config import (
 from anl_seg.config.check_losses import check_losses
 from anl_seg.config.options import apply_options, options_last, parse_cfg_options
 from anl_seg.noise import build_noise
-from anl_seg.noise._checks import check_integer
 from anl_seg.study._quiet import quiet
 from anl_seg.study.checkpoints import progress
 from anl_seg.study.run_config import check_options

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from anl_seg._signals import interrupted_once
+from anl_seg._processes import interrupted_once
 from anl_seg.study.attempt import leftovers
 from anl_seg.study.executors import LocalExecutor
 from anl_seg.study.plan import Experiment, Run

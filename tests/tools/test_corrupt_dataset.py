@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anl_seg.corruption.lock import locked
+from anl_seg._files import locked
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "corrupt_dataset.py"

@@ -8,10 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from anl_seg._inside import check_inside_name
-from anl_seg._regular_file import read_regular_file
+from anl_seg._files import check_inside_name, read_regular_file, write_bytes_atomically
 from anl_seg._suggest import sentence
-from anl_seg.corruption.atomic import write_bytes_atomically
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
