@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.warm.guard import needed
-
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.process
 
@@ -77,6 +75,8 @@ def test_it_is_killed_with_what_stands_for_it(tmp_path):
 
 
 def test_which_mark_a_command_needs():
+    from tests.warm.guard import needed  # as a script, this file may not find `tests`
+
     python = {"/bin/python"}
     assert needed(["make", "test"], python) is None
     assert needed(["/bin/python", "-c", "pass"], python) == "process"
