@@ -40,16 +40,17 @@ test-long: $(VENV)/.tests-installed ## run all tests with at least 500 examples 
 sanitize: $(VENV)/.tests-installed ## run the kernel tests on a C library with address and UB sanitizers (gcc)
 	.ci/sanitize $(BIN)/python
 
-lint: $(VENV)/.tests-installed ## check style and formatting
+lint: $(VENV)/.tests-installed ## check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(VENV)/.tests-installed ## repair style and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean: ## remove the environment and caches; results of runs stay
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 clean-runs: ## remove work_dirs: everything that runs have written, checkpoints and results
 	rm -rf work_dirs

@@ -56,7 +56,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["anl_seg", "anl_seg.*"]),
+    entry_points={"console_scripts": ["anl-seg = anl_seg.cli:main"]},
     package_data={
+        "anl_seg": ["py.typed"],
         "anl_seg.kernels": ["softmax_cpu.c"],
         "anl_seg.study": ["templates/*.j2"],
     },

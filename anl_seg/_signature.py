@@ -44,12 +44,13 @@ def parameters_of(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
             break
         if "__init__" not in vars(base):
             continue
-        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
+        init = vars(base)["__init__"]
+        parameters = list(inspect.signature(init).parameters.values())[1:]
         for parameter in parameters:
             if parameter.kind not in _ANY:
                 found.setdefault(parameter.name, parameter)
         rest = [p.name for p in parameters if p.kind is p.VAR_KEYWORD]
         if not rest:
             return found, complete
-        complete = complete and _hands_on(base.__init__, rest[0])
+        complete = complete and _hands_on(init, rest[0])
     return found, False

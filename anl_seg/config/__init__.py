@@ -1,18 +1,10 @@
 """Reading and rewriting mmseg configs."""
 
 from anl_seg.config.anl_schedule import add_anl_schedule
-from anl_seg.config.cache_samples import cache_samples
-from anl_seg.config.enable_amp import enable_amp
-from anl_seg.config.inject_noise import (
-    inject_noise,
-    noisy_evaluation,
-    noisy_pipelines,
-    record_noise,
-)
-from anl_seg.config.measure_memorization import measure_memorization
-from anl_seg.config.measured_dataloader import measured_dataloader
-from anl_seg.config.mmseg_config import load_config, mmseg_config
-from anl_seg.config.record_resources import record_resources
+from anl_seg.config.edits import cache_samples, enable_amp, record_noise, record_resources
+from anl_seg.config.inject_noise import inject_noise, noisy_evaluation, noisy_pipelines
+from anl_seg.config.load import load_config, mmseg_config
+from anl_seg.config.measured import measure_memorization, measured_dataloader
 from anl_seg.config.replace_losses import replace_losses
 from anl_seg.config.spec import parse_spec
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from mmcv.transforms import LoadAnnotations
+from mmengine.config import Config
 from mmengine.registry import Registry
 from mmseg.registry import TRANSFORMS
 
@@ -13,7 +15,7 @@ from mmseg.registry import TRANSFORMS
 CARRIES_CLEAN = {"PackSegInputs": "anl_seg.PackNoisySegInputs", "Pad": "anl_seg.Pad"}
 
 
-def type_name(cfg: dict) -> str:
+def type_name(cfg: Mapping) -> str:
     """Name of a config's ``type``, which may be a string with a scope, or a class."""
     kind = cfg.get("type", "")
     name = kind if isinstance(kind, str) else kind.__name__
@@ -27,17 +29,21 @@ def as_list(value: object) -> list:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def pipelines(dataset: dict) -> Iterator[dict]:
-    """The data set configs with a ``pipeline``, through wrappers and concatenations, outermost first."""
-    if dataset.get("pipeline"):
-        yield dataset
-    for inner in as_list(dataset.get("dataset")) + as_list(dataset.get("datasets")):
-        yield from pipelines(inner)
-
-
-def is_wrapper(dataset: dict) -> bool:
+def is_wrapper(dataset: Mapping) -> bool:
     """Whether a data set config repeats, balances, mixes or concatenates others."""
     return "dataset" in dataset or "datasets" in dataset
+
+
+def entries(place: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """(place, entry) of what may be one thing, a list of them or None, as ``--cfg-options`` name it."""
+    many = isinstance(value, (list, tuple))
+    for i, entry in enumerate(as_list(value)):
+        yield (f"{place}.{i}" if many else place), entry
+
+
+def _inside(dataset: Mapping) -> list:
+    """The data set configs directly in that of a wrapper."""
+    return as_list(dataset.get("dataset")) + as_list(dataset.get("datasets"))
 
 
 def unwrapped(dataset: dict) -> list[dict]:
@@ -49,16 +55,14 @@ def unwrapped(dataset: dict) -> list[dict]:
     """
     if not is_wrapper(dataset):
         return [copy.deepcopy(dataset)]
-    found = []
-    for inner in as_list(dataset.get("dataset")) + as_list(dataset.get("datasets")):
-        found += unwrapped(inner)
+    found = [leaf for inner in _inside(dataset) for leaf in unwrapped(inner)]
     outer = [step for step in dataset.get("pipeline") or [] if not _mixes(step)]
     for leaf in found if outer else ():
         leaf["pipeline"] = [*(leaf.get("pipeline") or []), *copy.deepcopy(outer)]
     return found
 
 
-def joined(datasets: list[dict], like: dict) -> dict:
+def joined(datasets: list[dict], like: Mapping) -> dict:
     """One data set config of several; those listed twice count once.
 
     Args:
@@ -72,15 +76,15 @@ def joined(datasets: list[dict], like: dict) -> dict:
     return dict(type="ConcatDataset", datasets=once, **ignored)
 
 
-def _ignore_keys(dataset: dict) -> list[str]:
+def _ignore_keys(dataset: Mapping) -> list[str]:
     """What the concatenations in a data set config do not compare."""
     found = as_list(dataset.get("ignore_keys"))
-    for inner in as_list(dataset.get("dataset")) + as_list(dataset.get("datasets")):
+    for inner in _inside(dataset):
         found += [key for key in _ignore_keys(inner) if key not in found]
     return found
 
 
-def _mixes(transform: dict) -> bool:
+def _mixes(transform: Mapping) -> bool:
     """Whether a transform makes one sample of several (mosaics, mixtures)."""
     return hasattr(resolved(transform, TRANSFORMS), "get_indices")
 
@@ -89,12 +93,32 @@ def located(dataset: Mapping, place: str) -> Iterator[tuple[str, Mapping]]:
     """(place, config) of a data set and those in it, outermost first."""
     yield place, dataset
     for key in ("dataset", "datasets") if isinstance(dataset, Mapping) else ():
-        inner = dataset.get(key)
-        if isinstance(inner, (list, tuple)):
-            for i, one in enumerate(inner):
-                yield from located(one, f"{place}.{key}.{i}")
-        elif inner is not None:
-            yield from located(inner, f"{place}.{key}")
+        for where, one in entries(f"{place}.{key}", dataset.get(key)):
+            yield from located(one, where)
+
+
+def pipelines(dataset: Mapping) -> Iterator[Any]:
+    """The data set configs with a ``pipeline``, through wrappers and concatenations, outermost first."""
+    return (one for _, one in located(dataset, "") if one.get("pipeline"))
+
+
+def loaders(cfg: Config, *splits: str) -> Iterator[tuple[str, Any]]:
+    """(place, config) of the data loaders of ``train``, ``val`` and ``test``."""
+    for split in splits:
+        for loader in as_list(cfg.get(f"{split}_dataloader")):
+            yield f"{split}_dataloader", loader
+
+
+def datasets(cfg: Config, *splits: str) -> Iterator[tuple[str, Mapping]]:
+    """(place, config) of the data sets of ``train``, ``val`` and ``test``, outermost first."""
+    for place, loader in loaders(cfg, *splits):
+        yield from located(loader["dataset"], f"{place}.dataset")
+
+
+def metrics(cfg: Config, name: str) -> Iterator[Mapping]:
+    """The metric configs of an evaluator, such as ``val_evaluator``."""
+    for evaluator in as_list(cfg.get(name)):
+        yield from as_list(evaluator["metrics"]) if "metrics" in evaluator else [evaluator]
 
 
 def resolved(cfg: Mapping, registry: Registry) -> type | None:
@@ -108,7 +132,7 @@ def resolved(cfg: Mapping, registry: Registry) -> type | None:
     return kind if isinstance(kind, type) else None
 
 
-def loads_seg_map(transform: dict) -> bool:
+def loads_seg_map(transform: Mapping) -> bool:
     """Whether a transform config loads the label map of a sample."""
     cls = resolved(transform, TRANSFORMS)
     return cls is not None and (
@@ -126,7 +150,7 @@ def steps_of(pipeline: object) -> Iterator[Mapping]:
             yield from steps_of(step)
 
 
-def corruptions(dataset: dict) -> Iterator[tuple[dict, Mapping]]:
+def corruptions(dataset: Mapping) -> Iterator[tuple[Any, Mapping]]:
     """(data set config, transform config) of all that corrupts masks in the pipelines of a data set."""
     for owner in pipelines(dataset):
         for step in steps_of(owner["pipeline"]):
@@ -134,10 +158,7 @@ def corruptions(dataset: dict) -> Iterator[tuple[dict, Mapping]]:
                 yield owner, step
 
 
-def heads(model: dict) -> Iterator[tuple[str, dict]]:
+def heads(model: Mapping) -> Iterator[tuple[str, Any]]:
     """(name, config) of the decode and auxiliary heads of a segmentor."""
     for key in ("decode_head", "auxiliary_head"):
-        value = model.get(key)
-        many = isinstance(value, (list, tuple))
-        for i, head in enumerate(as_list(value)):
-            yield (f"{key}[{i}]" if many else key), head
+        yield from entries(key, model.get(key))

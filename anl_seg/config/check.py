@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -10,15 +11,14 @@ from mmengine.optim import AmpOptimWrapper
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS, OPTIM_WRAPPERS
 
+from anl_seg._checks import check_integer
 from anl_seg._suggest import unknown_name
-from anl_seg.config._walk import as_list, corruptions, resolved, type_name
-from anl_seg.config.check_files import check_checkpoint, check_data, make_work_dir
-from anl_seg.config.check_losses import check_losses
-from anl_seg.config.check_numbers import check_lengths, check_loaders
+from anl_seg.config._walk import as_list, corruptions, loaders, metrics, resolved, type_name
+from anl_seg.config.check_data import check_data, check_loaders, check_samples
 from anl_seg.config.check_parts import check_parts
-from anl_seg.config.check_samples import check_samples
 from anl_seg.config.labels import check_corruption
-from anl_seg.config.sections import check_sections
+from anl_seg.config.load import check_sections
+from anl_seg.config.loss_config import check_losses
 
 #: Devices on which mmengine trains neither in mixed precision nor in several processes.
 _PLAIN_DEVICES = ("cpu", "mps")
@@ -30,6 +30,8 @@ _LAUNCHERS = {
 }
 #: What ``IoUMetric`` knows.
 _IOU_METRICS = ("mIoU", "mDice", "mFscore")
+#: Seeds that NumPy takes.
+_MOST_SEED = 2**32 - 1
 
 
 def check_mixed_precision(cfg: Config) -> None:
@@ -89,14 +91,13 @@ def check_evaluator(cfg: Config, name: str) -> None:
     Raises:
         KeyError: unknown metric; all there are, are named.
     """
-    for evaluator in as_list(cfg.get(name)):
-        for metric in as_list(evaluator.get("metrics")) or [evaluator]:
-            kind = resolved(metric, METRICS)
-            if kind is None:
-                raise KeyError(f"{name}: {unknown_name('metric', metric.get('type'), _known())}")
-            wrong = [m for m in as_list(metric.get("iou_metrics")) if m not in _IOU_METRICS]
-            if wrong and issubclass(kind, IoUMetric):
-                raise KeyError(f"{name}: {unknown_name('iou_metrics', wrong[0], _IOU_METRICS)}")
+    for metric in metrics(cfg, name):
+        kind = resolved(metric, METRICS)
+        if kind is None:
+            raise KeyError(f"{name}: {unknown_name('metric', metric.get('type'), _known())}")
+        wrong = [m for m in as_list(metric.get("iou_metrics")) if m not in _IOU_METRICS]
+        if wrong and issubclass(kind, IoUMetric):
+            raise KeyError(f"{name}: {unknown_name('iou_metrics', wrong[0], _IOU_METRICS)}")
 
 
 def _known() -> list[str]:
@@ -106,11 +107,61 @@ def _known() -> list[str]:
     return [*METRICS.module_dict, *(f"anl_seg.{name}" for name in OURS.module_dict)]
 
 
-def check_corruptions(cfg: Config, split: str) -> None:
+def check_corruptions(cfg: Config, *splits: str) -> None:
     """Refuse noise in a config's pipelines that does not fit data set or model; see :mod:`.labels`."""
-    for loader in as_list(cfg.get(f"{split}_dataloader")):
+    for _, loader in loaders(cfg, *splits):
         for owner, step in corruptions(loader["dataset"]):
             check_corruption(cfg, owner, step)
+
+
+def check_lengths(cfg: Config) -> None:
+    """Refuse a training without length, intervals that are none, and a seed that is none.
+
+    Raises:
+        ValueError: setting and value are named.
+    """
+    train = cfg.get("train_cfg") or {}
+    lengths = [name for name in ("max_iters", "max_epochs") if name in train]
+    if not lengths and train.get("type", "EpochBasedTrainLoop") in (
+        "EpochBasedTrainLoop",
+        "IterBasedTrainLoop",
+    ):
+        raise ValueError("train_cfg has neither max_iters nor max_epochs.")
+    for name in (*lengths, "val_interval"):
+        if train.get(name) is not None:
+            check_integer(f"train_cfg.{name}", train[name], low=1)
+    seed = (cfg.get("randomness") or {}).get("seed")
+    if seed is not None and check_integer("randomness.seed", seed, low=0) > _MOST_SEED:
+        raise ValueError(f"randomness.seed must be at most {_MOST_SEED}, got {seed}")
+
+
+def check_checkpoint(cfg: Config) -> None:
+    """Refuse a checkpoint to start or go on from that is not there.
+
+    Raises:
+        FileNotFoundError: it is named.
+    """
+    path = cfg.get("load_from")
+    if path and "://" not in path and not Path(path).is_file():
+        resume = " to go on from" if cfg.get("resume") else ""
+        raise FileNotFoundError(f"no checkpoint{resume} at {path!r}.")
+
+
+def make_work_dir(cfg: Config) -> None:
+    """Make the folder for the results, or say why that cannot be.
+
+    Raises:
+        ValueError: the folder is named, and what stands in its way.
+    """
+    if not cfg.work_dir:
+        raise ValueError("the work dir has no name; for the folder that you are in, write '.'.")
+    folder = Path(cfg.work_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"work dir {cfg.work_dir!r} cannot be made: {error.strerror}.") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"work dir {cfg.work_dir!r} may not be written to.")
 
 
 def check_training(cfg: Config) -> None:
@@ -136,8 +187,7 @@ def check_training(cfg: Config) -> None:
     check_loaders(cfg, "train", "val")
     check_parts(cfg, "train", "val")
     check_losses(cfg)
-    for split in ("train", "val"):
-        check_corruptions(cfg, split)
+    check_corruptions(cfg, "train", "val")
     check_checkpoint(cfg)
     check_data(cfg, "train", "val")
     check_samples(cfg, "train", "val")

@@ -23,7 +23,7 @@ from mmseg.registry import (
 
 from anl_seg._signature import parameters_of
 from anl_seg._suggest import did_you_mean, wrong_parameters
-from anl_seg.config._walk import as_list, heads, located, resolved, type_name
+from anl_seg.config._walk import as_list, heads, loaders, located, metrics, resolved, type_name
 from anl_seg.config.hooks import hooks_of, is_hook
 from anl_seg.config.loss_config import MASK_HEADS
 
@@ -91,14 +91,11 @@ def _average(hook: Mapping) -> Mapping:
 def _parts(cfg: Config, splits: tuple[str, ...]) -> Iterator[Part]:
     if cfg.get("model"):
         yield from _model_parts(cfg.model)
+    for place, loader in loaders(cfg, *splits):
+        yield from _loader_parts(place, loader)
     for split in splits:
-        for loader in as_list(cfg.get(f"{split}_dataloader")):
-            yield from _loader_parts(f"{split}_dataloader", loader)
-        for evaluator in as_list(cfg.get(f"{split}_evaluator")):
-            for metric in as_list(evaluator.get("metrics")) if "metrics" in evaluator else ():
-                yield f"{split}_evaluator", metric, METRICS
-            if "metrics" not in evaluator:
-                yield f"{split}_evaluator", evaluator, METRICS
+        for metric in metrics(cfg, f"{split}_evaluator"):
+            yield f"{split}_evaluator", metric, METRICS
         if cfg.get(f"{split}_cfg"):
             yield _loop(f"{split}_cfg", cfg[f"{split}_cfg"])
     wrapper = cfg.get("optim_wrapper") or {}

@@ -10,7 +10,7 @@ from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 
 from anl_seg._signature import parameters_of
-from anl_seg.config._walk import as_list, is_wrapper, pipelines, type_name
+from anl_seg.config._walk import as_list, is_wrapper, pipelines, resolved, type_name
 
 #: What a config must have to be evaluated on its test set.
 _TEST = ("test_dataloader", "test_evaluator", "test_cfg")
@@ -60,18 +60,10 @@ def use_tta(cfg: Config) -> None:
     cfg.model = {**tta, "module": cfg.model}
 
 
-def _class(evaluator: Mapping) -> type:
-    kind = evaluator.get("type")
-    found = METRICS.get(kind) if isinstance(kind, str) else kind
-    if not isinstance(found, type):
-        raise ValueError(f"unknown metric {kind!r} in test_evaluator.")
-    return found
-
-
 def save_predictions(cfg: Config, folder: str) -> None:
     """Write every prediction to a folder, whatever metrics there are.
 
-    Metrics that write are told to. Those of mmseg's ``IoUMetric`` write the same files, so the first does;
+    Metrics that can write do. Those of mmseg's ``IoUMetric`` write the same files, so the first does;
     where others write in a format of their own, each has a folder below. Where none writes, an
     ``IoUMetric`` that does nothing else is added.
 
@@ -81,7 +73,9 @@ def save_predictions(cfg: Config, folder: str) -> None:
     evaluators = [dict(evaluator) for evaluator in as_list(cfg.test_evaluator)]
     writers: dict[str, dict] = {}
     for evaluator in evaluators:
-        kind = _class(evaluator)
+        kind = resolved(evaluator, METRICS)
+        if kind is None:
+            raise ValueError(f"unknown metric {evaluator.get('type')!r} in test_evaluator.")
         evaluator.pop("output_dir", None)
         if "output_dir" in parameters_of(kind)[0]:
             name = "IoUMetric" if issubclass(kind, IoUMetric) else kind.__name__

@@ -12,9 +12,10 @@ from mmengine.runner.priority import Priority, get_priority
 from mmseg.registry import HOOKS
 
 from anl_seg.config._walk import resolved, type_name
-from anl_seg.engine.hooks import LossScheduleHook
 
-#: Of these a training can have only one; so of every hook of this package but ``LossScheduleHook``.
+#: A hook of this package of which a training can have several.
+SCHEDULE = "LossScheduleHook"
+#: Of these a training can have only one, and of every hook of this package but :data:`SCHEDULE`.
 _ONE_ONLY = (EMAHook, ParamSchedulerHook)
 #: Most characters of a value in an error.
 _LONGEST = 200
@@ -31,10 +32,10 @@ def _name(kind: type | str) -> str:
     return kind if isinstance(kind, str) else kind.__name__
 
 
-def is_hook(hook: Mapping | Hook, kind: type[Hook]) -> bool:
-    """Whether a hook, or what a config names, is of a class or of a subclass."""
+def is_hook(hook: Mapping | Hook, kind: type[Hook] | str) -> bool:
+    """Whether a hook, or what a config names, is of a class or of a subclass; ours may be named."""
     found = _kind(hook)
-    return isinstance(found, type) and issubclass(found, kind)
+    return isinstance(found, type) and any(kind in (base, base.__name__) for base in found.__mro__)
 
 
 def _only_one(kind: type | str) -> str | None:
@@ -42,7 +43,7 @@ def _only_one(kind: type | str) -> str | None:
     if isinstance(kind, str):
         return kind if kind in map(_name, _ONE_ONLY) else None
     for base in reversed(kind.__mro__):
-        ours = base.__module__.startswith("anl_seg.") and not issubclass(base, LossScheduleHook)
+        ours = base.__module__.startswith("anl_seg.") and base.__name__ != SCHEDULE
         if ours or base in _ONE_ONLY:
             return base.__name__
     return None
@@ -97,7 +98,7 @@ def _same(old: Mapping | Hook, new: Mapping | Hook) -> bool:
     return isinstance(kind, type) and _settings(old) == _settings(new)
 
 
-def _told(name: str, value: Any) -> str:
+def _setting(name: str, value: Any) -> str:
     return f"{name} not set" if value is None else f"{name}={shorten(repr(value), _LONGEST)}"
 
 
@@ -110,7 +111,7 @@ def _unlike(name: str, old: Any, new: Any) -> Iterator[str]:
         for i, (one, other) in enumerate(zip(old, new)):
             yield from _unlike(f"{name}.{i}", one, other)
     elif old != new:
-        yield f"{_told(name, old)} against {_told(name, new)}"
+        yield f"{_setting(name, old)} against {_setting(name, new)}"
 
 
 def _differences(old: Mapping | Hook, new: Mapping | Hook) -> str:
@@ -118,7 +119,7 @@ def _differences(old: Mapping | Hook, new: Mapping | Hook) -> str:
     kinds = [_kind(hook) for hook in (old, new)]
     if kinds[0] != kinds[1]:
         names = [
-            _told("type", hook.get("type")) if isinstance(hook, Mapping) else _name(kind)
+            _setting("type", hook.get("type")) if isinstance(hook, Mapping) else _name(kind)
             for hook, kind in zip((old, new), kinds)
         ]
         return " against ".join(names)
@@ -132,7 +133,7 @@ def _collide(old: Mapping | Hook, new: Mapping | Hook) -> bool:
     kinds = [_only_one(_kind(hook)) for hook in (old, new)]
     if None not in kinds:
         return kinds[0] == kinds[1]
-    schedules = all(is_hook(hook, LossScheduleHook) for hook in (old, new))
+    schedules = all(is_hook(hook, SCHEDULE) for hook in (old, new))
     return schedules and bool(built_hook(old).shared_parameters(built_hook(new)))
 
 
@@ -151,7 +152,7 @@ def hooks_of(cfg: Config) -> Iterator[tuple[str, Mapping | Hook]]:
         yield f"custom_hooks.{i}", hook
 
 
-def has_hook(cfg: Config, kind: type[Hook]) -> bool:
+def has_hook(cfg: Config, kind: type[Hook] | str) -> bool:
     """Whether a config names a hook of a class or of a subclass."""
     return any(is_hook(hook, kind) for _, hook in hooks_of(cfg))
 

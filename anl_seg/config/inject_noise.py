@@ -17,13 +17,11 @@ from anl_seg.config._walk import (
     pipelines,
     type_name,
 )
-from anl_seg.config.hooks import add_hooks, has_hook
 from anl_seg.config.labels import label_range, try_noise
-from anl_seg.engine.hooks import NoiseStatisticsHook
 from anl_seg.noise import MaskNoise, build_noise
 
 
-def noisy_pipelines(dataloader: dict | None) -> int:
+def noisy_pipelines(dataloader: Mapping | None) -> int:
     """How many pipelines of a data loader config corrupt masks, or load corrupted ones."""
     if not dataloader:
         return 0
@@ -39,9 +37,9 @@ def noisy_evaluation(cfg: Config) -> list[str]:
 def _refuse_second_noise(cfg: Config) -> None:
     for owner, step in corruptions(cfg.train_dataloader["dataset"]):
         noise = step.get("noise")
-        told = f" ({noise if isinstance(noise, MaskNoise) else dict(noise)})" if noise else ""
+        what = f" ({noise if isinstance(noise, MaskNoise) else dict(noise)})" if noise else ""
         raise ValueError(
-            f"the training pipeline already contains {type_name(step)}{told}, in {type_name(owner)}; the "
+            f"the training pipeline already contains {type_name(step)}{what}, in {type_name(owner)}; the "
             "mask may be corrupted only once. Take a config without noise, or change the noise that is there."
         )
 
@@ -130,19 +128,6 @@ def inject_noise(
     if keep_clean:
         _keep_clean_in_preprocessor(cfg)
     cfg.train_dataloader = loader
-    return cfg
-
-
-def record_noise(cfg: Config) -> Config:
-    """Add ``anl_seg.NoiseStatisticsHook`` if the training masks are corrupted and it is not there yet.
-
-    The config is changed in place and returned.
-    """
-    loader = cfg.get("train_dataloader")
-    found = corruptions(loader["dataset"]) if loader else ()
-    noisy = any(type_name(step) != "LoadCorruptedAnnotations" for _, step in found)
-    if noisy and not has_hook(cfg, NoiseStatisticsHook):
-        add_hooks(cfg, {"type": "anl_seg.NoiseStatisticsHook"})
     return cfg
 
 

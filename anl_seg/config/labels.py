@@ -23,7 +23,7 @@ _TRIAL_SIDE = 8
 
 def values_of_heads(cfg: Config, key: str) -> dict[str, Any]:
     """What the heads of a model give for ``key``, by the name of the head; those without are left out."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, outer in heads(cfg.get("model") or {}):
         for head in (outer, outer.get("kernel_generate_head") or {}):  # K-Net has it in there
             if head.get(key) is not None and type_name(head) not in _OTHER_TASK:
@@ -105,7 +105,7 @@ def _check_ignore_index(ignore_index: object, num_classes: int, said: str) -> No
     if isinstance(num_classes, int) and 0 <= ignore_index < num_classes:
         raise ValueError(
             f"{said} has ignore_index={ignore_index}, which is one of its classes 0 to "
-            f"{num_classes - 1}: noise would turn labelled pixels into ignored ones and back. Take a "
+            f"{num_classes - 1}: noise would turn labeled pixels into ignored ones and back. Take a "
             "label outside of them, such as 255."
         )
 
@@ -142,7 +142,7 @@ def label_range(
 
 
 def try_noise(noise: MaskNoise, num_classes: int, ignore_index: int) -> None:
-    """Run a noise of this package, and those in it, over a small mask with so many classes.
+    """Run a noise of this package, and those in it, over a small mask of ``num_classes`` classes.
 
     Raises:
         ValueError: the noise's own, for parameters that do not fit the number of classes.

@@ -1,16 +1,19 @@
-"""Loss configs: checked before a model is built."""
+"""Losses of a config and their schedules, checked before a model is built."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from typing import Any
 
+from mmengine.config import Config
 from mmseg.registry import MODELS
 from torch import nn
 
 from anl_seg._suggest import unknown_name
 from anl_seg.config._walk import heads, resolved, type_name
-from anl_seg.engine.loss_trial import try_loss
+from anl_seg.config.hooks import SCHEDULE, built_hook, check_hooks, hooks_of, is_hook
+from anl_seg.models.loss_trial import try_loss
 from anl_seg.models.losses import AdaptiveLoss, PixelLoss
 from anl_seg.models.losses._arguments import check_arguments
 from anl_seg.registry import MODELS as OURS
@@ -51,7 +54,7 @@ def loss_class(kind: str | type) -> type:
     if cls is None and isinstance(kind, str):
         known = _known_losses(theirs=not kind.startswith(f"{OURS.scope}."))
         raise KeyError(unknown_name("loss", kind.removeprefix(f"{OURS.scope}."), known))
-    if not hasattr(cls, "loss_name"):
+    if cls is None or not hasattr(cls, "loss_name"):
         raise ValueError(f"{kind} is no loss.")
     return cls
 
@@ -118,3 +121,75 @@ def check_loss(loss: Mapping, name: str, head: Mapping) -> None:
         try_loss(built, channels)
     except ValueError as error:
         raise ValueError(f"{type_name(loss)} in {name} with {channels} channels: {error}") from None
+
+
+def our_losses(model: Any, path: str = "", head: Mapping | None = None) -> Iterator[tuple]:
+    """(path, config, config of the head around it) of the losses of this package in a model's config."""
+    if isinstance(model, (list, tuple)):
+        for i, item in enumerate(model):
+            yield from our_losses(item, f"{path}.{i}", head)
+    elif isinstance(model, Mapping):
+        kind = resolved(model, MODELS) if ".loss" in path else None
+        if kind is not None and issubclass(kind, (PixelLoss, AdaptiveLoss)):
+            yield path.lstrip("."), model, head or {}
+            return
+        around = model if "num_classes" in model else head
+        for key, value in model.items():
+            yield from our_losses(value, f"{path}.{key}", around)
+
+
+class _Owner(nn.Module):
+    """A part of a model that holds losses, such as a head, of which only the channels count."""
+
+    out_channels: int | None = None
+
+    def inner(self, key: str) -> _Owner:
+        """The part of this name in it, which is made if it is not there."""
+        found = dict(self.named_children()).get(key)
+        if not isinstance(found, _Owner):
+            found = _Owner()
+            self.add_module(key, found)
+        return found
+
+
+def _skeleton(model: Mapping) -> nn.Module:
+    """A module that holds nothing of a model but its losses, at their paths."""
+    root = _Owner()
+    for path, loss, head in our_losses(model):
+        *owners, name = path.split(".")
+        owner = root
+        for key in owners:
+            owner = owner.inner(key)
+        owner.add_module(name, built_loss(loss))
+        owner.out_channels = channels_of(head)
+    return root
+
+
+def check_losses(cfg: Config) -> None:
+    """Refuse losses of this package that their heads do not allow, and schedules that they do not have.
+
+    Raises:
+        KeyError, TypeError, ValueError: what is wrong, and where.
+    """
+    model = cfg.get("model") or {}
+    for path, loss, head in our_losses(model):
+        check_loss(loss, path, head)
+    check_hooks(cfg)
+    for _, hook in hooks_of(cfg):
+        if not is_hook(hook, SCHEDULE):
+            continue
+        schedule = built_hook(hook)
+        if schedule.by_epoch and "max_epochs" not in (cfg.get("train_cfg") or {}):
+            raise ValueError(
+                "LossScheduleHook counts epochs (by_epoch=True), and the config trains by iterations."
+            )
+        try:
+            schedule.targets(_skeleton(model))
+        except ValueError as error:
+            hint = ""
+            if any(entry.parameter == "ce_share" for entry in schedule.entries):
+                hint = (
+                    ". ce_share is a parameter of ANLCELoss and the other active negative losses: "
+                    "--anl-schedule and _base_/anl_schedule.py go with these"
+                )
+            raise ValueError(f"{str(error).rstrip('.')}{hint}.") from None

@@ -17,8 +17,8 @@ from mmengine.runner import Runner
 from mmseg.registry import MODELS
 
 from anl_seg._suggest import did_you_mean, sentence
-from anl_seg.config._walk import resolved, type_name
-from anl_seg.config.sections import check_sections
+from anl_seg.config._walk import as_list, resolved, type_name
+from anl_seg.config.load import check_sections
 
 #: Settings that a config may have at its top beside those of mmengine's Runner.
 _TOP_LEVEL = (
@@ -41,12 +41,12 @@ class OptionsAction(argparse.Action):
         self,
         parser: argparse.ArgumentParser,
         namespace: argparse.Namespace,
-        values: Sequence[str],
+        values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
         """Read the words of one ``--cfg-options``, which may come several times."""
         try:
-            options = parse_cfg_options(values)
+            options = parse_cfg_options(as_list(values))
         except ValueError as error:
             raise argparse.ArgumentError(None, str(error)) from None
         setattr(namespace, self.dest, {**(getattr(namespace, self.dest) or {}), **options})
@@ -174,8 +174,8 @@ def _overwritten(before: Mapping, after: Config, name: str, value: Any) -> bool:
     if isinstance(value, (list, tuple)) and isinstance(new, (list, tuple)):
         return list(new[: len(value)]) != list(value)  # more behind it is no contradiction
     if name.endswith(".type") and isinstance(value, str):
-        kinds = [resolved({"type": kind}, MODELS) for kind in (value, new)]
-        if None not in kinds and issubclass(kinds[1], kinds[0]):
+        meant, there = (resolved({"type": kind}, MODELS) for kind in (value, new))
+        if meant is not None and there is not None and issubclass(there, meant):
             return False  # the one that carries the clean mask along, for instance
     return new != value
 

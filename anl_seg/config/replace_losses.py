@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import inspect
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -20,6 +21,8 @@ from anl_seg.models.losses import AdaptiveLoss, NoiseRobustDiceLoss, PixelLoss
 _PIXEL_LOSSES = ("CrossEntropyLoss", "OhemCrossEntropy", "FocalLoss")
 #: mmseg's losses over regions: replaced where they stand alone, kept beside a pixel loss.
 _REGION_LOSSES = ("DiceLoss", "LovaszLoss", "TverskyLoss")
+#: mmseg's sampler of the pixels that a head has most wrong.
+_SAMPLER = "OHEMPixelSampler"
 
 
 def _is_binary(head: Mapping) -> bool:
@@ -125,8 +128,52 @@ def _losses(name: str, head: Mapping) -> tuple[str, object]:
     return "loss_cls", head.get("loss_cls")
 
 
-def _warn_of_rest(left: list[str]) -> None:
+class _Change(NamedTuple):
+    """What becomes of the losses of a head.
+
+    Attributes:
+        name: of the head.
+        head: its config.
+        key: under which the losses stand.
+        new: what is to stand there.
+        replaced: those of the losses that make way for others.
+        kept: those that stay.
+    """
+
+    name: str
+    head: dict
+    key: str
+    new: Any
+    replaced: list[Mapping]
+    kept: list[Mapping]
+
+
+def _changes(model: Mapping, loss: Mapping) -> Iterator[_Change]:
+    """What a loss changes in the heads of a model, each new one tried with the number of its classes."""
+    for name, head in loss_heads(model):
+        key, old = _losses(name, head)
+        entries = as_list(old)
+        new, replaced, kept = [], [], []
+        for entry in entries:
+            if _replaceable(entry, head, alone=len(entries) == 1):
+                new.append(_replaced(entry, loss))
+                check_loss(new[-1], name, head)
+                replaced.append(entry)
+            else:
+                new.append(entry)
+                kept.append(entry)
+        many = isinstance(old, (list, tuple)) or not new
+        yield _Change(name, head, key, new if many else new[0], replaced, kept)
+
+
+def _warn_of_rest(changes: Sequence[_Change], loss: Mapping) -> None:
     """Say once what of the replaced losses the new ones do not have."""
+    left = [
+        text
+        for change in changes
+        for old in change.replaced
+        for text in _left_behind(old, loss, change.name, change.head)
+    ]
     if left:
         print_log(
             f"replace_losses: not taken over: {'; '.join(left)}. Give the new loss what it should have.",
@@ -135,8 +182,10 @@ def _warn_of_rest(left: list[str]) -> None:
         )
 
 
-def _warn_of_ohem(chosen: list[str], dropped: list[str]) -> None:
+def _warn_of_ohem(changes: Sequence[_Change]) -> None:
     """Say once what mining of hard pixels means under label noise."""
+    chosen = [c.name for c in changes if type_name(c.head.get("sampler") or {}) == _SAMPLER]
+    dropped = [c.name for c in changes if "OhemCrossEntropy" in map(type_name, c.replaced)]
     if chosen:
         print_log(
             f"replace_losses: the OHEM sampler of {', '.join(chosen)} stays: it trains on the pixels that "
@@ -181,41 +230,22 @@ def replace_losses(cfg: Config, loss: Mapping) -> Config:
             does not fit the number of classes of a head.
     """
     loss = qualified_loss(loss)
-    model = cfg.get("model") or {}
-    plan, kept, ohem, dropped, left = [], [], [], [], []
-    for name, head in loss_heads(model):
-        key, old = _losses(name, head)
-        if old is None:
-            continue
-        many = isinstance(old, (list, tuple))
-        new = []
-        for entry in as_list(old):
-            if _replaceable(entry, head, alone=len(as_list(old)) == 1):
-                new.append(_replaced(entry, loss))
-                check_loss(new[-1], name, head)
-                left += _left_behind(entry, loss, name, head)
-                if type_name(entry) == "OhemCrossEntropy" and name not in dropped:
-                    dropped.append(name)
-            else:
-                new.append(entry)
-                kept.append(f"{type_name(entry)} in {name}")
-        if any(a is not b for a, b in zip(new, as_list(old))):
-            plan.append((name, head, key, new if many else new[0]))
-            if type_name(head.get("sampler") or {}) == "OHEMPixelSampler":
-                ohem.append(name)
-    if not plan:
-        found = [f"{name}: {type_name(head)}" for name, head in loss_heads(model)]
+    changes = list(_changes(cfg.get("model") or {}, loss))
+    kept = [f"{type_name(old)} in {change.name}" for change in changes for old in change.kept]
+    changed = [change for change in changes if change.replaced]
+    if not changed:
+        found = [f"{name}: {type_name(head)}" for name, head in loss_heads(cfg.get("model") or {})]
         raise ValueError(
             "no loss to replace: no head has a pixel loss in 'loss_decode' "
             f"({', '.join(found + kept) or 'the model has no heads'})."
         )
-    for _, head, key, new in plan:
-        head[key] = new
+    for change in changed:
+        change.head[change.key] = change.new
     print_log(
-        f"replace_losses: {loss['type']} in {', '.join(name for name, *_ in plan)}"
+        f"replace_losses: {loss['type']} in {', '.join(change.name for change in changed)}"
         + (f"; kept {', '.join(kept)}" if kept else ""),
         logger="current",
     )
-    _warn_of_ohem(ohem, dropped)
-    _warn_of_rest(left)
+    _warn_of_ohem(changed)
+    _warn_of_rest(changed, loss)
     return cfg

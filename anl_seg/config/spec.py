@@ -40,22 +40,22 @@ def _once(items: Iterable[tuple[object, object]]) -> dict:
     return found
 
 
-def _literal(node: ast.expr, text: str) -> object:
+def _literal(node: ast.expr) -> object:
     """The value of a part of a parsed literal; nothing is executed.
 
     Raises:
         ValueError: the part is neither a literal, nor a bare word, nor ``dict(key=value, ...)``.
     """
     if isinstance(node, (ast.List, ast.Tuple)):
-        items = [_literal(item, text) for item in node.elts]
+        items = [_literal(item) for item in node.elts]
         return items if isinstance(node, ast.List) else tuple(items)
     if isinstance(node, ast.Dict) and None not in node.keys:
-        keys = [_literal(key, text) for key in node.keys]
-        return _once(zip(keys, [_literal(value, text) for value in node.values]))
+        pairs = zip(node.keys, node.values)
+        return _once((_literal(key), _literal(value)) for key, value in pairs if key is not None)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
         if node.args or any(keyword.arg is None for keyword in node.keywords):
             raise ValueError(f"dict(...) takes key=value only; got {ast.unparse(node)}.")
-        return _once((keyword.arg, _literal(keyword.value, text)) for keyword in node.keywords)
+        return _once((keyword.arg, _literal(keyword.value)) for keyword in node.keywords)
     word = ast.unparse(node)
     if isinstance(node, (ast.Name, ast.Attribute)) and word.replace(".", "").isidentifier():
         return word  # perhaps with a scope
@@ -74,7 +74,7 @@ _MEANT = re.compile(r"[\[{]|dict\s*\(")
 
 def _value(text: str) -> object:
     try:
-        return _literal(ast.parse(text, mode="eval").body, text)
+        return _literal(ast.parse(text, mode="eval").body)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
         if _MEANT.match(text):
             raise ValueError(f"cannot read {shorten(text, 80)!r}: {error}") from None

@@ -19,7 +19,7 @@ from anl_seg._spaced import evenly_spaced
 from anl_seg._suggest import WRONG_INPUT
 from anl_seg.config._walk import as_list
 from anl_seg.config.labels import label_range, values_of_heads
-from anl_seg.config.mmseg_config import load_config
+from anl_seg.config.load import load_config
 from anl_seg.config.options import apply_options
 from anl_seg.corruption.dataset_part import DatasetPart, dataset_parts, plain
 from anl_seg.corruption.folder_part import IMAGE_SUFFIXES, FolderPart

@@ -22,7 +22,7 @@ from anl_seg.config import (
     parse_spec,
     replace_losses,
 )
-from anl_seg.config.check_losses import check_losses
+from anl_seg.config.loss_config import check_losses
 from anl_seg.config.options import apply_options, options_last, parse_cfg_options
 from anl_seg.noise import build_noise
 from anl_seg.study._quiet import quiet

@@ -9,10 +9,9 @@ import pytest
 from mmengine.config import Config
 
 from anl_seg.config import add_anl_schedule, enable_amp, load_config, mmseg_config
-from anl_seg.config.check import check_testing, check_training
-from anl_seg.config.check_numbers import check_lengths, check_loaders
+from anl_seg.config.check import check_lengths, check_testing, check_training
+from anl_seg.config.check_data import check_loaders, check_samples
 from anl_seg.config.check_parts import check_parts
-from anl_seg.config.check_samples import check_samples
 from anl_seg.config.options import options_last
 
 QUICKSTART = Path(__file__).parents[2] / "configs/quickstart/unet-small_480_ce_synthetic-64x64.py"

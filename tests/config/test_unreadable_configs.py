@@ -9,7 +9,7 @@ from anl_seg.corruption import config_source
 from anl_seg.masks.raw_labels import RawLabels
 from anl_seg.study.grid import plan_study
 from anl_seg.study.study_file import load_study
-from tests.tools.conftest import QUICKSTART
+from tests.cli.conftest import QUICKSTART
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import cv2
@@ -46,18 +44,3 @@ def write_image():
         return path
 
     return write
-
-
-@pytest.fixture
-def tool(monkeypatch):
-    """Loads a script of tools/ as a module."""
-
-    def load(name):
-        path = Path(__file__).parents[2] / "tools" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, name, module)
-        spec.loader.exec_module(module)
-        return module
-
-    return load

@@ -16,6 +16,7 @@ from mmseg.registry import DATASETS, TRANSFORMS
 from PIL import Image
 from rich.console import Console
 
+from anl_seg.cli import main
 from anl_seg.config import inject_noise
 from anl_seg.corruption import config_source, corrupt_dataset, folder_source
 from anl_seg.engine.hooks import LabelCheckHook, NoiseStatisticsHook
@@ -108,22 +109,22 @@ def test_training_says_it_once_with_noise_and_without(folder, tmp_path, said):
     assert not said
 
 
-def test_corruptor_browser_and_estimate_say_it(folder, tmp_path, said, tool, capsys):
+def test_corruptor_browser_and_estimate_say_it(folder, tmp_path, said, capsys):
     root = folder()
     path = tmp_path / "config.py"
     config(root).dump(path)
     masks = ["--masks", str(root / "ann"), "--num-classes", "2"]
     jobs = ["--jobs", "1", "--noise", "SymmetricNoise:rate=0.2"]
     for source, name, more in (
-        (masks, "corrupt_dataset", []),
-        ([str(path)], "browse_noise", ["--stats"]),
+        (masks, "corrupt", []),
+        ([str(path)], "browse", ["--stats"]),
     ):
-        tool(name).main([*source, "--out", str(tmp_path / name), *more, *jobs])
+        main([name, *source, "--out", str(tmp_path / name), *more, *jobs])
         assert len(said) == 1
         assert HELD in said[0]
         assert REMEDY in said.pop()
     folders = ["--clean", str(root / "ann"), "--noisy", str(root / "ann"), "--num-classes", "2"]
-    tool("estimate_transition_matrix").main(folders)
+    main(["estimate", *folders])
     assert HELD in capsys.readouterr().err
 
 

@@ -15,6 +15,7 @@ from mmseg.registry import DATASETS, TRANSFORMS
 from PIL import Image
 from rich.console import Console
 
+from anl_seg.cli import main
 from anl_seg.config import inject_noise
 from anl_seg.corruption import config_source, corrupt_dataset, folder_source, verify_manifest
 from anl_seg.datasets.transforms import CorruptMask
@@ -196,25 +197,25 @@ def test_the_metric_of_noisy_labels_refuses_them_too():
     metric.process({}, samples)
 
 
-def test_corruptor_and_browser_refuse_them_before_anything_is_written(cases, tmp_path, tool):
+def test_corruptor_and_browser_refuse_them_before_anything_is_written(cases, tmp_path):
     out = tmp_path / "out"
     path = tmp_path / "config.py"
     config(dataset(cases)).dump(path)
     folders = ["--masks", str(cases), "--num-classes", "2"]
     noise = ["--noise", "AlphaBetaNoise:alpha=0.5,beta=0.5", "--out", str(out)]
     for name, more in (
-        ("corrupt_dataset", []),
-        ("browse_noise", []),
-        ("browse_noise", ["--stats"]),
+        ("corrupt", []),
+        ("browse", []),
+        ("browse", ["--stats"]),
     ):
         for source in (folders, [str(path)]):
             with pytest.raises(
                 SystemExit, match="two samples.*have the key 'labels/mask.png'" + REMEDY
             ):
-                tool(name).main([*source, *noise, *more])
+                main([name, *source, *noise, *more])
             assert not out.exists()
     for source in ([str(path)], folders):
-        tool("corrupt_dataset").main([*source, *noise, "--key-parts", "3", "--jobs", "1"])
+        main(["corrupt", *source, *noise, "--key-parts", "3", "--jobs", "1"])
         assert len(list(out.rglob("*.png"))) == 8
         out = tmp_path / "other"
         noise[-1] = str(out)

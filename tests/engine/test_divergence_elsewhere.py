@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
+from anl_seg.cli.train import register_hooks
 from anl_seg.engine.hooks import StopOnDivergenceHook
 from tests.engine.test_divergence_of_weights import Net, train
 from tests.models.surroundings import NoFloat64
@@ -45,14 +44,10 @@ def test_running_statistics_are_never_meant_to_be_infinite(tmp_path, frozen):
 
 
 def test_a_training_without_a_study_is_looked_at_too():
-    path = Path(__file__).parents[2] / "tools" / "train.py"
-    spec = importlib.util.spec_from_file_location("anl_seg_train_tool", path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     hooks: list = []
     runner = SimpleNamespace(hooks=hooks, register_hook=hooks.append)
-    tool.register_hooks(runner)
+    register_hooks(runner)
     assert [hook.patience for hook in hooks if isinstance(hook, StopOnDivergenceHook)] == [10]
     hooks[:] = [StopOnDivergenceHook(patience=3)]
-    tool.register_hooks(runner)
+    register_hooks(runner)
     assert [hook.patience for hook in hooks if isinstance(hook, StopOnDivergenceHook)] == [3]

@@ -23,9 +23,9 @@ from anl_seg.engine.hooks import FusedUpsampleHook
 from anl_seg.engine.hooks import fused_upsample_hook as module
 from anl_seg.models.losses import CELoss
 from anl_seg.noise import build_noise
-from anl_seg.zoo import read_leaf
-from anl_seg.zoo.batch import noisy_batch
 from tests.models.test_losses import segmentor
+from tools.model_zoo.batch import noisy_batch
+from tools.model_zoo.leaf_configs import read_leaf
 
 NOISE = dict(type="SymmetricNoise", rate=0.4)
 CE, ANL = dict(type="anl_seg.CELoss"), dict(type="anl_seg.ANLCELoss")

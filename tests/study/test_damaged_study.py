@@ -12,6 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
+from anl_seg.cli import study as study_command
 from anl_seg.study import html_report
 from anl_seg.study.escapes import drawn_text, latex_escaped, markdown_table
 from anl_seg.study.executors import LocalExecutor
@@ -22,7 +23,6 @@ from anl_seg.study.state import known_state, read_plan, read_state, told_status
 from anl_seg.study.threads import asked_threads
 from tests.study.hand_made_study import make_study, write_json
 from tests.study.study_helpers import FAKE_TRAIN, fake_run, table
-from tests.tools.conftest import load_tool
 
 LATIN = "größe".encode("latin-1")
 #: File of a run -> contents that no reader may end by.
@@ -101,7 +101,6 @@ def test_a_report_names_every_damaged_file_and_goes_on(tmp_path, no_plots):
 
 @pytest.mark.process
 def test_run_and_status_go_on_past_a_damaged_state(tmp_path):
-    tool = load_tool("noise_study")
     runs = [fake_run(tmp_path, f"run{i}", i) for i in range(2)]
     executor = LocalExecutor(2, gpus=[], cpus_per_run=1)
     assert run_study(runs[:1], executor, tmp_path, train_script=FAKE_TRAIN).finished
@@ -114,7 +113,7 @@ def test_run_and_status_go_on_past_a_damaged_state(tmp_path):
             read_state(runs[0].folder)
     told = io.StringIO()
     console = Console(file=told, width=400)
-    tool.show_grid(runs, console)
+    study_command.show_grid(runs, console)
     outcome = run_study(runs, executor, tmp_path, train_script=FAKE_TRAIN, console=console)
     assert len(outcome.finished) == 2
     assert table(runs[0]) == before
@@ -294,15 +293,14 @@ def test_paths_are_hidden_and_other_texts_stay():
 
 
 def test_the_threads_that_are_asked_for_are_used(monkeypatch):
-    tool = load_tool("noise_study")
     for text, threads in (("3", 3), ("2,4", 2), ("", None)):
         monkeypatch.setenv("OMP_NUM_THREADS", text)
         assert asked_threads() == threads
-        args = tool.parse_args(["plan", "x.py", "--jobs", "1"])
+        args = study_command.parse_args(["plan", "x.py", "--jobs", "1"])
         if threads:
-            assert tool.make_executor(args).threads == threads
+            assert study_command.make_executor(args).threads == threads
             args.cpus_per_run = 1
-            assert tool.make_executor(args).threads == 1
+            assert study_command.make_executor(args).threads == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "all")
     with pytest.raises(ValueError, match="OMP_NUM_THREADS must be an integer >= 1; got 'all'"):
         asked_threads()

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from anl_seg.noise import build_noise
-from anl_seg.zoo.batch import noisy_batch
+from tools.model_zoo.batch import noisy_batch
 
 NOISE = build_noise(dict(type="SymmetricNoise", rate=0.4))
 CLEAN = build_noise(dict(type="SymmetricNoise", rate=0.0))

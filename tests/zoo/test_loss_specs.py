@@ -6,8 +6,7 @@ from torch import nn
 
 from anl_seg.models import losses
 from anl_seg.registry import MODELS
-from anl_seg.zoo import every_loss, fill_loss
-from anl_seg.zoo.loss_specs import is_binary, noise_matrix
+from tools.model_zoo.loss_specs import every_loss, fill_loss, is_binary, noise_matrix
 
 NOISE = dict(type="SymmetricNoise", rate=0.4)
 HEAD = dict(type="FCNHead", num_classes=5)

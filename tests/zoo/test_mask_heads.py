@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from anl_seg.models.losses import CELoss, GCELoss, NCELoss
-from anl_seg.zoo import read_leaf, try_model
+from tools.model_zoo.leaf_configs import read_leaf
+from tools.model_zoo.train_steps import try_model
 
 NOISE = dict(type="SymmetricNoise", rate=0.4)
 CONFIGS = {

@@ -3,16 +3,10 @@ from __future__ import annotations
 from collections import Counter
 from importlib.util import find_spec
 
-from anl_seg.zoo import (
-    Leaf,
-    Outcome,
-    ResultFile,
-    Settings,
-    family_rows,
-    loss_table,
-    markdown,
-    summary,
-)
+from tools.model_zoo.leaf_configs import Leaf
+from tools.model_zoo.report import family_rows, loss_table, markdown, summary
+from tools.model_zoo.results import ResultFile, Settings
+from tools.model_zoo.train_steps import Outcome
 
 SETTINGS = Settings(dict(type="ANLCELoss"), dict(type="PairNoise", rate=0.1), "mmseg 1")
 TRAINS = Outcome("trains", losses=(2.0, 1.5), kept="BoundaryLoss")

@@ -5,8 +5,7 @@ import copy
 import pytest
 
 from anl_seg.config import load_config
-from anl_seg.zoo import shrink_model
-from anl_seg.zoo.shrink import input_size, two_classes
+from tools.model_zoo.shrink import input_size, shrink_model, two_classes
 
 
 def model(path):

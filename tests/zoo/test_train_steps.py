@@ -11,19 +11,11 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from anl_seg.zoo import (
-    Limits,
-    ModelTrial,
-    Task,
-    leaf_paths,
-    read_leaf,
-    run_all,
-    sample_paths,
-    try_model,
-)
-from anl_seg.zoo import processes as processes_module
-from anl_seg.zoo.requirements import has_ops
-from anl_seg.zoo.train_steps import _is_finite, failure
+from tools.model_zoo import processes as processes_module
+from tools.model_zoo.leaf_configs import leaf_paths, read_leaf, sample_paths
+from tools.model_zoo.processes import Limits, Task, run_all
+from tools.model_zoo.requirements import has_ops
+from tools.model_zoo.train_steps import ModelTrial, _is_finite, failure, try_model
 
 LOSS = dict(type="ANLCELoss", alpha=5, beta=5)
 NOISE = dict(type="SymmetricNoise", rate=0.4)
@@ -254,7 +246,7 @@ class _Stub:
         self.seen = []
 
     def try_loss(self, loss):
-        from anl_seg.zoo import Outcome
+        from tools.model_zoo.train_steps import Outcome
 
         self.seen.append(loss["does"])
         if loss["does"] == "sleep":

@@ -15,7 +15,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from anl_seg.engine._random_state import random_state_kept
+from anl_seg._random_state import random_state_kept
 from anl_seg.functional._precision import full_precision
 from anl_seg.models.losses.adaptive_loss import AdaptiveLoss
 from anl_seg.registry import HOOKS

@@ -9,8 +9,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from anl_seg._random_state import random_state_kept
 from anl_seg.datasets._built import leaves, until_corruption, warn_of_labels
-from anl_seg.engine._random_state import random_state_kept
 from anl_seg.engine.hooks.noise_statistics_hook import NoiseStatisticsHook
 from anl_seg.registry import HOOKS
 

@@ -17,7 +17,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
 from anl_seg._suggest import unknown_name
-from anl_seg.engine.loss_trial import try_loss
+from anl_seg.models.loss_trial import try_loss
 from anl_seg.models.losses.adaptive_loss import AdaptiveLoss
 from anl_seg.models.losses.normalized_loss import NormalizedLoss
 from anl_seg.models.losses.normalized_negative_loss import NormalizedNegativeLoss

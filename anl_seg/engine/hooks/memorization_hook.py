@@ -15,7 +15,8 @@ from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from anl_seg._files import write_json_atomically
-from anl_seg.engine._random_state import random_state_kept
+from anl_seg._random_state import random_state_kept
+from anl_seg.config._walk import is_wrapper, joined, unwrapped
 from anl_seg.evaluation.boundary_distance import (
     DISTANCE_EDGES,
     bin_range,
@@ -52,9 +53,6 @@ def _validated_weights(runner: Runner) -> Iterator[None]:
 
 def _checked_dataloader(dataloader: Any) -> dict:
     """A copy of the config that visits every sample exactly once, or an error in words."""
-    # Only here: that package imports hooks.
-    from anl_seg.config._walk import is_wrapper, joined, unwrapped
-
     if not isinstance(dataloader, Mapping) or "dataset" not in dataloader:
         raise ValueError(
             f"dataloader must be a dataloader config with a `dataset`, got {dataloader!r}"
