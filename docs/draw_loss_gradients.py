@@ -77,8 +77,6 @@ NOT_DRAWN = {
     "normalized_loss": "built from a loss",
     "normalized_negative_loss": "built from a loss",
     "peer_loss": "needs another pixel's label",
-    "select_for_negative_learning": "not a loss",
-    "student_t_shares": "of the image",
     "t_loss": "of the image",
 }
 

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from anl_seg.functional._per_pixel import Allowed, one_of, per_pixel
 from anl_seg.functional._pixels import Pixels
-from anl_seg.functional._precision import no_autocast_on
 
 #: Lower clamp of 1 - p in the authors' code: it bounds the loss by 11.52, and a pixel that is surer
 #: than that of its complementary label passes no gradient.
@@ -36,16 +35,6 @@ def _selected(px: Pixels, log_p: Tensor, stage: str, gamma: float) -> Tensor:
     least = 1.0 / px.num_classes if stage == "sel_nl" else gamma
     # Written so that a NaN counts as selected, and passes.
     return px.valid & ~(px.of_label(log_p.detach()).exp() <= least)
-
-
-def select_for_negative_learning(
-    logits: Tensor, target: Tensor, *, stage: str, gamma: float = 0.5, ignore_index: int = 255
-) -> Tensor:
-    """True at the pixels that :func:`negative_learning` trains on in a stage, (N, *)."""
-    px = Pixels(logits, target, ignore_index)
-    px.check_labels()
-    with no_autocast_on(logits.device.type):
-        return selected(px, stage, gamma)
 
 
 def _negative(

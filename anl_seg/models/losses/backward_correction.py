@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor
+
 from anl_seg.functional._pixels import Pixels
 from anl_seg.functional.backward_correction import (
     backward_correction,
@@ -39,6 +41,6 @@ class BackwardCorrectionLoss(PixelLoss):
         self.set_parameters(min_prob=min_prob)
         self.inverse = ClassValues(invert_transition_matrix(load_transition_matrix(matrix)))
 
-    def arguments(self, px: Pixels) -> dict[str, Any]:
+    def arguments(self, px: Pixels, weight: Tensor | None) -> dict[str, Any]:
         """See :meth:`PixelLoss.arguments`."""
-        return {**super().arguments(px), "inverse": self.inverse.like(px.given)}
+        return {**super().arguments(px, weight), "inverse": self.inverse.like(px.given)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor
+
 from anl_seg.functional._pixels import Pixels
 from anl_seg.functional.forward_correction import forward_correction
 from anl_seg.models.losses._class_values import ClassValues
@@ -32,6 +34,6 @@ class ForwardCorrectionLoss(PixelLoss):
         super().__init__(**kwargs)
         self.matrix = ClassValues(load_transition_matrix(matrix))
 
-    def arguments(self, px: Pixels) -> dict[str, Any]:
+    def arguments(self, px: Pixels, weight: Tensor | None) -> dict[str, Any]:
         """See :meth:`PixelLoss.arguments`."""
         return {"matrix": self.matrix.like(px.given)}

@@ -11,6 +11,7 @@ from torch import Tensor
 from anl_seg.functional import generalized_jensen_shannon
 from anl_seg.functional._labels import has_no_values
 from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import full_precision
 from anl_seg.functional.generalized_jensen_shannon import view_weights
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
@@ -61,24 +62,24 @@ class GJSLoss(PixelLoss):
         self.parameter_names = (*self.parameter_names, "views")
         self._compared = False
 
-    def arguments(self, px: Pixels) -> dict[str, Any]:
+    def arguments(self, px: Pixels, weight: Tensor | None) -> dict[str, Any]:
         """See :meth:`PixelLoss.arguments`."""
         return {"pi": self.pi, "scaled": self.scaled}
 
     def formula(self, px: Pixels, weight: Tensor | None = None) -> Tensor:
         """See :meth:`PixelLoss.formula`."""
         if self.views == 1:
-            return super().formula(px)
+            return super().formula(px, weight)
         if len(px.target) % 2:
             raise ValueError(
                 "views=2 pairs image i with image i + N / 2 of the batch, so N must be even; got "
                 f"{len(px.target)}. anl_seg.TwoViewSegDataPreProcessor makes such batches."
             )
-        first, second = px.given.chunk(2)
+        first, second = full_precision(px.given).chunk(2)
         labels, labels_again = px.target.chunk(2)
         self._check_same(labels, labels_again)
         half = Pixels(first, labels, px.ignore_index)
-        loss = generalized_jensen_shannon.of(half, logits2=second, **self.arguments(px))
+        loss = generalized_jensen_shannon.of(half, logits2=second, **self.arguments(px, weight))
         return torch.cat([loss, loss])
 
     def _check_same(self, labels: Tensor, labels_again: Tensor) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
+
 from anl_seg.functional._pixels import Pixels
 from anl_seg.functional.noise_robust_dice import noise_robust_dice
 from anl_seg.models.losses.region_loss import RegionLoss
@@ -39,7 +41,7 @@ class NoiseRobustDiceLoss(RegionLoss):
         # Out of reach of PixelLoss, which would make them weights of the pixels.
         self.term_weight, self.class_weight = self.class_weight, None
 
-    def arguments(self, px: Pixels) -> dict[str, Any]:
+    def arguments(self, px: Pixels, weight: Tensor | None) -> dict[str, Any]:
         """See :meth:`PixelLoss.arguments`."""
         weights = None if self.term_weight is None else self.term_weight.like(px.given)
-        return {**super().arguments(px), "class_weight": weights}
+        return {**super().arguments(px, weight), "class_weight": weights}

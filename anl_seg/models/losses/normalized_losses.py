@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from torch import Tensor
+
 from anl_seg.functional import normalized_loss, normalized_negative_loss
 from anl_seg.functional._pixels import Pixels
 from anl_seg.functional.class_forms import CLASS_FORMS, POINTWISE, ClassForm
@@ -66,9 +68,9 @@ class NormalizedLoss(PixelLoss):
         super().__init__(**kwargs)
         self.base, self._form = build_base(base, pointwise=False)
 
-    def arguments(self, px: Pixels) -> dict[str, Any]:
+    def arguments(self, px: Pixels, weight: Tensor | None) -> dict[str, Any]:
         """See :meth:`PixelLoss.arguments`."""
-        return {**super().arguments(px), "base": self._form}
+        return {**super().arguments(px, weight), "base": self._form}
 
 
 @MODELS.register_module()
@@ -96,6 +98,6 @@ class NormalizedNegativeLoss(PixelLoss):
         self.set_parameters(min_prob=min_prob)
         self.base, self._form = build_base(base, pointwise=True)
 
-    def arguments(self, px: Pixels) -> dict[str, Any]:
+    def arguments(self, px: Pixels, weight: Tensor | None) -> dict[str, Any]:
         """See :meth:`PixelLoss.arguments`."""
-        return {**super().arguments(px), "base": self._form}
+        return {**super().arguments(px, weight), "base": self._form}

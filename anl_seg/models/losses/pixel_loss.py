@@ -173,10 +173,10 @@ class PixelLoss(nn.Module):
         function = type(self).function
         if function is None:
             raise NotImplementedError(f"{type(self).__name__} has neither function nor pixel_loss.")
-        return function.of(px, **self.arguments(px))
+        return function.of(px, **self.arguments(px, weight))
 
-    def arguments(self, px: Pixels) -> dict[str, Any]:
-        """What ``function`` is called with beside a batch."""
+    def arguments(self, px: Pixels, weight: Tensor | None) -> dict[str, Any]:
+        """What ``function`` is called with beside a batch whose pixels have a ``weight``."""
         return self.parameters_in_use()
 
     def kernel_terms(self) -> tuple[Term, ...] | None:
@@ -266,9 +266,9 @@ class PixelLoss(nn.Module):
                 "use_sigmoid=True needs a head with one output channel; "
                 f"the logits have {seg_logits.shape[1]}. Set use_sigmoid=False."
             )
-        px = Pixels(self._clipped(seg_logits), seg_label, ignore_index)
-        may_fuse = self._may_fuse()
-        fused = (may_fuse or self.mass_balance > 0.0) and use_fused(px.given, self.kernels)
+        logits, may_fuse = self._clipped(seg_logits), self._may_fuse()
+        fused = (may_fuse or self.mass_balance > 0.0) and use_fused(logits, self.kernels)
+        px = Pixels(logits, seg_label, ignore_index)
         pixel_weight = self._pixel_weight(px, weight)
         if self.mass_balance:
             pixel_weight = pixel_weight * mass_balance_of(px, self.mass_balance, fused)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from anl_seg.functional._pixels import Pixels
@@ -27,12 +29,9 @@ class RegionLoss(PixelLoss):
         """Share of each pixel, (N, C, *), (N, *) and weights (N, *) -> (N, *), 0 where ignored."""
         return self.formula(Pixels(logits, target, ignore_index), weight)
 
-    def formula(self, px: Pixels, weight: Tensor | None = None) -> Tensor:
-        """See :meth:`PixelLoss.formula`."""
-        function = type(self).function
-        if function is None:
-            raise NotImplementedError(f"{type(self).__name__} has neither function nor pixel_loss.")
-        return function.of(px, weight=weight, **self.arguments(px))
+    def arguments(self, px: Pixels, weight: Tensor | None) -> dict[str, Any]:
+        """See :meth:`PixelLoss.arguments`."""
+        return {**super().arguments(px, weight), "weight": weight}
 
     def per_pixel(self, px: Pixels, weight: Tensor | None) -> Tensor:
         """See :meth:`PixelLoss.per_pixel`."""

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from anl_seg.functional._pixels import Pixels
 from anl_seg.functional.t_loss import multiclass_t_loss, t_loss
@@ -52,9 +52,9 @@ class TLoss(RegionLoss):
         self.nu = nn.Parameter(torch.tensor(float(nu), dtype=torch.float32))
         self.set_parameters(epsilon=epsilon, log_precision=log_precision, per_image=per_image)
 
-    def arguments(self, px: Pixels) -> dict[str, Any]:
+    def arguments(self, px: Pixels, weight: Tensor | None) -> dict[str, Any]:
         """See :meth:`PixelLoss.arguments`."""
-        return {**super().arguments(px), "nu": self.nu}
+        return {**super().arguments(px, weight), "nu": self.nu}
 
 
 @MODELS.register_module()
