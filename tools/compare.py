@@ -28,7 +28,7 @@ from anl_seg.study import (
 )
 from anl_seg.study.known_metrics import check_metric
 from anl_seg.study.plan import merge_options
-from anl_seg.study.state import check_work_dir
+from anl_seg.study.run.state import check_work_dir
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -19,7 +19,7 @@ from anl_seg.study import (
     launch_runs,
     plan_runs,
 )
-from anl_seg.study.state import check_work_dir
+from anl_seg.study.run.state import check_work_dir
 
 TOOLS = Path(__file__).parent
 CONFIGS = TOOLS.parent / "configs" / "quickstart"

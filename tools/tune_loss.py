@@ -19,7 +19,7 @@ from anl_seg.config import load_config
 from anl_seg.config.options import add_cfg_options
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study.known_metrics import check_metric
-from anl_seg.study.state import check_work_dir
+from anl_seg.study.run.state import check_work_dir
 from anl_seg.study.tune import (
     OBJECTIVES,
     Space,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anl_seg.engine.hooks.memorization_hook import FILE_NAME as MEMORIZATION_FILE
-from anl_seg.study.checkpoints import log_lines
+from anl_seg.study.run.checkpoints import log_lines
 
 
 @dataclass(frozen=True)

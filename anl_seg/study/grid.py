@@ -17,11 +17,11 @@ from anl_seg.config import load_config
 from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.engine.environment import commit
 from anl_seg.study._quiet import quiet
+from anl_seg.study.file import STRENGTH, Study
 from anl_seg.study.known_metrics import check_metric
+from anl_seg.study.run.state import PLAN_FILE, read_plan
 from anl_seg.study.run_config import config_digest, config_text, is_noisy, run_config
 from anl_seg.study.run_record import noise_text
-from anl_seg.study.state import PLAN_FILE, read_plan
-from anl_seg.study.study_file import STRENGTH, Study
 
 _PACKAGES = ("torch", "numpy", "onedl-mmsegmentation", "onedl-mmengine", "onedl-mmcv")
 _PACKAGES += ("mmsegmentation", "mmengine", "mmcv")

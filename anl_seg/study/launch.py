@@ -13,10 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from anl_seg._signals import interrupted_once
 from anl_seg.engine._atomic import write_json_atomically
-from anl_seg.study.completion import missing_at_end
 from anl_seg.study.plan import Run
-from anl_seg.study.threads import asked_threads
-from anl_seg.study.training_process import ask_to_end, end_training, start_training
+from anl_seg.study.run.completion import missing_at_end
+from anl_seg.study.run.threads import asked_threads
+from anl_seg.study.run.training_process import ask_to_end, end_training, start_training
 
 _POLL_SECONDS = 1.0
 _LINE_SECONDS = 15.0

@@ -26,7 +26,7 @@ from anl_seg.config.options import apply_options, options_last, parse_cfg_option
 from anl_seg.noise import build_noise
 from anl_seg.noise._checks import check_integer
 from anl_seg.study._quiet import quiet
-from anl_seg.study.checkpoints import progress
+from anl_seg.study.run.checkpoints import progress
 from anl_seg.study.run_config import check_options
 from anl_seg.study.schedule import training_length
 

@@ -24,8 +24,8 @@ from anl_seg.config._walk import as_list, type_name
 from anl_seg.config.hooks import add_hooks, has_hook
 from anl_seg.config.options import apply_options, first_missing, known_settings, options_last
 from anl_seg.engine.hooks import RandomStateHook, StopOnDivergenceHook
+from anl_seg.study.file import plain
 from anl_seg.study.schedule import check_validates, length_key
-from anl_seg.study.study_file import plain
 
 #: What budget and seeds decide, whatever the options say.
 _SET_BY_THE_STUDY = ("default_hooks", "param_scheduler", "randomness", "train_cfg")
@@ -125,7 +125,7 @@ def run_config(
         options: settings by dotted names.
         hooks: configs added to those of the base.
         budget: ``max_iters`` or ``max_epochs``, ``val_interval``.
-        metrics: see :class:`anl_seg.study.study_file.Study`.
+        metrics: see :class:`anl_seg.study.file.Study`.
 
     Raises:
         KeyError, TypeError, ValueError: an unknown loss, noise or option, or a wrong value of one.

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anl_seg.study.run.state import read_plan, run_status
 from anl_seg.study.run_files import RunFiles
 from anl_seg.study.shown_paths import hidden, path_hider
-from anl_seg.study.state import read_plan, told_status
 
 #: Share of wrongly (or, the last, rightly) labelled pixels in a memorisation record -> name in tables.
 SHARES = {
@@ -43,7 +43,7 @@ class RunRecord:
         folder: relative to the work dir, with forward slashes.
         axes: ``model``, ``loss``, ``noise``, ``strength``, ``seed``, ``options``.
         command: what trains it.
-        status: as :func:`anl_seg.study.state.told_status` says it.
+        status: as :func:`anl_seg.study.run.state.run_status` says it.
         reason: why it failed, in a sentence; empty if it did not.
         attempts: as in ``state.json``.
         validations: step -> metrics of that validation.
@@ -112,7 +112,7 @@ def read_run(
     state = files.state()
     status = state["status"] or "planned"
     if status == "running":
-        status = told_status(path)
+        status = run_status(path)
     checkpoint = files.checkpoint()
     reason = state["reason"] or ""
     if status == "failed" and not reason:
@@ -155,7 +155,7 @@ def read_study(work_dir: str | Path) -> tuple[dict, list[RunRecord]]:
     """The plan of a study and a record of every planned run, in its order.
 
     Raises:
-        FileNotFoundError, ValueError: see :func:`anl_seg.study.state.read_plan`.
+        FileNotFoundError, ValueError: see :func:`anl_seg.study.run.state.read_plan`.
     """
     work_dir = Path(work_dir).absolute()
     hide = path_hider(work_dir)

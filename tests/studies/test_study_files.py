@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from anl_seg.study.file import load_study
 from anl_seg.study.grid import plan_study
-from anl_seg.study.study_file import load_study
 
 STUDIES = Path(__file__).parents[2] / "studies"
 #: Name -> losses, settings of the noise (clean included, where it is), seeds, models.

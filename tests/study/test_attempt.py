@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from anl_seg.study.attempt import MARK, run_attempt
-from anl_seg.study.checkpoints import progress, resumable_checkpoint
-from anl_seg.study.executors import LocalExecutor
-from anl_seg.study.executors.local import visible_gpus
-from anl_seg.study.reasons import failure_reason, is_divergence
+from anl_seg.study.run.attempt import MARK, run_attempt
+from anl_seg.study.run.checkpoints import progress, resumable_checkpoint
+from anl_seg.study.run.executors import LocalExecutor
+from anl_seg.study.run.executors.local import visible_gpus
+from anl_seg.study.run.reasons import failure_reason, is_divergence
 from tests.study.study_helpers import FAKE_TRAIN, expected_table, fake_run, table
 
 ROOT = Path(__file__).parents[2]
@@ -102,7 +102,7 @@ def test_a_run_on_a_full_disk_says_so(tmp_path):
     content = json.dumps(job(run))
     (tmp_path / "job.json").write_text(content)
     code = (
-        "import json, sys; from anl_seg.study.attempt import run_attempt; "
+        "import json, sys; from anl_seg.study.run.attempt import run_attempt; "
         f'print(json.dumps(run_attempt(json.load(open("{tmp_path / "job.json"}")))))'
     )
     result = _write_on_small_disk(run.folder, code)
@@ -254,7 +254,7 @@ def test_resources_that_no_run_can_have(arguments, text):
 
 def test_watching_a_training_loads_neither_torch_nor_mmseg():
     code = (
-        "import sys, anl_seg.study.remote; "
+        "import sys, anl_seg.study.run.remote; "
         "print([m for m in ('torch', 'mmseg', 'mmengine', 'numpy') if m in sys.modules])"
     )
     result = subprocess.run(
@@ -268,7 +268,7 @@ def test_watching_a_training_loads_neither_torch_nor_mmseg():
 
 
 def test_a_machine_without_the_training_script_says_so(tmp_path, monkeypatch):
-    from anl_seg.study import attempt
+    from anl_seg.study.run import attempt
 
     run = fake_run(tmp_path, "run")
     monkeypatch.setattr(attempt, "_ROOT", tmp_path / "elsewhere")

@@ -14,11 +14,11 @@ import pytest
 from rich.console import Console
 
 from anl_seg._signals import interrupted_once
-from anl_seg.study.attempt import leftovers
-from anl_seg.study.executors import LocalExecutor
 from anl_seg.study.plan import Experiment, Run
-from anl_seg.study.runner import run_study
-from anl_seg.study.state import told_status
+from anl_seg.study.run.attempt import leftovers
+from anl_seg.study.run.executors import LocalExecutor
+from anl_seg.study.run.runner import run_study
+from anl_seg.study.run.state import run_status
 from tests.study.study_helpers import FAKE_TRAIN, fake_run
 
 
@@ -74,7 +74,7 @@ def test_no_training_outlives_its_runner(tmp_path, signals):
         time.sleep(0.05)
     os.waitpid(runner, 0)
     assert wait_until_none(tmp_path) == []
-    assert [told_status(f) for f in (tmp_path / "runs").iterdir()] == ["interrupted"] * 2
+    assert [run_status(f) for f in (tmp_path / "runs").iterdir()] == ["interrupted"] * 2
 
 
 class FakeRun(Run):

@@ -18,17 +18,17 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from anl_seg.study.checkpoints import (
+from anl_seg.study.run.checkpoints import (
     checkpoint_number,
     choose_checkpoint,
     log_files,
     name_last_checkpoint,
     remove_broken,
 )
-from anl_seg.study.completion import missing_at_end
-from anl_seg.study.leftovers import MARK, end_leftovers, leftovers
-from anl_seg.study.reasons import failure_reason
-from anl_seg.study.training_process import end_training, start_training
+from anl_seg.study.run.completion import missing_at_end
+from anl_seg.study.run.leftovers import MARK, end_leftovers, leftovers
+from anl_seg.study.run.reasons import failure_reason
+from anl_seg.study.run.training_process import end_training, start_training
 
 __all__ = [
     "LOCK_FILE",
@@ -48,7 +48,7 @@ RUN_FILE = "run.json"
 STATE_FILE = "state.json"
 _TAIL_LINES = 200
 _POLL_SECONDS = 0.1
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 
 
 def is_locked(path: Path) -> bool:

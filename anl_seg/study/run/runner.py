@@ -19,14 +19,14 @@ from anl_seg._atomic import replace_atomically
 from anl_seg._signals import interrupted_once
 from anl_seg._suggest import unknown_name
 from anl_seg.engine._atomic import write_json_atomically
-from anl_seg.study.attempt import RUN_FILE, write_input
-from anl_seg.study.checkpoints import log_lines
-from anl_seg.study.executors import Executor
 from anl_seg.study.grid import StudyRun
 from anl_seg.study.progress_table import StudyProgress, Timings, time_text
-from anl_seg.study.reasons import is_divergence
-from anl_seg.study.remote import TOKEN_FILE
-from anl_seg.study.state import DAMAGED, RUNNER_LOCK, known_state, write_state
+from anl_seg.study.run.attempt import RUN_FILE, write_input
+from anl_seg.study.run.checkpoints import log_lines
+from anl_seg.study.run.executors import Executor
+from anl_seg.study.run.reasons import is_divergence
+from anl_seg.study.run.remote import TOKEN_FILE
+from anl_seg.study.run.state import DAMAGED, RUNNER_LOCK, known_state, write_state
 
 #: A run is given to another node so often; losing its node says nothing about the run.
 MOST_LOSSES = 10

@@ -15,9 +15,9 @@ from mmengine.config import Config
 
 from anl_seg.config._walk import type_name
 from anl_seg.engine._atomic import write_json_atomically
-from anl_seg.study.attempt import run_attempt
-from anl_seg.study.checkpoints import log_lines
 from anl_seg.study.grid import StudyRun
+from anl_seg.study.run.attempt import run_attempt
+from anl_seg.study.run.checkpoints import log_lines
 from anl_seg.study.run_config import config_text, config_values
 
 TIMING_FILE = "timing.json"
