@@ -25,7 +25,7 @@ from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.cli._job import add_launcher
 from anl_seg.cli._program import command_parser, errors_in_a_sentence
 from anl_seg.study.file import Study, load_study
-from anl_seg.study.grid import StudyRun, plan_study, planned_runs, write_plan
+from anl_seg.study.plan import StudyRun, plan_study, planned_runs, write_plan
 from anl_seg.study.progress_table import Timings, time_text
 from anl_seg.study.run.estimate import expected_seconds, time_run
 from anl_seg.study.run.executors import Executor, LocalExecutor, RayExecutor

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,16 @@ def strength_text(strength: Any) -> str:
 def noise_text(axes: Mapping[str, Any]) -> str:
     """Noise and strength of a run."""
     return f"{axes['noise']} {strength_text(axes['strength'])}".strip()
+
+
+def run_labels(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What of model and loss tells each run from the others; the loss where nothing does.
+
+    Args:
+        runs: axes of each run.
+    """
+    varied = [key for key in ("model", "loss") if len({axes[key] for axes in runs}) > 1]
+    return [" ".join(axes[key] for key in varied or ["loss"]) for axes in runs]
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,17 @@ class RunRecord:
     def log(self) -> str:
         """Path of what the training printed, relative to the work dir."""
         return f"{self.folder}/output.log"
+
+
+def final_value(record: RunRecord, metric: str) -> float:
+    """A metric at the last validation of a run; NaN where that has none.
+
+    Raises:
+        ValueError: there is no validation.
+    """
+    if not record.validations:
+        raise ValueError(f"no validation with {metric!r} in {record.folder}.")
+    return record.validations[max(record.validations)].get(metric, math.nan)
 
 
 def read_run(

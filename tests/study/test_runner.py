@@ -166,7 +166,7 @@ def test_a_half_state_file_is_named(tmp_path):
 
 
 def test_a_second_runner_is_refused(tmp_path):
-    told = r"another noise_study.py runs in .* \(process \d+ on"
+    told = r"another runner works in .* \(process \d+ on"
     with only_runner(tmp_path), pytest.raises(ValueError, match=told):
         launch([fake_run(tmp_path, "run")], tmp_path)
     launch([fake_run(tmp_path, "run")], tmp_path)

@@ -9,7 +9,7 @@ import pytest
 from mmengine.config import Config
 
 from anl_seg.study.file import load_study
-from anl_seg.study.grid import plan_study, planned_runs, read_plan, write_plan
+from anl_seg.study.plan import plan_study, planned_runs, read_plan, write_plan
 from anl_seg.study.run.state import check_work_dir
 from anl_seg.study.run_config import config_digest
 

@@ -6,7 +6,6 @@ Standard library only, as executors run this on machines and in processes that l
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -89,26 +88,18 @@ def write_input(folder: Path, config: str) -> Path:
     return path
 
 
-def _train_script(job: dict[str, Any]) -> str:
-    """The one that the runner names, or where this machine has none there, the one beside this package."""
-    found = [p for p in (job.get("train_script"), _ROOT / "tools" / "train.py") if p]
-    for path in found:
-        if Path(path).is_file():
-            return str(path)
-    raise FileNotFoundError(errno.ENOENT, "no training script", ", ".join(map(str, found)))
-
-
 def _command(job: dict[str, Any], config: Path, checkpoint: Path | None) -> list[str]:
-    train = [_train_script(job), str(config)]
-    train.append(f"--work-dir={job['folder']}")
-    if checkpoint is not None:
-        train.append(f"--resume={checkpoint}")
-    launcher = job.get("launcher", "none")
+    """The arguments of Python for a training."""
+    script, launcher = job.get("train_script"), job.get("launcher", "none")
+    train = ["-m", "anl_seg.cli.train"] if script is None else [script]
     if launcher == "pytorch":
         processes = job.get("nproc_per_run", 1)
         start = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-        return [*start, *train, "--launcher=pytorch"]
-    return [*train, *([] if launcher == "none" else [f"--launcher={launcher}"])]
+        train = [*start, *train]
+    train += [str(config), f"--work-dir={job['folder']}", *job.get("train_arguments", [])]
+    if checkpoint is not None:
+        train.append(f"--resume={checkpoint}")
+    return train if launcher == "none" else [*train, f"--launcher={launcher}"]
 
 
 def _environment(job: dict[str, Any]) -> dict[str, str]:
@@ -205,7 +196,8 @@ def run_attempt(job: dict[str, Any], stop: threading.Event | None = None) -> dic
     Args:
         job: ``folder`` (absolute), ``config`` (text), ``last`` (iteration or epoch at which training
             ends), ``threads``; optional ``unit`` of ``last`` (``iter`` or ``epoch``), ``launcher``,
-            ``nproc_per_run``, ``environment``, ``train_script``, ``lock_seconds``.
+            ``nproc_per_run``, ``environment``, ``train_script`` (None = ``anl_seg.cli.train``),
+            ``train_arguments``, ``lock_seconds``.
         stop: ends the training when set.
 
     Returns:

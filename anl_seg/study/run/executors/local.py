@@ -22,7 +22,8 @@ def visible_gpus() -> list[str]:
     return [str(i) for i in range(torch.cuda.device_count())]
 
 
-def _cores() -> int:
+def usable_cores() -> int:
+    """CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -62,7 +63,7 @@ class LocalExecutor(Executor):
         self.jobs = jobs or most or 1
         if most:
             self.jobs = min(self.jobs, most)
-        self.threads = cpus_per_run or max(1, _cores() // self.jobs)
+        self.threads = cpus_per_run or max(1, usable_cores() // self.jobs)
         self._load = dict.fromkeys(gpus, 0.0)
         self._taken: dict[str, list[str]] = {}
         self._threads: dict[str, tuple[threading.Thread, threading.Event]] = {}
