@@ -3,7 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart test test-long sanitize lint format clean clean-runs
+# Two workers, each of which takes a file at a time; `make test JOBS=0` runs all in one process.
+JOBS ?= 2
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=20
+
+.PHONY: help quickstart test test-all test-long sanitize lint format clean clean-runs
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,11 +28,14 @@ $(VENV)/.tests-installed: $(NEEDS)
 quickstart: $(VENV)/.installed ## train three losses under label noise on the embedded data, print a table
 	$(BIN)/python tools/quickstart.py
 
-test: $(VENV)/.tests-installed ## run the tests; ARGS="tests/noise -x" and the like go to pytest
-	$(BIN)/python -m pytest --durations=15 $(ARGS)
+test: $(VENV)/.tests-installed ## run the quick tests; ARGS="tests/noise -x" and the like go to pytest
+	$(PYTEST) -m "smoke or not (training or interpreter or slow)" $(ARGS)
 
-test-long: $(VENV)/.tests-installed ## run the tests with at least 500 examples per property
-	$(BIN)/python -m pytest --hypothesis-profile=long
+test-all: $(VENV)/.tests-installed ## run all tests: trainings and Triton's interpreter too
+	$(PYTEST) $(ARGS)
+
+test-long: $(VENV)/.tests-installed ## run all tests with at least 500 examples per property
+	$(PYTEST) --hypothesis-profile=long
 
 sanitize: $(VENV)/.tests-installed ## run the kernel tests on a C library with address and UB sanitizers (gcc)
 	.ci/sanitize $(BIN)/python

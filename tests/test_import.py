@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.parametrize("module", ["anl_seg.functional", "anl_seg.noise"])
 def test_import_pulls_in_no_mmseg(module):

@@ -24,3 +24,12 @@ def test_results_of_runs_are_removed_by_their_own_target_alone():
     text = make("help")
     assert "results of runs stay" in text
     assert "clean-runs" in text
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_some_tests_are_left_to_test_all():
+    quick, all_tests = make("--dry-run", "test"), make("--dry-run", "test-all", "ARGS=-x")
+    assert "not (training or interpreter or slow)" in quick
+    assert "training" not in all_tests
+    assert "-n 2 --dist loadfile" in all_tests
+    assert "-x" in all_tests

@@ -11,13 +11,16 @@ Examples:
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
+from anl_seg._files import write_bytes_atomically, write_json_atomically
+from anl_seg._processes import cpu_count
 from anl_seg._progress import progress_bars
 from anl_seg.browse import words
 from anl_seg.browse.data_statistics import evenly_spaced, measure_data
@@ -35,9 +38,7 @@ from anl_seg.cli._program import command_parser, errors_in_a_sentence
 from anl_seg.cli._sources import open_source
 from anl_seg.config import parse_spec
 from anl_seg.config.options import OptionsAction
-from anl_seg.corruption import MaskSource, cpu_count
-from anl_seg.corruption.atomic import write_bytes_atomically
-from anl_seg.engine._atomic import write_json_atomically
+from anl_seg.corruption import MaskSource
 from anl_seg.engine.environment import environment
 from anl_seg.noise import PRESETS, MaskNoise, build_noise
 
@@ -81,7 +82,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     which = sheet.add_mutually_exclusive_group()
     which.add_argument("--samples", nargs="+", metavar="KEY", help="by key, end of a key, or index")
     which.add_argument(
-        "--random", type=int, metavar="N", help=f"so many at random (default {_SAMPLES})"
+        "--random", type=int, metavar="N", help=f"number of samples at random (default {_SAMPLES})"
     )
     sheet.add_argument("--random-seed", type=int, metavar="S", help="of --random (default 0)")
     sheet.add_argument("--strength", metavar="NAME", help="parameter that the slider moves")
@@ -97,7 +98,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--stats", action="store_true", help="measure the whole data set instead of drawing samples"
     )
     stats.add_argument(
-        "--max-samples", type=int, metavar="N", help="at most so many, evenly spaced"
+        "--max-samples", type=int, metavar="N", help="most samples to measure, evenly spaced"
     )
     stats.add_argument("--jobs", type=int, metavar="N", help="processes (default: the CPUs)")
     args = parser.parse_args(argv)
@@ -161,44 +162,84 @@ def titles(
     return args.noise, f"{text}; {origin}", origin
 
 
+class Subject(NamedTuple):
+    """What is looked at: masks and their noise.
+
+    Attributes:
+        source: the clean masks.
+        noise: the noise.
+        seed: of the noise.
+        names: of the classes.
+        title, subtitle, origin: see :func:`titles`.
+    """
+
+    source: MaskSource
+    noise: MaskNoise
+    seed: int
+    names: list[str]
+    title: str
+    subtitle: str
+    origin: str
+
+
+def open_subject(args: argparse.Namespace) -> Subject:
+    """Masks and noise of the arguments, checked."""
+    source = open_source(args)
+    source.check_keys()
+    source.warn_of_labels()
+    noise, seed = choose_noise(args, source)
+    names = words.class_names(source.class_names, source.num_classes)
+    return Subject(source, noise, seed, names, *titles(args, noise, source, seed))
+
+
+def counted(progress: Progress, task: str, total: int) -> Callable[[], None]:
+    """A function that moves the bar of a task by one."""
+    bar = progress.add_task(task, total=total)
+
+    def advance() -> None:
+        progress.advance(bar)
+        progress.refresh()
+
+    return advance
+
+
+def choose_samples(args: argparse.Namespace, source: MaskSource) -> list[int]:
+    """The indices of the samples that are drawn."""
+    if args.samples is not None:
+        return pick_by_name(args.samples, [source.key(i) for i in range(len(source))])
+    count = min(_SAMPLES, len(source)) if args.random is None else args.random
+    return pick_at_random(len(source), count, seed=args.random_seed or 0)
+
+
 def browse(args: argparse.Namespace, progress: Progress) -> list[Path]:
     """Write the contact sheet and the page; returns their paths."""
     sheet_path, page_path = output_paths(
         args.out, ["sheet.png", "page.html"], overwrite=args.overwrite
     )
-    source = open_source(args)
-    source.check_keys()
-    source.warn_of_labels()
-    noise, seed = choose_noise(args, source)
+    subject = open_subject(args)
+    source, noise = subject.source, subject.noise
     positions, start, remark = slide(noise, strength=args.strength, values=args.values)
-    if args.samples is not None:
-        indices = pick_by_name(args.samples, [source.key(i) for i in range(len(source))])
-    else:
-        count = min(_SAMPLES, len(source)) if args.random is None else args.random
-        indices = pick_at_random(len(source), count, seed=args.random_seed or 0)
+    indices = choose_samples(args, source)
     with_image = args.masks is None or args.images is not None or noise.needs_image
     samples = [source.sample(index, with_image) for index in indices]
-    task = progress.add_task("drawing noise", total=(len(positions) + 1) * len(samples))
-
-    def advance() -> None:
-        progress.advance(task)
-        progress.refresh()
-
-    classes = {"num_classes": source.num_classes, "ignore_index": source.ignore_index}
     asked, *settings = compare_settings(
-        samples, [("", noise), *positions], seed=seed, advance=advance, **classes
+        samples,
+        [("", noise), *positions],
+        seed=subject.seed,
+        advance=counted(progress, "drawing noise", (len(positions) + 1) * len(samples)),
+        num_classes=source.num_classes,
+        ignore_index=source.ignore_index,
     )
     painter = Painter(class_colours(source.palette, source.num_classes), source.ignore_index)
-    names = words.class_names(source.class_names, source.num_classes)
-    title, subtitle, origin = titles(args, noise, source, seed)
-    sheet = draw_sheet(asked.samples, painter, names, title=title, subtitle=subtitle)
+    names, title = subject.names, subject.title
+    sheet = draw_sheet(asked.samples, painter, names, title=title, subtitle=subject.subtitle)
     page = draw_page(
         settings,
         start,
         painter,
         names,
         title=title,
-        subtitle=origin,
+        subtitle=subject.origin,
         remark=remark,
         max_side=512 if args.max_side is None else args.max_side,
     )
@@ -212,22 +253,17 @@ def measure(args: argparse.Namespace, progress: Progress, console: Console) -> l
     json_path, plot_path = output_paths(
         args.out, ["stats.json", "stats.png"], overwrite=args.overwrite
     )
-    source = open_source(args)
-    source.check_keys()
-    source.warn_of_labels()
-    noise, seed = choose_noise(args, source)
+    source, noise, seed, names, title, subtitle, _ = open_subject(args)
     indices = evenly_spaced(len(source), args.max_samples)
-    task = progress.add_task("measuring", total=len(indices))
-
-    def advance() -> None:
-        progress.advance(task)
-        progress.refresh()
-
     statistics = measure_data(
-        source, noise, seed=seed, indices=indices, jobs=args.jobs or cpu_count(), advance=advance
+        source,
+        noise,
+        seed=seed,
+        indices=indices,
+        jobs=args.jobs or cpu_count(),
+        advance=counted(progress, "measuring", len(indices)),
     )
     progress.stop()
-    names = words.class_names(source.class_names, source.num_classes)
     content = {
         "noise": noise.config(),
         "seed": seed,
@@ -238,7 +274,6 @@ def measure(args: argparse.Namespace, progress: Progress, console: Console) -> l
         **statistics.to_dict(),
         "environment": environment(),
     }
-    title, subtitle, _ = titles(args, noise, source, seed)
     plot = draw_statistics(statistics, names, title=title, subtitle=subtitle)
     write_bytes_atomically(plot_path, plot)  # makes the folder
     write_json_atomically(json_path, content)

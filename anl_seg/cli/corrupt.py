@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from anl_seg._processes import cpu_count
 from anl_seg._suggest import printable
 from anl_seg.cli._job import add_config
 from anl_seg.cli._program import command_parser, errors_in_a_sentence, program
@@ -27,7 +28,6 @@ from anl_seg.corruption import (
     Report,
     corrupt_dataset,
     counts_by_folder,
-    cpu_count,
     folders_text,
     held_out_folders,
     how_to_load,
@@ -166,7 +166,7 @@ def corrupt(args: argparse.Namespace) -> None:
     noise, seed = noise_of(source, spec, args.seed)
     if args.masks is not None:
         (part,) = source.parts
-        counts = counts_by_folder(part.relative_names())
+        counts = counts_by_folder(part.relative_names() or [])
         warn_of_held_out(counts, "let --masks name the training folder alone")
     plan, manifest = corrupt_dataset(
         source, noise, args.out, seed=seed, resume=args.resume, jobs=args.jobs

@@ -22,18 +22,18 @@ from mmengine.runner import Runner
 from rich.console import Console
 from rich.progress import track
 
+from anl_seg._files import write_json_atomically
 from anl_seg.cli._job import add_launcher
 from anl_seg.cli._program import command_parser, errors_in_a_sentence
 from anl_seg.config import load_config, measured_dataloader
 from anl_seg.config.check import check_launcher
 from anl_seg.config.check_data import check_data
 from anl_seg.config.labels import from_heads
+from anl_seg.config.measured import only_test
 from anl_seg.config.options import OptionsAction, apply_options
-from anl_seg.corruption.png import read_mask_png
-from anl_seg.corruption.sources import check_classes
+from anl_seg.corruption.mask_pairs import count_pairs, mask_pairs
 from anl_seg.datasets._built import check_sample_keys, leaves, warn_of_labels
 from anl_seg.engine import allow_mmengine_checkpoints
-from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.engine.evaluated_checkpoint import load_to_evaluate
 from anl_seg.evaluation import EstimateTransitionMatrix
 from anl_seg.evaluation.estimate_transition_matrix import check_output_file
@@ -44,7 +44,6 @@ from anl_seg.noise.estimate_transition_matrix import (
     TransitionEstimate,
     simple_noises,
 )
-from anl_seg.noise.label_counts import LabelCounts
 from anl_seg.study.transition_report import (
     report_anchors,
     report_counts,
@@ -116,53 +115,20 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 # --- folders of masks ---
 
 
-def mask_pairs(clean: str | Path, noisy: str | Path) -> list[tuple[Path, Path]]:
-    """The PNG files of two folders that have the same path in them.
-
-    Raises:
-        FileNotFoundError: a folder does not exist or holds no PNG, or a file has no partner.
-    """
-    names = []
-    for folder in (clean, noisy):
-        if not Path(folder).is_dir():
-            raise FileNotFoundError(f"no folder {str(folder)!r}")
-        found = (p.relative_to(folder) for p in Path(folder).rglob("*") if not p.is_dir())
-        names.append({p for p in found if p.suffix.lower() == ".png" and p.name[0] != "."})
-        if not names[-1]:
-            raise FileNotFoundError(f"no PNG file in {str(folder)!r}")
-    for here, there, lonely in (
-        (clean, noisy, names[0] - names[1]),
-        (noisy, clean, names[1] - names[0]),
-    ):
-        if lonely:
-            listed = ", ".join(p.as_posix() for p in sorted(lonely)[:5])
-            more = f" and {len(lonely) - 5} more" if len(lonely) > 5 else ""
-            raise FileNotFoundError(
-                f"{len(lonely)} masks of {str(here)!r} have no partner in {str(there)!r}: "
-                f"{listed}{more}"
-            )
-    return [(Path(clean, name), Path(noisy, name)) for name in sorted(names[0])]
-
-
 def count_folders(args: argparse.Namespace) -> TransitionCounts:
     """The labels of all pairs of masks."""
     ignore_index = 255 if args.ignore_index is None else args.ignore_index
-    counts = TransitionCounts(check_classes(args.num_classes), ignore_index)
     pairs = mask_pairs(args.clean, args.noisy)
-    labels = {n: LabelCounts(args.num_classes, ignore_index) for n in (args.clean, args.noisy)}
-    for clean, noisy in track(pairs, "comparing", console=Console(stderr=True), transient=True):
-        try:
-            masks = [read_mask_png(path).values for path in (clean, noisy)]
-            counts.add(*masks)
-            for counted, mask in zip(labels.values(), masks):
-                counted.add(mask)
-        except ValueError as error:
-            raise ValueError(f"{error} (comparing '{clean}' and '{noisy}')") from None
-    for folder, counted in labels.items():
-        if problem := counted.problem():
+    counted = count_pairs(
+        track(pairs, "comparing", console=Console(stderr=True), transient=True),
+        args.num_classes,
+        ignore_index,
+    )
+    for folder, labels in ((args.clean, counted.clean), (args.noisy, counted.noisy)):
+        if problem := labels.problem():
             print(f"warning: {folder}: {problem}", file=sys.stderr)
     print(f"{len(pairs)} pairs of masks")
-    return counts
+    return counted.transitions
 
 
 # --- a trained model ---
@@ -179,21 +145,14 @@ def build_config(args: argparse.Namespace) -> Config:
     if ignore_index is None:
         ignore_index = from_heads(cfg, "ignore_index", 255)
     loader = measured_dataloader(cfg, args.data, args.method)
-    cfg.test_dataloader = loader
-    cfg.test_cfg = dict(type="TestLoop")
     settings = dict(
         method=args.method,
         quantile=args.quantile,
         top_share=args.top_share,
         ignore_index=ignore_index,
     )
-    EstimateTransitionMatrix(**settings)  # wrong ones are to be told before the model is built
-    cfg.test_evaluator = dict(type="anl_seg.EstimateTransitionMatrix", **settings)
-    # Only predictions are made: neither the training nor the validation set is built.
-    for key in ("train", "val"):
-        for part in ("dataloader", "cfg"):
-            cfg[f"{key}_{part}"] = None
-    cfg.val_evaluator = cfg.optim_wrapper = cfg.param_scheduler = None
+    EstimateTransitionMatrix(**settings)  # wrong ones are refused before the model is built
+    only_test(cfg, loader, dict(type="anl_seg.EstimateTransitionMatrix", **settings))
     cfg.work_dir = args.work_dir or str(
         Path("work_dirs") / "transition_matrix" / Path(args.config).stem
     )

@@ -8,13 +8,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from anl_seg._processes import cpu_count
 from anl_seg.cli._program import command_parser, errors_in_a_sentence
 from anl_seg.cli.compare import tell_end
 from anl_seg.config.options import add_cfg_options
 from anl_seg.study.comparison import comparison_study, read_runs, run_comparison
 from anl_seg.study.picture import draw_predictions
 from anl_seg.study.report import comparison_records, comparison_table
-from anl_seg.study.run.executors.local import usable_cores
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "quickstart"
 METRIC = "mIoU"
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             metric=METRIC,
             options=args.cfg_options,
         )
-        runs, outcome = run_comparison(study, jobs=min(len(configs), usable_cores()))
+        runs, outcome = run_comparison(study, jobs=min(len(configs), cpu_count()))
     if len(outcome.finished) < len(runs):
         return tell_end("quickstart", outcome, "there is no table")
     print(f"\ntrained in {time.monotonic() - start:.0f} s\n")

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from anl_seg._signals import interrupted_once
+from anl_seg._processes import interrupted_once
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.cli._job import add_launcher
 from anl_seg.cli._program import command_parser, errors_in_a_sentence
@@ -54,8 +54,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, told in COMMANDS.items():
-        command = commands.add_parser(name, help=told, description=told)
+    for name, does in COMMANDS.items():
+        command = commands.add_parser(name, help=does, description=does)
         command.add_argument("study", help="study file")
         command.add_argument(
             "--work-dir", help="folder of the runs (default work_dirs/<name of the study file>)"
@@ -97,6 +97,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         else:
             command.add_argument("--no-timing", action="store_true", help="list only, time nothing")
     return parser.parse_args(argv)
+
+
+def _say(console: Console, text: str) -> None:
+    """Print a text that may hold brackets, which rich would take for markup."""
+    console.print(text, markup=False, highlight=False)
 
 
 def make_executor(args: argparse.Namespace) -> Executor:
@@ -141,7 +146,7 @@ def show_cost(
         if model in timings.expected or not timed:
             continue
         run = next(run for run in waiting if run.axes["model"] == model)
-        console.print(f"timing a few iterations of {run.name}", markup=False)
+        _say(console, f"timing a few iterations of {run.name}")
         timing = time_run(run, work_dir, threads=executor.threads)
         if timing is None:
             console.print(f"{model} trains by epochs: its cost is known once a run has finished.")
@@ -153,14 +158,16 @@ def show_cost(
             f"{time_text(timings.expected[model])} per run"
         )
     seconds = [timings.of(run.axes["model"]) for run in waiting]
-    told = f"{len(runs)} runs, {len(runs) - len(waiting)} finished; {executor.describe()}"
+    summary = f"{len(runs)} runs, {len(runs) - len(waiting)} finished; {executor.describe()}"
     known = [each for each in seconds if each is not None]
     if known and len(known) == len(seconds):
         at_a_time = min(executor.capacity(), len(waiting))
-        told += f": about {time_text(sum(known) / at_a_time)} to go"
+        summary += f": about {time_text(sum(known) / at_a_time)} to go"
         if at_a_time > 1:
-            told += f" ({time_text(sum(known))} of runs; timed alone, so more if they share memory)"
-    console.print(told, markup=False, highlight=False)
+            summary += (
+                f" ({time_text(sum(known))} of runs; timed alone, so more if they share memory)"
+            )
+    _say(console, summary)
 
 
 def _finished_timings(runs: list[StudyRun]) -> Timings:
@@ -199,11 +206,7 @@ def run(args: argparse.Namespace, study: Study, work_dir: Path, console: Console
         write_plan(study, runs, work_dir)
     timings = _finished_timings(runs)
     executor = make_executor(args)
-    console.print(
-        f"{study.name}: {len(runs)} runs in {work_dir}; {executor.describe()}",
-        markup=False,
-        highlight=False,
-    )
+    _say(console, f"{study.name}: {len(runs)} runs in {work_dir}; {executor.describe()}")
     outcome = run_study(
         runs,
         executor,
@@ -217,8 +220,8 @@ def run(args: argparse.Namespace, study: Study, work_dir: Path, console: Console
     )
     console.print(f"{len(outcome.finished)} of {len(runs)} runs finished.")
     for failed, reason in outcome.failed.items():
-        console.print(f"FAILED  {failed.name}: {reason}", markup=False, highlight=False)
-        console.print(f"        {failed.folder / 'output.log'}", markup=False, highlight=False)
+        _say(console, f"FAILED  {failed.name}: {reason}")
+        _say(console, f"        {failed.folder / 'output.log'}")
     if outcome.stopped:
         console.print("stopped; the same command goes on.")
         return 130
@@ -234,8 +237,8 @@ def status(args: argparse.Namespace, study: Study, work_dir: Path, console: Cons
     for run, word in statuses.items():
         if word in ("failed", DAMAGED):
             reason = known_state(run.folder)["reason"]
-            console.print(f"{run.name}: {reason}", markup=False, highlight=False)
-            console.print(f"  {run.folder / 'output.log'}", markup=False, highlight=False)
+            _say(console, f"{run.name}: {reason}")
+            _say(console, f"  {run.folder / 'output.log'}")
     return 1 if counts["failed"] or counts[DAMAGED] else 0
 
 
@@ -250,10 +253,10 @@ def report(args: argparse.Namespace, study: Study, work_dir: Path, console: Cons
     try:
         configs = {run.digest: run.config for run in plan_study(study, work_dir)}
     except WRONG_INPUT as error:
-        told = f"no pictures, as the study file plans no runs any more: {sentence(error)}"
-        console.print(told, markup=False, highlight=False)
+        note = f"no pictures, as the study file plans no runs any more: {sentence(error)}"
+        _say(console, note)
         configs = {}
-    console.print(f"report: {write_report(work_dir, configs)}", markup=False, highlight=False)
+    _say(console, f"report: {write_report(work_dir, configs)}")
     return 0
 
 

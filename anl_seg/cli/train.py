@@ -76,7 +76,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--measure-memorization",
         action="store_true",
-        help="after training, measure how much of the noise was memorised (implies --keep-clean)",
+        help="after training, measure how much of the noise was memorized (implies --keep-clean)",
     )
     parser.add_argument(
         "--allow-noisy-eval",

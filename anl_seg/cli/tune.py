@@ -15,10 +15,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from anl_seg._files import write_json_atomically
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.cli._program import command_parser, errors_in_a_sentence, program
 from anl_seg.config.options import add_cfg_options
-from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study.run.state import check_work_dir
 from anl_seg.study.tune import (
     OBJECTIVES,

@@ -34,6 +34,13 @@ def is_wrapper(dataset: Mapping) -> bool:
     return "dataset" in dataset or "datasets" in dataset
 
 
+def entries(place: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """(place, entry) of what may be one thing, a list of them or None, as ``--cfg-options`` name it."""
+    many = isinstance(value, (list, tuple))
+    for i, entry in enumerate(as_list(value)):
+        yield (f"{place}.{i}" if many else place), entry
+
+
 def _inside(dataset: Mapping) -> list:
     """The data set configs directly in that of a wrapper."""
     return as_list(dataset.get("dataset")) + as_list(dataset.get("datasets"))
@@ -86,12 +93,8 @@ def located(dataset: Mapping, place: str) -> Iterator[tuple[str, Mapping]]:
     """(place, config) of a data set and those in it, outermost first."""
     yield place, dataset
     for key in ("dataset", "datasets") if isinstance(dataset, Mapping) else ():
-        inner = dataset.get(key)
-        if isinstance(inner, (list, tuple)):
-            for i, one in enumerate(inner):
-                yield from located(one, f"{place}.{key}.{i}")
-        elif inner is not None:
-            yield from located(inner, f"{place}.{key}")
+        for where, one in entries(f"{place}.{key}", dataset.get(key)):
+            yield from located(one, where)
 
 
 def pipelines(dataset: Mapping) -> Iterator[Any]:
@@ -158,7 +161,4 @@ def corruptions(dataset: Mapping) -> Iterator[tuple[Any, Mapping]]:
 def heads(model: Mapping) -> Iterator[tuple[str, Any]]:
     """(name, config) of the decode and auxiliary heads of a segmentor."""
     for key in ("decode_head", "auxiliary_head"):
-        value = model.get(key)
-        many = isinstance(value, (list, tuple))
-        for i, head in enumerate(as_list(value)):
-            yield (f"{key}[{i}]" if many else key), head
+        yield from entries(key, model.get(key))

@@ -11,6 +11,7 @@ from mmengine.optim import AmpOptimWrapper
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS, OPTIM_WRAPPERS
 
+from anl_seg._checks import check_integer
 from anl_seg._suggest import unknown_name
 from anl_seg.config._walk import as_list, corruptions, loaders, metrics, resolved, type_name
 from anl_seg.config.check_data import check_data, check_loaders, check_samples
@@ -18,7 +19,6 @@ from anl_seg.config.check_parts import check_parts
 from anl_seg.config.labels import check_corruption
 from anl_seg.config.load import check_sections
 from anl_seg.config.loss_config import check_losses
-from anl_seg.noise._checks import check_integer
 
 #: Devices on which mmengine trains neither in mixed precision nor in several processes.
 _PLAIN_DEVICES = ("cpu", "mps")

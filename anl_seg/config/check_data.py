@@ -12,8 +12,8 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import DATASETS, TRANSFORMS
 
+from anl_seg._checks import check_integer
 from anl_seg.config._walk import datasets, is_wrapper, loaders, resolved, steps_of, type_name
-from anl_seg.noise._checks import check_integer
 
 #: Methods that say which samples a data set has.
 _LISTING = ("load_data_list", "filter_data", "full_init")

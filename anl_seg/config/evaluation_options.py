@@ -63,7 +63,7 @@ def use_tta(cfg: Config) -> None:
 def save_predictions(cfg: Config, folder: str) -> None:
     """Write every prediction to a folder, whatever metrics there are.
 
-    Metrics that write are told to. Those of mmseg's ``IoUMetric`` write the same files, so the first does;
+    Metrics that can write do. Those of mmseg's ``IoUMetric`` write the same files, so the first does;
     where others write in a format of their own, each has a folder below. Where none writes, an
     ``IoUMetric`` that does nothing else is added.
 

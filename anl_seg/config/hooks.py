@@ -98,7 +98,7 @@ def _same(old: Mapping | Hook, new: Mapping | Hook) -> bool:
     return isinstance(kind, type) and _settings(old) == _settings(new)
 
 
-def _told(name: str, value: Any) -> str:
+def _setting(name: str, value: Any) -> str:
     return f"{name} not set" if value is None else f"{name}={shorten(repr(value), _LONGEST)}"
 
 
@@ -111,7 +111,7 @@ def _unlike(name: str, old: Any, new: Any) -> Iterator[str]:
         for i, (one, other) in enumerate(zip(old, new)):
             yield from _unlike(f"{name}.{i}", one, other)
     elif old != new:
-        yield f"{_told(name, old)} against {_told(name, new)}"
+        yield f"{_setting(name, old)} against {_setting(name, new)}"
 
 
 def _differences(old: Mapping | Hook, new: Mapping | Hook) -> str:
@@ -119,7 +119,7 @@ def _differences(old: Mapping | Hook, new: Mapping | Hook) -> str:
     kinds = [_kind(hook) for hook in (old, new)]
     if kinds[0] != kinds[1]:
         names = [
-            _told("type", hook.get("type")) if isinstance(hook, Mapping) else _name(kind)
+            _setting("type", hook.get("type")) if isinstance(hook, Mapping) else _name(kind)
             for hook, kind in zip((old, new), kinds)
         ]
         return " against ".join(names)

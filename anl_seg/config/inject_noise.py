@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from mmengine.config import Config
 
+from anl_seg._checks import check_integer
 from anl_seg.config._walk import (
     CARRIES_CLEAN,
     as_list,
@@ -18,7 +19,6 @@ from anl_seg.config._walk import (
 )
 from anl_seg.config.labels import label_range, try_noise
 from anl_seg.noise import MaskNoise, build_noise
-from anl_seg.noise._checks import check_integer
 
 
 def noisy_pipelines(dataloader: Mapping | None) -> int:
@@ -37,9 +37,9 @@ def noisy_evaluation(cfg: Config) -> list[str]:
 def _refuse_second_noise(cfg: Config) -> None:
     for owner, step in corruptions(cfg.train_dataloader["dataset"]):
         noise = step.get("noise")
-        told = f" ({noise if isinstance(noise, MaskNoise) else dict(noise)})" if noise else ""
+        what = f" ({noise if isinstance(noise, MaskNoise) else dict(noise)})" if noise else ""
         raise ValueError(
-            f"the training pipeline already contains {type_name(step)}{told}, in {type_name(owner)}; the "
+            f"the training pipeline already contains {type_name(step)}{what}, in {type_name(owner)}; the "
             "mask may be corrupted only once. Take a config without noise, or change the noise that is there."
         )
 

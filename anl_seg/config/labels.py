@@ -11,9 +11,9 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 
+from anl_seg._checks import check_integer
 from anl_seg.config._walk import heads, pipelines, resolved, type_name
 from anl_seg.noise import MaskNoise, build_noise
-from anl_seg.noise._checks import check_integer
 
 #: Heads that learn boundaries as a task of their own beside the classes.
 _OTHER_TASK = ("STDCHead",)
@@ -105,7 +105,7 @@ def _check_ignore_index(ignore_index: object, num_classes: int, said: str) -> No
     if isinstance(num_classes, int) and 0 <= ignore_index < num_classes:
         raise ValueError(
             f"{said} has ignore_index={ignore_index}, which is one of its classes 0 to "
-            f"{num_classes - 1}: noise would turn labelled pixels into ignored ones and back. Take a "
+            f"{num_classes - 1}: noise would turn labeled pixels into ignored ones and back. Take a "
             "label outside of them, such as 255."
         )
 
@@ -142,7 +142,7 @@ def label_range(
 
 
 def try_noise(noise: MaskNoise, num_classes: int, ignore_index: int) -> None:
-    """Run a noise of this package, and those in it, over a small mask with so many classes.
+    """Run a noise of this package, and those in it, over a small mask of ``num_classes`` classes.
 
     Raises:
         ValueError: the noise's own, for parameters that do not fit the number of classes.

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from anl_seg._suggest import unknown_name
-from anl_seg.config._walk import as_list, loaders, located
+from anl_seg.config._walk import entries, heads, loaders, located
 
 _PREFIX = "mmseg::"
 #: (place, what stands there).
@@ -58,13 +58,6 @@ def _visit(value: Any) -> None:
         _visit(inner)
 
 
-def _entries(place: str, value: Any) -> Iterator[Section]:
-    """(place, value) of a section that may be one thing, a list of them or None."""
-    many = isinstance(value, (list, tuple))
-    for i, entry in enumerate(as_list(value)):
-        yield (f"{place}.{i}" if many else place), entry
-
-
 def check_sections(cfg: Config) -> None:
     """Refuse a config in which something else stands where a dict must, so far as others look into it.
 
@@ -89,11 +82,10 @@ def _sections(cfg: Config) -> Iterator[Section]:
     for name in ("model", "default_hooks", "optim_wrapper", "train_cfg", "val_cfg", "test_cfg"):
         if cfg.get(name) is not None:
             yield name, cfg[name]
-    for name in ("decode_head", "auxiliary_head"):
-        for place, head in _entries(f"model.{name}", (cfg.get("model") or {}).get(name)):
-            yield place, head
-            for key in ("loss_decode", "kernel_generate_head"):
-                yield from _entries(f"{place}.{key}", head.get(key))
+    for place, head in heads(cfg.get("model") or {}):
+        yield f"model.{place}", head
+        for key in ("loss_decode", "kernel_generate_head"):
+            yield from entries(f"model.{place}.{key}", head.get(key))
 
 
 def _check_loader(place: str, loader: Any) -> None:

@@ -47,7 +47,7 @@ def measure_memorization(cfg: Config, *, interval: int | None = None) -> Config:
 
     Args:
         cfg: a config whose training pipeline corrupts with ``keep_clean=True``.
-        interval: measure at every so many validations too; None = only after training.
+        interval: validations between two measurements; None = only after training.
 
     Returns:
         ``cfg``.
@@ -57,7 +57,7 @@ def measure_memorization(cfg: Config, *, interval: int | None = None) -> Config:
             such a hook with other settings.
     """
     if not cfg.get("train_dataloader"):
-        raise ValueError("the config has no train_dataloader to measure memorisation on.")
+        raise ValueError("the config has no train_dataloader to measure memorization on.")
     loader = copy.deepcopy(cfg.train_dataloader)
     leaves = unwrapped(loader["dataset"])
     for leaf in leaves:
@@ -65,7 +65,7 @@ def measure_memorization(cfg: Config, *, interval: int | None = None) -> Config:
     steps = [type_name(t) for leaf in leaves for t in leaf["pipeline"]]
     if "CorruptMask" not in steps or "PackNoisySegInputs" not in steps:
         raise ValueError(
-            "memorisation is measured against the clean masks: corrupt the training masks with "
+            "memorization is measured against the clean masks: corrupt the training masks with "
             "keep_clean=True first (inject_noise(cfg, noise, keep_clean=True))."
         )
     loader = _over(leaves, loader)
@@ -106,6 +106,21 @@ def measured_dataloader(cfg: Config, data: str, method: str) -> dict:
                 "give --method anchor, which looks at the predictions only."
             )
     return _over(leaves, loader)
+
+
+def only_test(cfg: Config, loader: Mapping, evaluator: Mapping) -> None:
+    """Leave a config nothing to do but a test: neither the training nor the validation set is built.
+
+    Args:
+        cfg: a loaded config; changed in place.
+        loader: data loader config of the test.
+        evaluator: its metrics.
+    """
+    cfg.test_dataloader, cfg.test_cfg = loader, dict(type="TestLoop")
+    cfg.test_evaluator = evaluator
+    for key in ("train_dataloader", "train_cfg", "val_dataloader", "val_cfg", "val_evaluator"):
+        cfg[key] = None
+    cfg.optim_wrapper = cfg.param_scheduler = None
 
 
 def _leaves(loader: Mapping) -> list[dict]:

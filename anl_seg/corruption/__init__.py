@@ -1,35 +1,29 @@
-"""Corrupting a whole data set offline: sources of clean masks, PNG files, manifest, verification.
+"""Corrupting a whole data set offline: sources of clean masks, PNG files, manifest, verification."""
 
-Names are loaded on first use: the transform that loads corrupted masks needs a part of this package, and
-other parts need the transforms.
-"""
+from anl_seg._processes import cpu_count
+from anl_seg.corruption.advice import how_to_load
+from anl_seg.corruption.named_source import source_of
+from anl_seg.corruption.part import Sample
+from anl_seg.corruption.run import corrupt_dataset, noise_of
+from anl_seg.corruption.sources import MaskSource, config_source, folder_source
+from anl_seg.corruption.splits import counts_by_folder, folders_text, held_out_folders
+from anl_seg.corruption.verify import Report, verify_manifest
+from anl_seg.masks.manifest_file import read_manifest
 
-from __future__ import annotations
-
-from importlib import import_module
-
-_MODULES = {
-    "MaskSource": "sources",
-    "Report": "verify",
-    "Sample": "part",
-    "config_source": "sources",
-    "corrupt_dataset": "run",
-    "counts_by_folder": "splits",
-    "cpu_count": "workers",
-    "folder_source": "sources",
-    "folders_text": "splits",
-    "held_out_folders": "splits",
-    "how_to_load": "advice",
-    "noise_of": "run",
-    "read_manifest": "manifest_file",
-    "source_of": "named_source",
-    "verify_manifest": "verify",
-}
-
-__all__ = list(_MODULES)
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module 'anl_seg.corruption' has no attribute {name!r}")
-    return getattr(import_module(f"anl_seg.corruption.{_MODULES[name]}"), name)
+__all__ = [
+    "MaskSource",
+    "Report",
+    "Sample",
+    "config_source",
+    "corrupt_dataset",
+    "counts_by_folder",
+    "cpu_count",
+    "folder_source",
+    "folders_text",
+    "held_out_folders",
+    "how_to_load",
+    "noise_of",
+    "read_manifest",
+    "source_of",
+    "verify_manifest",
+]

@@ -14,7 +14,7 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 from mmseg.utils import register_all_modules
 
-from anl_seg._regular_file import check_regular_file
+from anl_seg._files import check_regular_file
 from anl_seg._suggest import sentence
 from anl_seg.config._walk import is_wrapper, loads_seg_map, located, type_name
 from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from anl_seg._regular_file import check_regular_file, read_regular_file
+from anl_seg._files import check_regular_file, read_regular_file
 from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
-from anl_seg.corruption.png import read_mask_png
+from anl_seg.masks.png import read_mask_png
 from anl_seg.noise import sample_key
 
 IMAGE_SUFFIXES = (".jpg", ".png", ".jpeg", ".tif", ".tiff", ".bmp")

@@ -8,9 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from anl_seg._json_lines import json_lines
-from anl_seg.corruption.atomic import naming, write_bytes_atomically
-from anl_seg.corruption.manifest_file import FILE_NAME, read_manifest
+from anl_seg._files import json_lines, naming, write_bytes_atomically
+from anl_seg.masks.manifest_file import FILE_NAME, read_manifest
 
 _NAME = ".journal.tmp"
 

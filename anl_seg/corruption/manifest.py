@@ -11,9 +11,9 @@ import numpy as np
 import PIL
 import scipy
 
-from anl_seg.corruption.manifest_file import FORMAT
 from anl_seg.corruption.plan import Plan
 from anl_seg.corruption.record import numbers
+from anl_seg.masks.manifest_file import FORMAT
 from anl_seg.noise import NoiseStatistics
 from anl_seg.version import __version__
 

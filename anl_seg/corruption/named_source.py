@@ -16,7 +16,7 @@ def source_of(manifest: dict[str, Any], **named: Any) -> MaskSource:
     """The source of a manifest, where the caller says that it lies.
 
     Args:
-        manifest: see :func:`anl_seg.corruption.manifest_file.read_manifest`.
+        manifest: see :func:`anl_seg.masks.manifest_file.read_manifest`.
         named: ``config`` (with ``cfg_options``) for masks of a config. It is code, so neither its
             place nor its options are taken from the manifest. ``masks`` or ``images``, where folders
             lie elsewhere than the manifest says.

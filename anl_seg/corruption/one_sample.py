@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from anl_seg._inside import inside
-from anl_seg._regular_file import read_regular_file
-from anl_seg.corruption.atomic import write_bytes_atomically
+from anl_seg._files import inside, read_regular_file, write_bytes_atomically
 from anl_seg.corruption.part import Sample
 from anl_seg.corruption.plan import Plan, Target
-from anl_seg.corruption.png import MaskPng, encode_mask_png, read_mask_png
 from anl_seg.corruption.record import Outcome, outcome_of, source_changed
+from anl_seg.masks.png import MaskPng, encode_mask_png, read_mask_png
 
 #: Why a file is made; all but the first are of files that were there.
 MISSING = "they were missing"

@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from anl_seg._inside import check_inside_name
+from anl_seg._files import check_inside_name
+from anl_seg.corruption.find_raw_labels import find_raw_labels
 from anl_seg.corruption.folder_part import FolderPart
 from anl_seg.corruption.part import Part
-from anl_seg.corruption.raw_labels import RawLabels, find_raw_labels
 from anl_seg.corruption.sources import MaskSource
 from anl_seg.datasets.transforms.corrupt_mask import CorruptMask
+from anl_seg.masks.raw_labels import RawLabels
 from anl_seg.noise import MaskNoise
 from anl_seg.noise.sample_keys import key_remedy
 

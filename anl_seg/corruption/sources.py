@@ -14,6 +14,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from anl_seg._checks import check_integer
 from anl_seg._spaced import evenly_spaced
 from anl_seg._suggest import WRONG_INPUT
 from anl_seg.config._walk import as_list
@@ -23,7 +24,6 @@ from anl_seg.config.options import apply_options
 from anl_seg.corruption.dataset_part import DatasetPart, dataset_parts, plain
 from anl_seg.corruption.folder_part import IMAGE_SUFFIXES, FolderPart
 from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
-from anl_seg.noise._checks import check_integer
 from anl_seg.noise.label_counts import LOOKED_AT, LabelCounts
 from anl_seg.noise.sample_keys import check_keys
 

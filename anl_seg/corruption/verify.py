@@ -20,11 +20,9 @@ from rich.console import Console
 
 from anl_seg._suggest import sentence
 from anl_seg.corruption.manifest import complete, head
-from anl_seg.corruption.manifest_file import FILE_NAME, differences, read_manifest
 from anl_seg.corruption.named_source import is_of_folders, noise_in, source_of
 from anl_seg.corruption.one_sample import corrupted, file_content, noisy_labels
 from anl_seg.corruption.plan import Plan, Target
-from anl_seg.corruption.png import MaskPng, read_mask_png
 from anl_seg.corruption.progress import shown
 from anl_seg.corruption.record import Outcome, labels_sha256, outcome_of, source_changed
 from anl_seg.corruption.sources import MaskSource
@@ -36,6 +34,8 @@ from anl_seg.corruption.verify_files import (
     verify_files,
 )
 from anl_seg.corruption.workers import unordered
+from anl_seg.masks.manifest_file import FILE_NAME, differences, read_manifest
+from anl_seg.masks.png import MaskPng, read_mask_png
 from anl_seg.noise import NoiseStatistics
 
 

@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.console import Console
 
-from anl_seg._inside import inside
-from anl_seg._regular_file import read_regular_file
+from anl_seg._files import inside, read_regular_file
 from anl_seg._suggest import sentence
-from anl_seg.corruption.manifest_file import FILE_NAME
 from anl_seg.corruption.progress import shown
 from anl_seg.corruption.workers import unordered
+from anl_seg.masks.manifest_file import FILE_NAME
 
 
 class FileBytes(NamedTuple):

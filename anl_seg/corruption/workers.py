@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import itertools
 import multiprocessing
 import os
@@ -17,14 +16,7 @@ from typing import Any
 
 import cv2
 
-_PR_SET_PDEATHSIG = 1
-
-
-def cpu_count() -> int:
-    """The CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+from anl_seg._processes import end_with
 
 
 def unordered(
@@ -122,7 +114,9 @@ def _work(
     for other in inherited or ():
         other.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers itself
-    _end_with(parent)
+    end_with(
+        parent
+    )  # elsewhere than on Linux: when it has finished its item and finds the pipe closed
     with contextlib.suppress(EOFError, ConnectionError):  # the parent is gone
         while True:
             item = connection.recv()
@@ -131,18 +125,6 @@ def _work(
             except Exception as error:
                 answer = (False, _portable(error))
             connection.send(answer)
-
-
-def _end_with(parent: int) -> None:
-    """Be killed as soon as the parent ends, also in the middle of an item; on Linux only.
-
-    Elsewhere a worker ends when it has finished its item and finds the pipe closed.
-    """
-    if sys.platform != "linux":
-        return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before
-        os._exit(1)
 
 
 def _portable(error: Exception) -> Exception:

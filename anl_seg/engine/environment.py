@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from mmengine.dist import is_main_process
 
-from anl_seg.engine._atomic import write_json_atomically
+from anl_seg._files import write_json_atomically
 
 #: Distributions that decide a result; the names of both families.
 _PACKAGES = (

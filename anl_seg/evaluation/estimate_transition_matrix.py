@@ -10,10 +10,10 @@ import torch
 from mmengine.dist import all_reduce, get_dist_info, is_main_process
 from mmengine.evaluator import BaseMetric
 
+from anl_seg._checks import check_rate
+from anl_seg._files import write_json_atomically
 from anl_seg._suggest import unknown_name
-from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.evaluation.probabilities import class_probabilities
-from anl_seg.noise._checks import check_rate
 from anl_seg.noise.estimate_transition_matrix import (
     DEFAULT_QUANTILE,
     DEFAULT_TOP_SHARE,

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
+from anl_seg._checks import check_integer
 from anl_seg.datasets.transforms.corrupt_mask import CorruptMask, identity_of
 from anl_seg.evaluation.per_class_iou_metric import PerClassIoUMetric
 from anl_seg.noise import MaskNoise, build_noise
-from anl_seg.noise._checks import check_integer
 from anl_seg.noise.sample_keys import SampleKeys
 from anl_seg.registry import METRICS
 

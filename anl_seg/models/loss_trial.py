@@ -11,7 +11,7 @@ from anl_seg._random_state import random_state_kept
 
 
 def try_loss(loss: nn.Module, channels: int) -> None:
-    """Call a loss with a few pixels of a head with so many output channels; the run's random state is kept.
+    """Call a loss with a few pixels of a head with ``channels`` output channels; the random state is kept.
 
     Raises:
         ValueError: the loss's own, for parameters that do not fit the number of classes.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ._checks import (
+from anl_seg._checks import (
     check_background,
     check_background_in_range,
     check_flag,
@@ -17,6 +17,7 @@ from ._checks import (
     check_number,
     check_rng,
 )
+
 from .objects import MaskObject, MaskObjects
 from .reshape import Reshape, Shape, ShapeNoise, repaint
 from .window import Window

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._checks import (
+from anl_seg._checks import (
     check_background,
     check_background_in_range,
     check_flag,
@@ -13,6 +13,7 @@ from ._checks import (
     check_rate,
     check_rng,
 )
+
 from .affine_noise import affine_noise
 from .base import MaskNoise
 from .dilate_noise import dilate_noise

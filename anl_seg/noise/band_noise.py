@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from ._checks import (
+from anl_seg._checks import (
     check_background,
     check_flag,
     check_number,
@@ -15,6 +15,7 @@ from ._checks import (
     check_rate,
     value_per_class,
 )
+
 from .distance import squared_distance
 from .objects import MaskObject, MaskObjects
 from .reshape import Reshape, Shape, ShapeNoise

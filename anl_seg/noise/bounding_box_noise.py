@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ._checks import (
+from anl_seg._checks import (
     check_background,
     check_background_in_range,
     check_flag,
@@ -15,6 +15,7 @@ from ._checks import (
     check_rng,
     value_per_class,
 )
+
 from .base import MaskNoise
 from .objects import MaskObjects
 

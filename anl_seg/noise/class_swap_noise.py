@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ._checks import (
+from anl_seg._checks import (
     check_background,
     check_background_in_range,
     check_flag,
@@ -16,6 +16,7 @@ from ._checks import (
     check_rng,
     value_per_class,
 )
+
 from .base import MaskNoise
 from .objects import MaskObjects
 from .transition_matrix import load_transition_matrix

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ._checks import (
+from anl_seg._checks import (
     check_background,
     check_background_in_range,
     check_flag,
@@ -14,6 +14,7 @@ from ._checks import (
     check_number,
     check_rng,
 )
+
 from .distance import choose_smallest, nearest_distances
 from .objects import MaskObject, MaskObjects
 from .reshape import Reshape, Shape, ShapeNoise

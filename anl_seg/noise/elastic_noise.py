@@ -7,7 +7,8 @@ import math
 import cv2
 import numpy as np
 
-from ._checks import check_integer, check_mask, check_number, check_rng
+from anl_seg._checks import check_integer, check_mask, check_number, check_rng
+
 from .base import MaskNoise
 from .objects import MaskObjects
 from .rounding import round_half_up

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._checks import check_integer, check_mask, check_paired_classes, check_rate
+from anl_seg._checks import check_integer, check_mask, check_paired_classes, check_rate
 
 #: How far from 1 the probabilities of a pixel may sum: those of half-precision models do by 1e-3.
 _SUM_TOLERANCE = 1e-2

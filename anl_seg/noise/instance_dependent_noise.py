@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from ._checks import (
+from anl_seg._checks import (
     check_integer,
     check_mask,
     check_number,
@@ -16,6 +16,7 @@ from ._checks import (
     check_rng,
     value_per_class,
 )
+
 from .base import MaskNoise
 from .image_features import LocalFeatures, check_image, local_features
 

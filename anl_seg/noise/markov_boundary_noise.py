@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ._checks import (
+from anl_seg._checks import (
     check_background,
     check_flag,
     check_integer,
@@ -13,6 +13,7 @@ from ._checks import (
     check_rate,
     value_per_class,
 )
+
 from .boundary_walk import walk
 from .objects import MaskObject, MaskObjects
 from .reshape import Reshape, Shape, ShapeNoise

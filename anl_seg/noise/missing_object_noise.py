@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._checks import (
+from anl_seg._checks import (
     check_background,
     check_background_in_range,
     check_flag,
@@ -14,6 +14,7 @@ from ._checks import (
     check_rng,
     value_per_class,
 )
+
 from .base import MaskNoise
 from .fill import nearest_labels
 from .objects import MaskObjects

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from anl_seg._atomic import replace_atomically
+from anl_seg._checks import check_background, check_background_in_range, check_mask
+from anl_seg._files import replace_atomically
 
-from ._checks import check_background, check_background_in_range, check_mask
 from .objects import MaskObjects
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._checks import check_mask, check_rate, check_rng
+from anl_seg._checks import check_mask, check_rate, check_rng
+
 from .base import MaskNoise
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ._checks import check_background, check_number, check_per_class, value_per_class
+from anl_seg._checks import check_background, check_number, check_per_class, value_per_class
+
 from .objects import MaskObject, MaskObjects
 from .outline import Outline, Polygon, redraw_outline
 from .reshape import Reshape, ShapeNoise

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ._checks import check_rate
+from anl_seg._checks import check_rate
+
 from .alpha_beta_noise import AlphaBetaNoise
 from .band_noise import BandNoise
 from .base import MaskNoise

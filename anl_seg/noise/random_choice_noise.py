@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ._checks import check_background, check_flag, check_mask, check_number, check_rng
+from anl_seg._checks import check_background, check_flag, check_mask, check_number, check_rng
+
 from .base import MaskNoise
 from .objects import MaskObject, MaskObjects
 from .reshape import Reshape, Shape, ShapeNoise, reshape_objects

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ._checks import check_background_in_range, check_mask, check_rng
+from anl_seg._checks import check_background_in_range, check_mask, check_rng
+
 from .base import MaskNoise
 from .objects import MaskObject, MaskObjects
 from .outline import Outline, fill_outlines

@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 
-from ._checks import check_integer
+from anl_seg._checks import check_integer
 
 
 def sample_rng(seed: int, key: str, digest: str) -> np.random.RandomState:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._checks import (
+from anl_seg._checks import (
     check_background,
     check_background_in_range,
     check_mask,
@@ -16,6 +16,7 @@ from ._checks import (
     check_rng,
     value_per_class,
 )
+
 from .base import MaskNoise
 from .object_shapes import load_object_shapes, shape_rows
 from .objects import MaskObject, MaskObjects

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._checks import check_mask, check_paired_classes
+from anl_seg._checks import check_mask, check_paired_classes
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._checks import check_integer, check_mask, check_rng
+from anl_seg._checks import check_integer, check_mask, check_rng
+
 from .base import MaskNoise
 from .image_features import check_image
 from .superpixels import superpixels

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ._checks import check_mask, check_rng
+from anl_seg._checks import check_mask, check_rng
+
 from .base import MaskNoise
 from .transition_matrix import load_transition_matrix
 

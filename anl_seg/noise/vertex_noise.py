@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._checks import check_background, check_number, check_per_class, value_per_class
+from anl_seg._checks import check_background, check_number, check_per_class, value_per_class
+
 from .objects import MaskObject, MaskObjects
 from .outline import Outline, Polygon, redraw_outline
 from .polygon_noise import simplify

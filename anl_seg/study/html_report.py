@@ -13,8 +13,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mmengine.config import Config
 
-from anl_seg._atomic import replace_atomically
-from anl_seg.engine._atomic import write_json_atomically
+from anl_seg._files import replace_atomically, write_json_atomically
 from anl_seg.study.class_tables import class_frame
 from anl_seg.study.escapes import markdown_table, markdown_text
 from anl_seg.study.panels import choose_runs, draw_panel

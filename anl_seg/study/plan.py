@@ -12,10 +12,10 @@ from typing import Any
 from mmengine.config import Config
 
 from anl_seg import __version__
+from anl_seg._files import write_json_atomically
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config, noisy_evaluation
 from anl_seg.config.loss_config import check_losses
-from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.engine.environment import commit
 from anl_seg.study._quiet import quiet
 from anl_seg.study.file import STRENGTH, Study

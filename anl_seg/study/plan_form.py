@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from anl_seg._inside import check_inside_name
+from anl_seg._files import check_inside_name
 
 #: What tells the runs of a study apart.
 AXES = ("model", "loss", "noise", "strength", "seed", "options")

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import t as student
 
-from anl_seg._atomic import replace_atomically
+from anl_seg._files import replace_atomically
 from anl_seg.study.escapes import drawn_text
 from anl_seg.study.run_record import RunRecord, strength_text
 from anl_seg.study.tables import groups

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from anl_seg._json_lines import counted_json_lines, json_value
-from anl_seg._regular_file import check_regular_file
+from anl_seg._files import check_regular_file, counted_json_lines, json_value
 from anl_seg.engine.hooks.loss_diagnostics_hook import FILE_NAME as DIAGNOSTICS_FILE
 from anl_seg.engine.hooks.memorization_hook import FILE_NAME as MEMORIZATION_FILE
 from anl_seg.engine.hooks.noise_statistics_hook import FILE_NAME as NOISE_FILE

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from anl_seg._inside import inside
-from anl_seg._regular_file import read_regular_file
+from anl_seg._files import inside, read_regular_file
 from anl_seg.study.run_config import config_digest, config_values
 
 #: In the folder of a run.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -16,15 +14,9 @@ from anl_seg.corruption import config_source
 from anl_seg.noise import NoiseStatistics, build_noise, noise_statistics, sample_rng
 
 ROOT = Path(__file__).parents[2]
-TOOL = ROOT / "tools" / "browse_noise.py"
 QUICKSTART = str(ROOT / "configs/quickstart/unet-small_480_ce_synthetic-64x64.py")
 NOISE = dict(type="AlphaBetaNoise", alpha=0.7, beta=0.5)
 SPEC = "AlphaBetaNoise:alpha=0.7,beta=0.5"
-
-
-def run(*arguments):
-    command = [sys.executable, str(TOOL), *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
 
 
 def refused(capsys, *arguments):
@@ -59,9 +51,10 @@ def expected(seed, indices):
     return total
 
 
-def test_sheet_and_page(tmp_path):
+def test_sheet_and_page(tmp_path, capsys):
     arguments = [QUICKSTART, "--noise", SPEC, "--seed", 3, "--samples", 2, "train/0/5"]
-    output = run(*arguments, "--out", tmp_path / "new" / "out")
+    browse.main([str(a) for a in [*arguments, "--out", tmp_path / "new" / "out"]])
+    output = capsys.readouterr().out
     sheet, page = (tmp_path / "new" / "out" / name for name in ("sheet.png", "page.html"))
     assert f"written: {sheet} (" in output
     assert cv2.imread(str(sheet)).shape[1] > 1500
@@ -73,9 +66,10 @@ def test_sheet_and_page(tmp_path):
     assert sorted(p.name for p in page.parent.iterdir()) == ["page.html", "sheet.png"]
 
 
-def test_statistics(tmp_path):
+def test_statistics(tmp_path, capsys):
     arguments = [QUICKSTART, "--noise", SPEC, "--stats", "--max-samples", 12, "--jobs", 2]
-    output = run(*arguments, "--out", tmp_path)
+    browse.main([str(a) for a in [*arguments, "--out", tmp_path]])
+    output = capsys.readouterr().out
     record = json.loads((tmp_path / "stats.json").read_text())
     total = expected(0, range(0, 96, 8))
     assert record["statistics"] == total.to_dict()

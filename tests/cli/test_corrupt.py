@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anl_seg._files import locked
 from anl_seg.cli import corrupt
-from anl_seg.corruption.lock import locked
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "corrupt_dataset.py"
@@ -197,7 +197,13 @@ def test_problems_are_printed_and_counted(masks, tmp_path, capsys):
             "holds the source's files",
         ),
         (
-            ["--masks=MASKS", "--num-classes=2", "--noise=PairNoise:rate=0.1", "--out=OUT"],
+            [
+                "--masks=MASKS",
+                "--num-classes=2",
+                "--noise=PairNoise:rate=0.1",
+                "--out=OUT",
+                "--jobs=1",
+            ],
             "sample 'masks/0.png': labels out of range: found 2",
         ),
     ],
@@ -217,7 +223,7 @@ def test_wrong_arguments_end_in_a_sentence(ade_config, masks, tmp_path, argument
 
 # --- kills --------------------------------------------------------------------------------------
 
-MASKS = 40
+MASKS = 24
 
 
 def kills_wanted():
@@ -299,6 +305,8 @@ def check_partial(out, whole):
             Image.open(io.BytesIO(data)).load()
 
 
+@pytest.mark.slow
+@pytest.mark.process(warm=False)
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 def test_killed_at_random_moments_and_resumed_it_ends_with_the_same_bytes(
     busy_masks, tmp_path, capsys

@@ -11,6 +11,7 @@ import pytest
 from anl_seg import cli
 
 
+@pytest.mark.process(warm=False)
 def test_help_lists_the_commands_and_loads_neither_torch_nor_mmseg():
     code = (
         "import sys\n"
@@ -23,6 +24,7 @@ def test_help_lists_the_commands_and_loads_neither_torch_nor_mmseg():
         assert f"  {command:<10}  {does}\n" in shown.stdout
 
 
+@pytest.mark.process(warm=False)
 def test_module_and_console_script_are_the_same():
     shown = subprocess.run(
         [sys.executable, "-m", "anl_seg", "--version"], check=True, capture_output=True, text=True

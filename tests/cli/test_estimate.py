@@ -215,6 +215,7 @@ def checkpoint(tmp_path):
     return str(path)
 
 
+@pytest.mark.process
 def test_predictions_of_a_model(corrupted, checkpoint, tmp_path):
     """Untrained, so the matrix is wrong; but known to be, as the config corrupts the masks."""
     saved = tmp_path / "matrix.json"

@@ -55,6 +55,7 @@ def call(capsys, *arguments):
     return code, capsys.readouterr().out
 
 
+@pytest.mark.training
 def test_plan_then_run_then_status(study, capsys):
     path, work_dir = study
     options = ["--work-dir", work_dir, "--cpus-per-run", 1]
@@ -101,6 +102,7 @@ def test_plan_then_run_then_status(study, capsys):
     assert "2 runs, 1 finished" in told
 
 
+@pytest.mark.training
 def test_an_edited_study_reuses_what_fits(study, tmp_path, capsys):
     path, work_dir = study
     if not (work_dir / "study.json").exists():
@@ -115,6 +117,8 @@ def test_an_edited_study_reuses_what_fits(study, tmp_path, capsys):
     assert "4 runs, 1 finished" in told
 
 
+@pytest.mark.training
+@pytest.mark.process(warm=False)
 def test_sigterm_ends_the_trainings_and_says_how_to_go_on(study, tmp_path):
     path, _ = study
     slow = tmp_path / "slow.py"

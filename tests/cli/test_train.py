@@ -46,11 +46,15 @@ def shrunk(root):
 
 def run_train(arguments):
     """In a process of its own: mmengine keeps one visualizer, and its folder, per process."""
-    command = [sys.executable, str(ROOT / "tools/train.py"), *arguments]
+    command = [sys.executable, "-m", "anl_seg.cli.train", *arguments]
     subprocess.run(command, check=True, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("family", STOCK)
+@pytest.mark.training
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(name, marks=pytest.mark.smoke if name == "segformer" else ()) for name in STOCK],
+)
 def test_stock_config_takes_a_step_with_loss_and_noise(family, tiny_ade, tmp_path):
     work_dir = tmp_path / "run"
     arguments = [
@@ -96,6 +100,7 @@ def run_quickstart(work_dir, iters, *extra):
     return torch.load(Path(work_dir) / f"iter_{iters}.pth", weights_only=False)["state_dict"]
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("resume", ["--resume", "--resume=CHECKPOINT"])
 def test_resumed_run_ends_with_the_same_weights(tmp_path, resume):
     whole = run_quickstart(tmp_path / "whole", 6)

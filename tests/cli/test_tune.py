@@ -44,6 +44,7 @@ def arguments(config, folder, **changes):
     return [config, *(word for name, values in args.items() for word in (name, *values))]
 
 
+@pytest.mark.training
 def test_a_search_is_reported_and_goes_on(config, tmp_path, capsys):
     tune.main([*arguments(config, tmp_path), "--trials", "1"])
     first = json.loads((tmp_path / "tuning.json").read_text())

@@ -72,7 +72,7 @@ def test_heads_of_a_cascade_must_agree_and_auxiliary_ones_are_told_of(said):
     two = [dict(type="FCNHead", num_classes=19), dict(type="FCNHead", num_classes=18)]
     cfg = config()
     cfg.model.decode_head = two
-    text = r"decode_head\[0\] has num_classes=19 and decode_head\[1\] num_classes=18"
+    text = r"decode_head.0 has num_classes=19 and decode_head.1 num_classes=18"
     with pytest.raises(ValueError, match=text):
         inject_noise(cfg, NOISE)
     inject_noise(config(auxiliary=dict(type="FCNHead", num_classes=5)), NOISE)

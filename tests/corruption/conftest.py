@@ -12,7 +12,7 @@ from PIL import Image
 from rich.console import Console
 
 from anl_seg.corruption import corrupt_dataset, folder_source, read_manifest
-from anl_seg.corruption.manifest_file import manifest_text
+from anl_seg.masks.manifest_file import manifest_text
 
 SIZE = (40, 56)
 VOC_PALETTE = [value for i in range(21) for value in (i * 12, 255 - i * 12, i * 7 % 256)]

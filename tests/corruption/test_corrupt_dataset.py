@@ -25,8 +25,8 @@ from anl_seg.corruption import (
     noise_of,
     read_manifest,
 )
-from anl_seg.corruption.manifest_file import write_manifest
 from anl_seg.corruption.one_sample import write_sample
+from anl_seg.masks.manifest_file import write_manifest
 from anl_seg.noise import (
     NOISES,
     MaskNoise,

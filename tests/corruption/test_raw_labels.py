@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from anl_seg.corruption import config_source
-from anl_seg.corruption.raw_labels import REFUSED, RawLabels, find_raw_labels
+from anl_seg.corruption.find_raw_labels import find_raw_labels
+from anl_seg.masks.raw_labels import REFUSED, RawLabels
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from anl_seg._files import remove_leftovers
 from anl_seg.corruption import corrupt_dataset, folder_source, read_manifest, verify_manifest
 from anl_seg.corruption import run as run_module
-from anl_seg.corruption.atomic import remove_leftovers
 from anl_seg.noise import NOISES, MaskNoise
 
 NOISE = dict(type="SymmetricNoise", rate=0.4)

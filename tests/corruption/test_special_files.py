@@ -15,8 +15,8 @@ import pytest
 
 from anl_seg.browse.compared import compare_sample
 from anl_seg.corruption import Sample, config_source, corrupt_dataset, folder_source
-from anl_seg.corruption.png import read_mask_png
 from anl_seg.datasets.transforms.corrupt_mask import CorruptMask
+from anl_seg.masks.png import read_mask_png
 from anl_seg.noise import SymmetricNoise, noise_statistics
 from anl_seg.noise.estimate_transition_matrix import TransitionCounts
 

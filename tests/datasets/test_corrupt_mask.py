@@ -97,6 +97,7 @@ def run_ranks(noise_name, folder, world):
     return [dict(np.load(folder / f"{world}-{rank}.npz")) for rank in range(world)]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("noise_name", NOISES)
 def test_same_masks_in_a_resumed_process_and_on_two_ranks(noise_name, tmp_path):
     reference = masks_of(NOISES[noise_name])

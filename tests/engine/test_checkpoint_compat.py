@@ -121,6 +121,7 @@ def test_checkpoint_is_loaded_into_a_model(tmp_path):
     assert buffer.mean() == runner.message_hub.get_scalar("train/loss").mean()
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not NEEDED, reason="this mmengine loads its checkpoints by itself")
 def test_without_it_loading_fails_and_with_it_one_message_tells(tmp_path):
     """In a process of its own: registering lasts."""

@@ -412,6 +412,7 @@ def train_one_rank(rank: int, folder: str) -> None:
     os._exit(0)
 
 
+@pytest.mark.process
 def test_two_ranks_equal_one_process_on_the_joint_batch(tmp_path):
     # This file as a script: how pytest names the module must not matter.
     command = [sys.executable, __file__]

@@ -452,6 +452,7 @@ def run_one_rank(rank: int, folder: str) -> None:
     os._exit(0)
 
 
+@pytest.mark.process
 def test_two_ranks_count_every_sample_once(tmp_path):
     # This file as a script: how pytest names the module must not matter.
     command = [sys.executable, __file__]

@@ -260,6 +260,7 @@ def worker(rank, port, folder):
     os._exit(0)  # tearing a gloo group down can hang
 
 
+@pytest.mark.process
 def test_two_ranks_count_each_image_once(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

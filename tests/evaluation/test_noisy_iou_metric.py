@@ -112,6 +112,7 @@ default_hooks = dict(checkpoint=dict(interval=2, save_best="noisy/mDice.fg"))
 """
 
 
+@pytest.mark.training
 def test_the_best_checkpoint_is_kept_by_it(tmp_path):
     root = Path(__file__).parents[2]
     base = root / "configs/quickstart/unet-small_480_ce_synthetic-64x64.py"

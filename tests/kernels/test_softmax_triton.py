@@ -454,12 +454,14 @@ def test_without_triton_the_error_says_so(monkeypatch):
         )
 
 
+@pytest.mark.process
 def test_importing_the_module_leaves_triton_alone():
     kernels = "anl_seg.kernels.softmax_triton"
     code = f"import sys, anl_seg.kernels.cuda; assert {kernels!r} not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+@pytest.mark.interpreter
 @pytest.mark.skipif(GPU or INTERPRETED, reason="the tests above run in this process")
 def test_in_the_interpreter():
     from importlib.util import find_spec

@@ -61,7 +61,7 @@ def worker(rank, port, folder):
 
 
 @pytest.fixture(scope="module")
-def gradients(tmp_path_factory):
+def gradients(tmp_path_factory, starts_process):
     """What both ranks got."""
     folder = tmp_path_factory.mktemp("ranks")
     with socket.socket() as free:

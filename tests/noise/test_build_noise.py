@@ -149,6 +149,7 @@ def test_every_public_name_exists():
     assert set(NOISES) <= set(anl_seg.noise.__all__)
 
 
+@pytest.mark.process
 def test_import_needs_no_torch_and_no_mmseg():
     code = (
         "import sys, anl_seg.noise\n"

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from anl_seg._checks import MAX_CLASSES, MAX_PAIRED_CLASSES
 from anl_seg.noise import (
     AffineNoise,
     BandNoise,
@@ -33,7 +34,6 @@ from anl_seg.noise import (
     noise_statistics,
     object_shapes,
 )
-from anl_seg.noise._checks import MAX_CLASSES, MAX_PAIRED_CLASSES
 from anl_seg.noise.estimate_transition_matrix import AnchorPoints, TransitionCounts
 from anl_seg.noise.objects import MaskObjects
 

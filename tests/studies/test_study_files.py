@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,15 +47,22 @@ PINNED = {
 }
 
 
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory):
+    """Plans a study by name, once."""
+    folder = tmp_path_factory.mktemp("work")
+    return cache(lambda name: plan_study(load_study(STUDIES / f"{name}.py"), folder))
+
+
 def test_every_study_file_is_planned_here():
     assert {path.stem for path in STUDIES.glob("*.py")} == set(GRIDS)
     assert set(PINNED) == set(GRIDS)
 
 
 @pytest.mark.parametrize("name", GRIDS)
-def test_a_ready_study_can_be_planned(name, tmp_path):
+def test_a_ready_study_can_be_planned(name, planned):
     losses, settings, seeds, models = GRIDS[name]
-    runs = plan_study(load_study(STUDIES / f"{name}.py"), tmp_path)
+    runs = planned(name)
     assert len({run.axes["loss"] for run in runs}) == losses
     assert len({(r.axes["noise"], str(r.axes["strength"])) for r in runs}) == settings
     assert len(runs) == losses * settings * seeds * models
@@ -66,8 +74,8 @@ def test_a_ready_study_can_be_planned(name, tmp_path):
     assert PINNED[name] in (None, found), "the digests of a study must not change"
 
 
-def test_the_published_protocol_is_that_of_the_paper(tmp_path):
-    runs = plan_study(load_study(STUDIES / "isic2017_alpha_beta.py"), tmp_path)
+def test_the_published_protocol_is_that_of_the_paper(planned):
+    runs = planned("isic2017_alpha_beta")
     grid = {tuple(r.axes["strength"].values()) for r in runs if r.axes["strength"]}
     assert grid == {(a, b) for a in (0.3, 0.5, 0.7) for b in (0.5, 0.7)}
     cfg: dict = {}

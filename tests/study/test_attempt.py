@@ -18,6 +18,8 @@ from anl_seg.study.run.executors.local import visible_gpus
 from anl_seg.study.run.reasons import failure_reason, is_divergence
 from tests.study.study_helpers import FAKE_TRAIN, expected_table, fake_run, table
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -97,7 +99,7 @@ def _write_on_small_disk(folder: Path, code: str) -> subprocess.CompletedProcess
 
 
 def test_a_run_on_a_full_disk_says_so(tmp_path):
-    run = fake_run(tmp_path, "full", iterations=4000)
+    run = fake_run(tmp_path, "full", iterations=8000, val_interval=1000)
     run.folder.mkdir(parents=True)
     content = json.dumps(job(run))
     (tmp_path / "job.json").write_text(content)

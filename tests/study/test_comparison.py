@@ -59,7 +59,7 @@ def paths(configs):
 
 
 @pytest.fixture(scope="module")
-def comparison(paths, tmp_path_factory):
+def comparison(paths, tmp_path_factory, starts_training):
     """A comparison of which one run of three fails."""
     study = comparison_study(tmp_path_factory.mktemp("runs") / "comparison.py", paths, [NOISE], [0])
     text = io.StringIO()

@@ -99,6 +99,7 @@ def test_a_report_names_every_damaged_file_and_goes_on(tmp_path, no_plots):
     assert f"{broken} runs" in text
 
 
+@pytest.mark.process
 def test_run_and_status_go_on_past_a_damaged_state(tmp_path):
     runs = [fake_run(tmp_path, f"run{i}", i) for i in range(2)]
     executor = LocalExecutor(2, gpus=[], cpus_per_run=1)

@@ -17,6 +17,8 @@ from anl_seg.study.run.attempt import LOCK_FILE, is_locked, leftovers
 from anl_seg.study.run.state import run_status
 from tests.study.study_helpers import expected_table, fake_run, runs_to_kill, table
 
+pytestmark = pytest.mark.process(warm=False)
+
 ROOT = Path(__file__).parents[2]
 KILL_DRIVER = str(Path(__file__).with_name("kill_driver.py"))
 TOOL = str(ROOT / "tools" / "noise_study.py")
@@ -48,11 +50,9 @@ def environment() -> dict:
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-def start(command: list[str], log: Path) -> subprocess.Popen:
+def start(command: list[str], log: Path, python: str = sys.executable) -> subprocess.Popen:
     with open(log, "a") as file:
-        return subprocess.Popen(
-            [sys.executable, *command], stdout=file, stderr=file, env=environment()
-        )
+        return subprocess.Popen([python, *command], stdout=file, stderr=file, env=environment())
 
 
 def kill_at_random(command, work_dir, folders, *, kills, longest, seed, seconds=600):
@@ -101,6 +101,7 @@ def killed_attempts(folders) -> int:
     return sum(a.get("reason") == "killed by signal 9 (SIGKILL)" for a in attempts)
 
 
+@pytest.mark.slow
 def test_kills_change_no_table(tmp_path):
     work_dir = tmp_path / "work"
     work_dir.mkdir()
@@ -176,8 +177,9 @@ def real_table(folder: Path) -> tuple:
     return validations, json.loads((folder / "memorization.json").read_text())
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("kills", [pytest.param(2, id="few"), pytest.param(10, id="ten")])
-def test_a_killed_study_ends_with_the_undisturbed_table(request, tmp_path, kills):
+def test_a_killed_study_ends_with_the_undisturbed_table(request, tmp_path, kills, warm_python):
     if kills == 10 and request.config.getoption("--hypothesis-profile") != "long":
         pytest.skip("runs under make test-long")
     iters = 10 if kills == 2 else 120
@@ -190,7 +192,7 @@ def test_a_killed_study_ends_with_the_undisturbed_table(request, tmp_path, kills
         return [TOOL, "run", str(study), work_dir, "--cpus-per-run=1", "--retries=100"]
 
     (tmp_path / "whole").mkdir()
-    process = start(command("whole"), tmp_path / "whole" / "runner.log")
+    process = start(command("whole"), tmp_path / "whole" / "runner.log", warm_python)
     assert process.wait(900) == 0, (tmp_path / "whole" / "runner.log").read_text()
     whole = sorted((tmp_path / "whole/work/runs").iterdir())
     folders = [tmp_path / "killed/work/runs" / folder.name for folder in whole]

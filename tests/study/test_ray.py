@@ -16,6 +16,8 @@ from anl_seg.study.run.remote import TOKEN_FILE, is_shared, remote_attempt, unpa
 from anl_seg.study.run.runner import run_study
 from tests.study.study_helpers import FAKE_TRAIN, expected_table, fake_run, starts, state, table
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -51,6 +53,7 @@ def launch(runs, work_dir, executor):
     return outcome, text.getvalue()
 
 
+@pytest.mark.slow
 def test_a_node_that_stops_costs_nothing_but_its_runs_time(cluster, tmp_path):
     runs = [fake_run(tmp_path, f"run{s}", s, iterations=60, seconds=0.1) for s in range(4)]
     executor = RayExecutor(cluster.address)
@@ -78,6 +81,7 @@ def test_a_node_that_stops_costs_nothing_but_its_runs_time(cluster, tmp_path):
     assert [pid for run in runs for pid in leftovers(run.folder)] == []
 
 
+@pytest.mark.slow
 def test_a_cluster_of_its_own_and_a_failure(ray, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     executor = RayExecutor(jobs=2)

@@ -16,6 +16,8 @@ from anl_seg.study.run.runner import MOST_LOSSES, only_runner, run_study
 from anl_seg.study.run.state import read_state, run_status
 from tests.study.study_helpers import FAKE_TRAIN, expected_table, fake_run, starts, state, table
 
+pytestmark = pytest.mark.process
+
 
 def launch(runs, work_dir, *, retries=0, executor=None, terminal=False):
     text = io.StringIO()
@@ -24,7 +26,7 @@ def launch(runs, work_dir, *, retries=0, executor=None, terminal=False):
         executor or LocalExecutor(2, gpus=[]),
         work_dir,
         retries=retries,
-        console=Console(file=text, width=200, force_terminal=terminal),
+        console=Console(file=text, width=400, force_terminal=terminal),
         train_script=FAKE_TRAIN,
     )
     return outcome, text.getvalue()
@@ -110,7 +112,7 @@ def test_a_later_call_tries_failed_runs_again_but_not_diverged_ones(tmp_path):
 
 
 def test_an_interrupted_run_is_told_and_goes_on(tmp_path):
-    run = fake_run(tmp_path, "run", iterations=100, seconds=0.05)
+    run = fake_run(tmp_path, "run", iterations=40, seconds=0.05)
 
     class Impatient(LocalExecutor):
         patience = True

@@ -272,9 +272,7 @@ def test_limits_and_deaths(monkeypatch):
         Task("a", {}, {x: {"does": x} for x in ("train", "sleep", "die", "last")}),
         Task("b", {}, {x: {"does": x} for x in ("fill", "train")}),
     ]
-    start = time.monotonic()
     done = list(run_all(tasks, NOISE, jobs=2, limits=Limits(3.0, 1.5)))
-    assert time.monotonic() - start < 30
     found = {(key, label): outcome for key, label, outcome, _ in done}
     assert len(done) == len(found) == 6
     assert {place for place, outcome in found.items() if outcome.status == "fails"} == {

@@ -1,4 +1,4 @@
-"""A made-up batch: blocks of classes in their own colours, with label noise and ignored pixels."""
+"""A made-up batch: blocks of classes in their own colors, with label noise and ignored pixels."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def noisy_batch(
     for i in range(batch_size):
         rng = sample_rng(seed, f"zoo/{i}", noise.digest())
         mask = block_mask(rng, num_classes, size)
-        colours = rng.permutation(256)[np.arange(num_classes) % 256]
-        image = (colours[mask][..., None] + 9 * rng.standard_normal((size, size, channels))) % 256
+        colors = rng.permutation(256)[np.arange(num_classes) % 256]
+        image = (colors[mask][..., None] + 9 * rng.standard_normal((size, size, channels))) % 256
         image = image.astype(np.uint8)
         mask[:border] = ignore_index
         if (

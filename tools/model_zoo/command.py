@@ -25,12 +25,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from rich.console import Console
 from rich.markup import escape
 
+from anl_seg._processes import cpu_count, interrupted_once
 from anl_seg._progress import progress_bars
-from anl_seg._signals import interrupted_once
 from anl_seg._suggest import WRONG_INPUT, sentence, unknown_name
 from anl_seg.config import parse_spec
 from anl_seg.config.loss_config import qualified_loss
-from anl_seg.corruption import cpu_count
 from anl_seg.noise import build_noise
 from tools.model_zoo.leaf_configs import Leaf, leaf_paths, read_leaf, sample_paths
 from tools.model_zoo.loss_specs import every_loss, fill_loss

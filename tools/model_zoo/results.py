@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from anl_seg._json_lines import json_lines
+from anl_seg._files import json_lines
 from tools.model_zoo.train_steps import Outcome
 
 

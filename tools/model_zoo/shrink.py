@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 #: Height and width of the input: the least for which 1/32 maps still have 2 x 2 pixels, as batch
-#: normalisation and window attention want.
+#: normalization and window attention want.
 INPUT_SIZE = 64
 #: LR-ASPP pools windows of 49 x 49 on a map of 1/8.
 _INPUT_SIZE_OF_HEAD = {"LRASPPHead": 400}
@@ -132,7 +132,7 @@ _SHRINK: dict[str, Callable[[dict], None]] = {
 
 
 def _without_weights_and_sync(value: Any) -> Any:
-    """A copy in which nothing is loaded and normalisation needs no process group."""
+    """A copy in which nothing is loaded and normalization needs no process group."""
     if isinstance(value, Mapping):
         found = {k: _without_weights_and_sync(v) for k, v in value.items()}
         if found.get("type") in ("SyncBN", "MMSyncBN"):

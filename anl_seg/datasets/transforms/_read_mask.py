@@ -7,7 +7,7 @@ import os
 import cv2
 import numpy as np
 
-from anl_seg._regular_file import read_regular_file
+from anl_seg._files import read_regular_file
 
 _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
 

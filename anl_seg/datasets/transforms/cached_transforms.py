@@ -16,7 +16,7 @@ from mmengine.dataset import Compose as EngineCompose
 from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 
-from anl_seg.noise._checks import check_number
+from anl_seg._checks import check_number
 from anl_seg.registry import TRANSFORMS
 
 

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from anl_seg._checks import check_integer
 from anl_seg.datasets.transforms._clean_beside import keep_clean_beside
 from anl_seg.noise import MaskNoise, build_noise, sample_key, sample_rng
-from anl_seg.noise._checks import check_integer
 from anl_seg.noise.sample_keys import SampleKeys
 from anl_seg.registry import TRANSFORMS
 

@@ -10,8 +10,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.fileio import get
 
+from anl_seg._checks import check_integer
 from anl_seg.datasets.transforms._read_mask import check_image_size, store_seg_map
-from anl_seg.noise._checks import check_integer
 from anl_seg.registry import TRANSFORMS
 
 _IGNORED = 255

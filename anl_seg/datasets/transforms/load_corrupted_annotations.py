@@ -10,13 +10,12 @@ from typing import ClassVar
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from anl_seg._inside import inside
-from anl_seg._regular_file import read_regular_file
-from anl_seg.corruption.manifest_file import FILE_NAME, read_manifest
-from anl_seg.corruption.png import read_mask_png
-from anl_seg.corruption.raw_labels import RawLabels
+from anl_seg._files import inside, read_regular_file
 from anl_seg.datasets.transforms._clean_beside import keep_clean_beside
 from anl_seg.datasets.transforms.corrupt_mask import key_of_sample
+from anl_seg.masks.manifest_file import FILE_NAME, read_manifest
+from anl_seg.masks.png import read_mask_png
+from anl_seg.masks.raw_labels import RawLabels
 from anl_seg.registry import TRANSFORMS
 
 

@@ -14,8 +14,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from anl_seg._atomic import replace_atomically
-from anl_seg._json_lines import json_lines
+from anl_seg._files import json_lines, replace_atomically
 from anl_seg._random_state import random_state_kept
 from anl_seg.engine.hooks.loss_schedule_hook import loss_modules
 from anl_seg.evaluation.loss_diagnostics import loss_diagnostics

@@ -14,9 +14,9 @@ from mmengine.dist import all_reduce, is_main_process
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from anl_seg._files import write_json_atomically
 from anl_seg._random_state import random_state_kept
 from anl_seg.config._walk import is_wrapper, joined, unwrapped
-from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.evaluation.boundary_distance import (
     DISTANCE_EDGES,
     bin_range,

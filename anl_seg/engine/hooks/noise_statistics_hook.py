@@ -9,6 +9,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from anl_seg._files import write_json_atomically
 from anl_seg._random_state import random_state_kept
 from anl_seg._spaced import evenly_spaced
 from anl_seg.datasets._built import (
@@ -18,7 +19,6 @@ from anl_seg.datasets._built import (
     say_problem,
     until_corruption,
 )
-from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.noise import NoiseStatistics, noise_statistics
 from anl_seg.noise.label_counts import LabelCounts
 from anl_seg.registry import HOOKS

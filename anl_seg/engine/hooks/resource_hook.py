@@ -13,7 +13,7 @@ from mmengine.dist import all_reduce, get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from anl_seg.engine._atomic import write_json_atomically
+from anl_seg._files import write_json_atomically
 from anl_seg.registry import HOOKS
 
 FILE_NAME = "resources.json"

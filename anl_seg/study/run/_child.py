@@ -7,32 +7,27 @@ of their own. On Linux the kernel kills the command when this process is gone.
 """
 
 import contextlib
-import ctypes
 import os
 import resource
 import signal
 import sys
 import time
+from pathlib import Path
 
 from leftovers import MARK, end_leftovers
 
-_PR_SET_PDEATHSIG = 1
+# This script starts without site-packages, and the package's own folder is not on the path.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+from _processes import end_with, prctl
+
 _PR_SET_CHILD_SUBREAPER = 36
 _POLL_SECONDS = 0.1
-_LINUX = sys.platform.startswith("linux")
-
-
-def _prctl(option: int, value: int) -> None:
-    if _LINUX:
-        ctypes.CDLL(None, use_errno=True).prctl(option, value)
 
 
 def _become(command: list[str], watcher: int) -> None:
     """The command in place of this process."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if os.getppid() != watcher:  # it was gone before the line above
-        os._exit(1)
+    end_with(watcher)
     os.execv(command[0], command)
 
 
@@ -68,7 +63,7 @@ def main() -> None:
     watcher = os.getpid()
     # A signal to the group is for the command.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
     child = os.fork()
     if child == 0:
         _become(command, watcher)

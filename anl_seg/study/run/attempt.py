@@ -6,7 +6,6 @@ Standard library only, as executors run this on machines and in processes that l
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import socket
@@ -17,6 +16,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from anl_seg._files import hold, replace_atomically
 from anl_seg.study.run.checkpoints import (
     checkpoint_number,
     choose_checkpoint,
@@ -54,27 +54,18 @@ def is_locked(path: Path) -> bool:
     """Whether a process, on this machine or another with the same file system, holds a lock."""
     try:
         with open(path, "rb+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+            return not hold(file)
     except OSError:
         return False
-    return False
 
 
 def _acquire(path: Path, seconds: float) -> int | None:
     """A descriptor that holds the lock, or None if another process keeps it so long."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return descriptor
-        except BlockingIOError:
-            if time.monotonic() > end:
-                os.close(descriptor)
-                return None
-            time.sleep(_POLL_SECONDS)
+    if hold(descriptor, seconds):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def write_input(folder: Path, config: str) -> Path:
@@ -82,9 +73,7 @@ def write_input(folder: Path, config: str) -> Path:
     path = folder / "input" / "config.py"
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.is_file() or path.read_text(encoding="utf-8") != config:
-        temporary = path.with_name(".config.py.tmp")
-        temporary.write_text(config, encoding="utf-8")
-        os.replace(temporary, path)
+        replace_atomically(path, config.encode("utf-8"))
     return path
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from anl_seg._checkpoint_files import (
     is_old_format,
     written_checkpoints,
 )
-from anl_seg._json_lines import json_lines
+from anl_seg._files import json_lines, replace_atomically
 
 
 def log_files(folder: Path) -> list[Path]:
@@ -106,6 +105,4 @@ def name_last_checkpoint(folder: Path, checkpoint: Path | None) -> None:
     if checkpoint is None:
         path.unlink(missing_ok=True)
         return
-    temporary = folder / ".last_checkpoint.tmp"
-    temporary.write_text(str(checkpoint), encoding="utf-8")
-    os.replace(temporary, path)
+    replace_atomically(path, str(checkpoint).encode("utf-8"))

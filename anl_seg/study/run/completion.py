@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from anl_seg._json_lines import json_lines
+from anl_seg._files import json_lines
 from anl_seg.study.run.checkpoints import log_files
 
 #: A hook that is named as a type, in any way of writing a config.

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from anl_seg._files import write_json_atomically
 from anl_seg.config._walk import type_name
-from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study.plan import StudyRun
 from anl_seg.study.run.attempt import run_attempt
 from anl_seg.study.run.checkpoints import log_lines

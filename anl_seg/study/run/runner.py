@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import uuid
@@ -15,10 +14,9 @@ from typing import Any
 
 from rich.console import Console
 
-from anl_seg._atomic import replace_atomically
-from anl_seg._signals import interrupted_once
+from anl_seg._files import hold, replace_atomically, write_json_atomically
+from anl_seg._processes import interrupted_once
 from anl_seg._suggest import unknown_name
-from anl_seg.engine._atomic import write_json_atomically
 from anl_seg.study.plan import StudyRun
 from anl_seg.study.progress_table import StudyProgress, Timings, time_text
 from anl_seg.study.run.attempt import RUN_FILE, write_input
@@ -56,13 +54,11 @@ def only_runner(work_dir: Path) -> Iterator[None]:
         ValueError: another process holds it.
     """
     with open(work_dir / RUNNER_LOCK, "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not hold(file):
             file.seek(0)
             raise ValueError(
                 f"another runner works in {work_dir} ({file.read().strip() or 'unknown'})."
-            ) from None
+            )
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from anl_seg._json_lines import json_value
-from anl_seg.engine._atomic import write_json_atomically
+from anl_seg._files import json_value, write_json_atomically
 from anl_seg.study.plan_form import wrong_plan
 from anl_seg.study.run.attempt import LOCK_FILE, STATE_FILE, is_locked
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from anl_seg._processes import cpu_count
 from anl_seg.study.run.attempt import run_attempt
 from anl_seg.study.run.executors.base import Executor, check_resources
 
@@ -20,13 +21,6 @@ def visible_gpus() -> list[str]:
     if given is not None:
         return [name.strip() for name in given.split(",") if name.strip()]
     return [str(i) for i in range(torch.cuda.device_count())]
-
-
-def usable_cores() -> int:
-    """CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class LocalExecutor(Executor):
@@ -63,7 +57,7 @@ class LocalExecutor(Executor):
         self.jobs = jobs or most or 1
         if most:
             self.jobs = min(self.jobs, most)
-        self.threads = cpus_per_run or max(1, usable_cores() // self.jobs)
+        self.threads = cpus_per_run or max(1, cpu_count() // self.jobs)
         self._load = dict.fromkeys(gpus, 0.0)
         self._taken: dict[str, list[str]] = {}
         self._threads: dict[str, tuple[threading.Thread, threading.Event]] = {}

@@ -8,10 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from anl_seg._inside import check_inside_name
-from anl_seg._regular_file import read_regular_file
+from anl_seg._files import check_inside_name, read_regular_file, write_bytes_atomically
 from anl_seg._suggest import sentence
-from anl_seg.corruption.atomic import write_bytes_atomically
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
@@ -145,4 +143,5 @@ def differences(old: Any, new: Any, name: str = "") -> list[str]:
 
 def _short(value: Any) -> str:
     text = "nothing" if value is None else json.dumps(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    # Both ends: paths often differ in the last part.
+    return text if len(text) <= 80 else f"{text[:30]}...{text[-47:]}"

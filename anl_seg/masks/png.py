@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from anl_seg._regular_file import read_regular_file
+from anl_seg._files import read_regular_file
 
 
 class MaskPng(NamedTuple):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anl_seg.corruption.atomic import remove_leftovers, write_bytes_atomically
-from anl_seg.corruption.png import MaskPng, encode_mask_png, read_mask_png
+from anl_seg._files import remove_leftovers, write_bytes_atomically
+from anl_seg.masks.png import MaskPng, encode_mask_png, read_mask_png
 
 ALL = np.arange(256, dtype=np.uint8).reshape(16, 16)
 

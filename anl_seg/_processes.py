@@ -1,14 +1,44 @@
-"""Signals that ask a program to stop."""
+"""Processes of this machine: how many CPUs they have, how they end. Standard library only."""
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_PR_SET_PDEATHSIG = 1
 #: Ctrl-C, ``kill``, a terminal that is closed, Ctrl-\\.
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+_SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+
+
+def cpu_count() -> int:
+    """Return the number of CPUs that this process may use; in a container, fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def prctl(option: int, value: int) -> None:
+    """Call Linux's ``prctl``; nothing elsewhere."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(option, value)
+
+
+def end_with(parent: int) -> None:
+    """Have this process killed as soon as its parent ends, whatever it does then; on Linux only.
+
+    Args:
+        parent: process id of the parent.
+    """
+    if sys.platform != "linux":
+        return
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone before the line above
+        os._exit(1)
 
 
 @contextmanager
@@ -30,7 +60,7 @@ def interrupted_once() -> Iterator[None]:
             raise KeyboardInterrupt
 
     before = {}
-    for number in (getattr(signal, name) for name in _NAMES if hasattr(signal, name)):
+    for number in (getattr(signal, name) for name in _SIGNAL_NAMES if hasattr(signal, name)):
         # None: a handler that was not set from Python.
         if signal.getsignal(number) not in (signal.SIG_IGN, None):
             before[number] = signal.signal(number, ask)

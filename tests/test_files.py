@@ -1,4 +1,4 @@
-"""write_json_atomically: strict JSON, all or nothing."""
+"""Files written whole: strict JSON, all or nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 
-from anl_seg.engine._atomic import write_json_atomically
+from anl_seg._files import write_json_atomically
 
 
 def strict(text: str):
