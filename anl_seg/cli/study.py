@@ -11,7 +11,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +28,7 @@ from anl_seg.study.plan import StudyRun, plan_study, planned_runs, write_plan
 from anl_seg.study.progress_table import Timings, time_text
 from anl_seg.study.run.estimate import expected_seconds, time_run
 from anl_seg.study.run.executors import Executor, LocalExecutor, RayExecutor
-from anl_seg.study.run.runner import only_runner, run_study
+from anl_seg.study.run.runner import only_runner, output_console, run_study
 from anl_seg.study.run.state import DAMAGED, check_work_dir, known_state, run_status
 from anl_seg.study.run.threads import asked_threads
 from anl_seg.study.run_record import noise_text
@@ -262,8 +261,7 @@ def report(args: argparse.Namespace, study: Study, work_dir: Path, console: Cons
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    # A file or a pipe has no width at which lines would have to be broken.
-    console = Console() if sys.stdout.isatty() else Console(width=200)
+    console = output_console()
     try:
         with errors_in_a_sentence("study"), interrupted_once():
             study = load_study(args.study)

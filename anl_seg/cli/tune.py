@@ -28,7 +28,6 @@ from anl_seg.study.tune import (
     loss_spec,
     parse_space,
     plan_trial,
-    suggest,
     tuning_config,
     value_of,
 )
@@ -222,7 +221,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = Path(args.work_dir).resolve()
 
     def objective(trial) -> float:
-        loss = loss_spec(args.loss, suggest(trial, space))
+        values = {name: kind.suggest(trial, name) for name, kind in space.items()}
+        loss = loss_spec(args.loss, values)
         trial.set_user_attr("loss", loss)
         runs = folder / "runs" / trial.user_attrs.get("folder", f"trial{trial.number:04d}")
         try:

@@ -56,7 +56,7 @@ def _is_diagnostics(line: dict) -> bool:
         all(isinstance(line.get(key), str) for key in ("loss", "by"))
         and _is_number(line.get("logit_scale"), none=False)
         and all(isinstance(values, list) and all(map(_is_number, values)) for values in lists)
-        and len({len(values) for values in lists}) == 1
+        and len({len(values) for values in lists if values is not None}) == 1
     )
 
 

@@ -159,7 +159,7 @@ def read_run(
         resources=files.resources(),
         environment=files.environment(),
         config=files.config(),
-        checkpoint=checkpoint and checkpoint.relative_to(work_dir).as_posix(),
+        checkpoint=None if checkpoint is None else checkpoint.relative_to(work_dir).as_posix(),
         # mmengine logs the metrics of a training by epochs under the number of the epoch.
         unit="epoch" if run.get("max_epochs") and not run.get("max_iters") else "iteration",
         problems=files.problems,

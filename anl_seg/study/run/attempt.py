@@ -26,7 +26,7 @@ from anl_seg.study.run.checkpoints import (
 )
 from anl_seg.study.run.completion import missing_at_end
 from anl_seg.study.run.leftovers import MARK, end_leftovers, leftovers
-from anl_seg.study.run.reasons import failure_reason
+from anl_seg.study.run.reasons import failure_reason, os_reason
 from anl_seg.study.run.training_process import end_training, start_training
 
 __all__ = [
@@ -159,7 +159,7 @@ def _train(job: dict[str, Any], folder: Path, lock: int, stop: threading.Event |
         reader.start()
         stopped = _watch(process, folder, stop)
         reader.join(5.0)
-        if not reader.is_alive():
+        if not reader.is_alive() and process.stdout is not None:
             process.stdout.close()
     if stopped:
         reason = "stopped with the runner"
@@ -210,9 +210,7 @@ def run_attempt(job: dict[str, Any], stop: threading.Event | None = None) -> dic
             finally:
                 os.close(lock)
     except OSError as error:
-        outcome["reason"] = (error.strerror or str(error)).lower()
-        if error.filename:
-            outcome["reason"] += f": {error.filename}"
+        outcome["reason"] = os_reason(error)
     ended = time.time()
     return {
         "started": started,

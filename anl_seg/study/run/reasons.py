@@ -69,4 +69,10 @@ def failure_reason(returncode: int, tail: Sequence[str], folder: Path) -> str:
 
 def is_divergence(reason: str | None) -> bool:
     """Whether a reason is that of a run which diverged."""
-    return bool(reason) and reason.startswith("diverged:")
+    return reason is not None and reason.startswith("diverged:")
+
+
+def os_reason(error: OSError) -> str:
+    """What the system could not do, and with which file: ``no space left on device: /runs/x/state.json``."""
+    text = (error.strerror or str(error)).lower()
+    return f"{text}: {error.filename}" if error.filename else text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from anl_seg.study.progress_table import StudyProgress, Timings, time_text
 from anl_seg.study.run.attempt import RUN_FILE, write_input
 from anl_seg.study.run.checkpoints import log_lines
 from anl_seg.study.run.executors import Executor
-from anl_seg.study.run.reasons import is_divergence
+from anl_seg.study.run.reasons import is_divergence, os_reason
 from anl_seg.study.run.remote import TOKEN_FILE
 from anl_seg.study.run.state import DAMAGED, RUNNER_LOCK, known_state, write_state
 
@@ -44,6 +45,11 @@ class StudyOutcome:
     finished: list[StudyRun] = field(default_factory=list)
     failed: dict[StudyRun, str] = field(default_factory=dict)
     stopped: bool = False
+
+
+def output_console() -> Console:
+    """Standard output; a file or a pipe has no width at which lines would have to be broken."""
+    return Console() if sys.stdout.isatty() else Console(width=200)
 
 
 @contextmanager
@@ -102,7 +108,7 @@ class StudyRunner:
             if status == "finished":
                 self.outcome.finished.append(tracked.run)
                 self._learn(timings, tracked)
-            elif status == "failed" and is_divergence(reason):
+            elif status == "failed" and reason is not None and is_divergence(reason):
                 self.outcome.failed[tracked.run] = reason
             else:
                 self.waiting.append(tracked)
@@ -125,8 +131,8 @@ class StudyRunner:
             tracked.run.folder.mkdir(parents=True, exist_ok=True)
             write_state(tracked.run.folder, tracked.state)
         except OSError as error:
-            # Out of space, say: the study goes on, and this run is told of here at least.
-            self.progress.event("NO STATE", tracked.run, f"{error.strerror.lower()}: state.json")
+            # Out of space, say: the study goes on, and this run is named here at least.
+            self.progress.event("NO STATE", tracked.run, os_reason(error))
 
     def _start(self, tracked: _Tracked) -> None:
         run = tracked.run
@@ -136,8 +142,7 @@ class StudyRunner:
             write_json_atomically(run.folder / RUN_FILE, content)
             write_input(run.folder, run.config)
         except OSError as error:
-            name = Path(error.filename or RUN_FILE).name
-            self.progress.event("NO STATE", run, f"{error.strerror.lower()}: {name}")
+            self.progress.event("NO STATE", run, os_reason(error))
         tracked.state["attempts"].append({"started": None})
         tracked.state.update(status="running", reason=None)
         self._write_state(tracked)
@@ -280,7 +285,7 @@ def run_study(
             executor,
             work_dir,
             retries=retries,
-            console=console or Console(),
+            console=console or output_console(),
             timings=timings or Timings(),
             job=job,
             main_metric=main_metric,
