@@ -13,9 +13,9 @@ from anl_seg.engine.hooks.loss_diagnostics_hook import FILE_NAME as DIAGNOSTICS_
 from anl_seg.engine.hooks.memorization_hook import FILE_NAME as MEMORIZATION_FILE
 from anl_seg.engine.hooks.noise_statistics_hook import FILE_NAME as NOISE_FILE
 from anl_seg.engine.hooks.resource_hook import FILE_NAME as RESOURCE_FILE
-from anl_seg.study.checkpoints import is_log_line, log_files
+from anl_seg.study.run.checkpoints import is_log_line, log_files
+from anl_seg.study.run.state import known_state
 from anl_seg.study.shown_paths import hidden
-from anl_seg.study.state import known_state
 
 ENVIRONMENT_FILE = "environment.json"
 #: What stands there besides numbers.
@@ -131,7 +131,7 @@ class RunFiles:
         return kind()
 
     def state(self) -> dict:
-        """That of :func:`anl_seg.study.state.known_state`."""
+        """That of :func:`anl_seg.study.run.state.known_state`."""
         return hidden(known_state(self.path), self.hide)
 
     def lines(self, file_name: str, check: Callable[[dict], bool]) -> list[dict]:

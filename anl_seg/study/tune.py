@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import errno
 import itertools
 import math
+import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +20,15 @@ from anl_seg._suggest import WRONG_INPUT, sentence, unknown_name
 from anl_seg.config import inject_noise, load_config, parse_spec
 from anl_seg.config.loss_config import loss_class, qualified_loss
 from anl_seg.config.options import parse_cfg_options
-from anl_seg.study.collect import collect_run
+from anl_seg.study.comparison import comparison_study, read_runs
 from anl_seg.study.judges import judged_config
-from anl_seg.study.launch import launch_runs
-from anl_seg.study.plan import Experiment, Run, merge_options, plan_runs
+from anl_seg.study.plan import StudyRun, plan_study
+from anl_seg.study.run.executors import LocalExecutor
+from anl_seg.study.run.reasons import NO_SPACE
+from anl_seg.study.run.runner import run_study
+from anl_seg.study.run.threads import asked_threads
+from anl_seg.study.run_config import merge_settings
+from anl_seg.study.run_record import final_value
 
 #: Digits of a number that is tried; more would only make two trials of what is one.
 DIGITS = 3
@@ -67,7 +74,7 @@ def _choice(text: str, values: str) -> Choice:
     Raises:
         ValueError: an empty value, or one that is given twice.
     """
-    items = []
+    items: list[Any] = []
     for item in map(str.strip, values.split("|")):
         try:
             value = ast.literal_eval(item)
@@ -159,17 +166,17 @@ def check_space(loss: str, space: Space) -> str:
     for name in space:
         if complete and name not in known:
             raise KeyError(unknown_name(f"parameter of {parse_spec(loss)['type']}", name, known))
-    refusal = None
+    refusal = ""
     for tried, values in enumerate(itertools.product(*map(_probes, space.values()))):
         spec = loss_spec(loss, dict(zip(space, values)))
         try:
             qualified_loss(parse_spec(spec))
         except WRONG_INPUT as error:
-            refusal = refusal or error
+            refusal = refusal or sentence(error)
             if tried < _MOST_PROBES:
                 continue
         return spec
-    raise ValueError(f"{loss} takes no values of --space: {sentence(refusal)}")
+    raise ValueError(f"{loss} takes no values of --space: {refusal}")
 
 
 def check_free(options: Sequence[str], space: Space) -> None:
@@ -211,7 +218,7 @@ def tuning_config(
     if objective not in OBJECTIVES:
         raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}; got {objective!r}.")
     cfg = load_config(config)
-    merge_options(cfg, parse_cfg_options(options))
+    merge_settings(cfg, parse_cfg_options(options))
     for loader in ("train_dataloader", "val_dataloader"):
         if not isinstance(cfg.get(loader), Mapping):
             raise ValueError(f"{config} has no single {loader} to judge trials by.")
@@ -238,45 +245,56 @@ def _passed_on(options: Sequence[str]) -> list[str]:
     return [o for o in options if o.partition("=")[0].partition(".")[0] != "val_dataloader"]
 
 
-class _JudgedRun(Run):
-    """A run whose validation masks may be corrupted."""
-
-    def command(self) -> list[str]:
-        config, *rest = super().command()
-        return [config, "--allow-noisy-eval", *rest]
-
-
 def plan_trial(
     config: str,
     loss: str,
     noise: str,
     seeds: Sequence[int],
     work_dir: Path,
+    *,
+    metric: str,
     options: Sequence[str] = (),
-) -> list[Run]:
-    """The runs of one setting, checked; see :func:`anl_seg.study.plan.plan_runs`."""
-    planned = plan_runs(
-        [Experiment(config, "loss", loss)],
+) -> list[StudyRun]:
+    """The runs of one setting of a loss, checked; see :func:`comparison_study` and :func:`plan_study`."""
+    study = comparison_study(
+        work_dir / "trial.py",
+        [config],
         [noise],
         seeds,
-        work_dir,
+        losses=[loss],
+        metric=metric,
         options=_passed_on(options),
-        allow_noisy_eval=True,
-        who="a search",
     )
-    return [_JudgedRun(**vars(run)) for run in planned]
+    return plan_study(study, work_dir, allow_noisy_eval=True)
 
 
-def value_of(runs: Sequence[Run], metric: str, train_script: Path) -> float:
+def value_of(runs: list[StudyRun], work_dir: Path, metric: str) -> float:
     """Final metric of the runs of a setting, their mean; trained if they are not finished already.
 
     Raises:
+        KeyboardInterrupt: a signal has ended the trainings.
+        OSError: there is no space left for them.
         RuntimeError: a run failed, or its metric is no finite number; it is said where.
     """
-    if failed := launch_runs(runs, train_script):
-        raise RuntimeError(f"a run failed: see {failed[0].folder / 'output.log'}.")
-    values = [collect_run(run.folder, metric).final(metric) for run in runs]
-    for run, value in zip(runs, values):
-        if not math.isfinite(value):
-            raise RuntimeError(f"{metric} is {value} at the end of {run.folder}.")
+    work_dir.mkdir(parents=True, exist_ok=True)
+    outcome = run_study(
+        runs,
+        LocalExecutor(1, cpus_per_run=asked_threads()),
+        work_dir,
+        retries=0,
+        train_arguments=["--allow-noisy-eval"],
+        main_metric=metric,
+    )
+    if outcome.stopped:
+        raise KeyboardInterrupt
+    for run, reason in outcome.failed.items():
+        if reason.startswith(NO_SPACE):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(run.folder))
+        raise RuntimeError(f"a run failed: {reason}; see {run.folder / 'output.log'}.")
+    values = []
+    for record in read_runs(runs, work_dir, metric):
+        final = final_value(record, metric)
+        if not math.isfinite(final):
+            raise RuntimeError(f"{metric} is {final} at the end of {work_dir / record.folder}.")
+        values.append(final)
     return statistics.fmean(values)

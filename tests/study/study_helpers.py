@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from anl_seg.study.grid import StudyRun
+from anl_seg.study.plan import StudyRun
 
 FAKE_TRAIN = Path(__file__).with_name("fake_train.py")
 

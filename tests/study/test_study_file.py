@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from anl_seg.study.grid import plan_study, planned_runs, read_plan, write_plan
+from anl_seg.study.file import load_study
+from anl_seg.study.plan import plan_study, planned_runs, read_plan, write_plan
+from anl_seg.study.run.state import check_work_dir
 from anl_seg.study.run_config import config_digest
-from anl_seg.study.state import check_work_dir
-from anl_seg.study.study_file import load_study
 
 ROOT = Path(__file__).parents[2]
 BASE = str(ROOT / "configs/quickstart/unet-small_480_ce_synthetic-64x64.py")

@@ -1,4 +1,4 @@
-"""The parts of tools/tune_loss.py that need no Optuna."""
+"""The parts of anl-seg tune that need no Optuna."""
 
 from __future__ import annotations
 

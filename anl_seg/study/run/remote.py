@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from anl_seg._files import replace_atomically
-from anl_seg.study.attempt import LOCK_FILE, RUN_FILE, STATE_FILE, run_attempt
+from anl_seg.study.run.attempt import LOCK_FILE, RUN_FILE, STATE_FILE, run_attempt
 
 #: Written by the runner into the work dir; a node that finds it there shares the file system.
 TOKEN_FILE = ".token"

@@ -198,8 +198,8 @@ def _strengths(values: list) -> list:
 
 def _seeds(values: list) -> list[int]:
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ValueError(f"axes.seed lists integers >= 0; got {value!r}.")
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
+            raise ValueError(f"axes.seed lists integers >= 0 and below 2**32; got {value!r}.")
     return values
 
 
@@ -285,7 +285,7 @@ def load_study(path: str | Path) -> Study:
     """Read a study file and check all that can be checked without its base configs.
 
     Losses, noises, options and budget are checked against the base configs by
-    :func:`anl_seg.study.grid.plan_study`.
+    :func:`anl_seg.study.plan.plan_study`.
 
     Raises:
         FileNotFoundError: no such file, or a base config that is not there.
@@ -293,7 +293,17 @@ def load_study(path: str | Path) -> Study:
         TypeError, ValueError: a wrong value, an empty axis, an entry that is listed twice.
     """
     path = Path(path).absolute()
-    content = _read(path)
+    return study_of(_read(path), path, path.read_text(encoding="utf-8"))
+
+
+def study_of(content: Mapping[str, Any], path: Path, text: str) -> Study:
+    """The study of a file's content; see :func:`load_study`.
+
+    Args:
+        content: its settings by name.
+        path: of the file, absolute, there or not; its base configs are looked for around it.
+        text: the file.
+    """
     _known_keys("key of a study file", content, _KEYS)
     axes = _mapping("axes", content.get("axes", {}))
     _known_keys("axis", axes, AXES)
@@ -320,7 +330,7 @@ def load_study(path: str | Path) -> Study:
     return Study(
         name=path.stem,
         path=path,
-        text=path.read_text(encoding="utf-8"),
+        text=text,
         models=models,
         losses=_specs("loss", losses),
         recipes=recipes,

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from anl_seg.study.executors.base import Executor, check_resources
-from anl_seg.study.remote import ArchiveError, remote_attempt, unpack
+from anl_seg.study.run.executors.base import Executor, check_resources
+from anl_seg.study.run.remote import ArchiveError, remote_attempt, unpack
 
 
 def _import_ray() -> Any:

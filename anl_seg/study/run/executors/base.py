@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Executor(ABC):
-    """Runs attempts (:func:`anl_seg.study.attempt.run_attempt`) side by side."""
+    """Runs attempts (:func:`anl_seg.study.run.attempt.run_attempt`) side by side."""
 
     #: CPU threads of each run.
     threads: int

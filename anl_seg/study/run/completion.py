@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from anl_seg._files import json_lines
-from anl_seg.study.checkpoints import log_files
+from anl_seg.study.run.checkpoints import log_files
 
 #: A hook that is named as a type, in any way of writing a config.
 _STOPS_EARLY = re.compile(r"""type['"]?\s*[=:]\s*['"]?[\w.]*Early_?Stop""", re.IGNORECASE)

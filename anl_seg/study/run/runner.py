@@ -6,7 +6,7 @@ import os
 import socket
 import uuid
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +17,14 @@ from rich.console import Console
 from anl_seg._files import hold, replace_atomically, write_json_atomically
 from anl_seg._processes import interrupted_once
 from anl_seg._suggest import unknown_name
-from anl_seg.study.attempt import RUN_FILE, write_input
-from anl_seg.study.checkpoints import log_lines
-from anl_seg.study.executors import Executor
-from anl_seg.study.grid import StudyRun
+from anl_seg.study.plan import StudyRun
 from anl_seg.study.progress_table import StudyProgress, Timings, time_text
-from anl_seg.study.reasons import is_divergence
-from anl_seg.study.remote import TOKEN_FILE
-from anl_seg.study.state import DAMAGED, RUNNER_LOCK, known_state, write_state
+from anl_seg.study.run.attempt import RUN_FILE, write_input
+from anl_seg.study.run.checkpoints import log_lines
+from anl_seg.study.run.executors import Executor
+from anl_seg.study.run.reasons import is_divergence
+from anl_seg.study.run.remote import TOKEN_FILE
+from anl_seg.study.run.state import DAMAGED, RUNNER_LOCK, known_state, write_state
 
 #: A run is given to another node so often; losing its node says nothing about the run.
 MOST_LOSSES = 10
@@ -57,7 +57,7 @@ def only_runner(work_dir: Path) -> Iterator[None]:
         if not hold(file):
             file.seek(0)
             raise ValueError(
-                f"another noise_study.py runs in {work_dir} ({file.read().strip() or 'unknown'})."
+                f"another runner works in {work_dir} ({file.read().strip() or 'unknown'})."
             )
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
@@ -237,17 +237,18 @@ def run_study(
     launcher: str = "none",
     nproc_per_run: int = 1,
     train_script: str | Path | None = None,
+    train_arguments: Sequence[str] = (),
     main_metric: str | None = None,
 ) -> StudyOutcome:
     """Run what is not finished of a study.
 
-    Each run is a process of ``tools/train.py`` in its own folder. A finished one is never repeated; one
+    Each run is a process of ``anl_seg.cli.train`` in its own folder. A finished one is never repeated; one
     that was interrupted goes on from its last checkpoint; a failed one is tried again ``retries`` times,
     now and at every later call, except one that diverged. What is known of a run lies in its folder, so
     this function may be killed at any moment.
 
     Args:
-        runs: see :func:`anl_seg.study.grid.plan_study`.
+        runs: see :func:`anl_seg.study.plan.plan_study`.
         executor: where they run.
         work_dir: of the study.
         retries: how often a run that failed is started again.
@@ -255,7 +256,8 @@ def run_study(
         timings: for the time left.
         launcher: that of mmengine for each run: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
         nproc_per_run: processes of a run with ``launcher='pytorch'``.
-        train_script: None = ``tools/train.py`` beside this package.
+        train_script: None = ``anl_seg.cli.train``.
+        train_arguments: more arguments of each training.
         main_metric: what every validation must measure; None = not looked at.
 
     Raises:
@@ -264,9 +266,13 @@ def run_study(
     """
     work_dir = Path(work_dir).absolute()
     token = uuid.uuid4().hex
-    job = dict(launcher=launcher, nproc_per_run=nproc_per_run, token=token)
-    if train_script is not None:
-        job["train_script"] = str(Path(train_script).absolute())
+    job = dict(
+        launcher=launcher,
+        nproc_per_run=nproc_per_run,
+        token=token,
+        train_script=None if train_script is None else str(Path(train_script).absolute()),
+        train_arguments=list(train_arguments),
+    )
     with only_runner(work_dir):
         replace_atomically(work_dir / TOKEN_FILE, token.encode())
         return StudyRunner(

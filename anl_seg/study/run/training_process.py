@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anl_seg.study.leftovers import MARK, end_leftovers
+from anl_seg.study.run.leftovers import MARK, end_leftovers
 
 _TERM_SECONDS = 10.0
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from anl_seg._processes import cpu_count
-from anl_seg.study.attempt import run_attempt
-from anl_seg.study.executors.base import Executor, check_resources
+from anl_seg.study.run.attempt import run_attempt
+from anl_seg.study.run.executors.base import Executor, check_resources
 
 
 def visible_gpus() -> list[str]:
