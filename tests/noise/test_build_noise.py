@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import anl_seg.noise
@@ -140,8 +141,8 @@ def test_the_base_class_says_what_is_missing(make_rng):
         def __init__(self):
             pass
 
-    with pytest.raises(NotImplementedError, match="Unfinished does not implement __call__"):
-        Unfinished()(None, make_rng(), num_classes=2)
+    with pytest.raises(NotImplementedError, match="Unfinished does not implement corrupt"):
+        Unfinished()(np.zeros((2, 2), np.uint8), make_rng(), num_classes=2)
 
 
 def test_every_public_name_exists():
