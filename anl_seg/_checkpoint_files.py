@@ -119,7 +119,7 @@ class ChosenCheckpoint:
     path: str | None
     passed_over: dict[str, str]
 
-    def told(self) -> str | None:
+    def note(self) -> str | None:
         """One line that names all files; None where nothing was passed over."""
         if not self.passed_over:
             return None

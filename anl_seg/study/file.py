@@ -54,7 +54,7 @@ class Study:
         metrics: ``main``, ``others``, ``last_k``, ``memorization_interval`` (validations between two
             measurements on the training set; None = only after training), ``evaluators`` and ``hooks``
             (configs added to those of the base), and for the report ``baseline`` (a loss that the others
-            are tested against, or None), ``stop_by`` (a metric: the main one is told at the validation
+            are tested against, or None), ``stop_by`` (a metric: the main one is shown at the validation
             where that is best, too; or None) and ``lower_is_better`` (metrics).
         retries: how often a failed run is started again.
         published: figures of others for the report, as given.
@@ -122,7 +122,7 @@ def _label(spec: Any, none: str) -> str:
     if isinstance(spec, Mapping):
         rest = ",".join(f"{k}={v}" for k, v in spec.items() if k != "type")
         spec = f"{spec.get('type')}:{rest}" if rest else str(spec.get("type"))
-    # The strength is told beside the label.
+    # The strength stands beside the label.
     return str(spec).partition(":")[0] if STRENGTH.search(str(spec)) else str(spec)
 
 

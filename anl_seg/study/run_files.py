@@ -89,8 +89,8 @@ class RunFiles:
         self.path, self.name, self.hide = path, name, hide
         self.problems: list[str] = []
 
-    def _wrong(self, file_name: str, told: object) -> None:
-        self.problems.append(self.hide(f"{self.name}/{file_name} {told}."))
+    def _wrong(self, file_name: str, what: object) -> None:
+        self.problems.append(self.hide(f"{self.name}/{file_name} {what}."))
 
     def _is_there(self, file_name: str) -> bool:
         """Whether there is such a file; an error if it is a pipe, a folder or a broken link."""

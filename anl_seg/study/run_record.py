@@ -36,7 +36,7 @@ def noise_text(axes: Mapping[str, Any]) -> str:
 
 
 def run_labels(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What of model and loss tells each run from the others; the loss where nothing does.
+    """Model and loss of each run, as far as these vary; the loss where neither does.
 
     Args:
         runs: axes of each run.
@@ -138,8 +138,8 @@ def read_run(
     checkpoint = files.checkpoint()
     reason = state["reason"] or ""
     if status == "failed" and not reason:
-        told = [a.get("reason") for a in state["attempts"] if a.get("reason")]
-        reason = told[-1] if told else "no reason recorded"
+        reasons = [a["reason"] for a in state["attempts"] if a.get("reason")]
+        reason = reasons[-1] if reasons else "no reason recorded"
     return RunRecord(
         digest=run["digest"],
         folder=run["folder"],

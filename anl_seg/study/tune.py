@@ -204,7 +204,7 @@ def tuning_config(
         objective: ``clean``: the config's validation masks; ``noisy``: these corrupted by ``noise``, as
             they would be where no clean mask is to be had.
         seed: of the noise of validation.
-        samples: only so many validation images, evenly spaced; None = all.
+        samples: number of validation images, evenly spaced; None = all.
         folder: where the config is written.
         options: words of ``--cfg-options``.
 

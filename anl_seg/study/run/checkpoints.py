@@ -92,12 +92,6 @@ def choose_checkpoint(folder: Path, last: int) -> ChosenCheckpoint:
     return ChosenCheckpoint(None, passed_over)
 
 
-def resumable_checkpoint(folder: Path, last: int) -> Path | None:
-    """That of :func:`choose_checkpoint`; None to start anew."""
-    path = choose_checkpoint(folder, last).path
-    return None if path is None else Path(path)
-
-
 def remove_broken(folder: Path) -> None:
     """Remove checkpoints that were not written to their end: on a full disk they take the room that the
     state of the run needs."""

@@ -63,8 +63,8 @@ def failure_reason(returncode: int, tail: Sequence[str], folder: Path) -> str:
         return NO_SPACE  # what it wanted to say of it was lost for the same reason
     errors = [match.group(1) for line in tail if (match := _ERROR.match(line.strip()))]
     lines = [line.strip() for line in tail if line.strip()]
-    told = (errors or lines or ["it printed nothing"])[-1]
-    return f"exit {returncode}: {told[:300]}"
+    last = (errors or lines or ["it printed nothing"])[-1]
+    return f"exit {returncode}: {last[:300]}"
 
 
 def is_divergence(reason: str | None) -> bool:

@@ -27,7 +27,7 @@ from anl_seg.study.run.reasons import is_divergence, os_reason
 from anl_seg.study.run.remote import TOKEN_FILE
 from anl_seg.study.run.state import DAMAGED, RUNNER_LOCK, known_state, write_state
 
-#: A run is given to another node so often; losing its node says nothing about the run.
+#: How often a run is given to another node; losing its node says nothing about the run.
 MOST_LOSSES = 10
 _POLL_SECONDS = 1.0
 
@@ -116,8 +116,10 @@ class StudyRunner:
         self.progress.failed = len(self.outcome.failed)
         for tracked in self.waiting:
             if tracked.state["status"] == DAMAGED:
-                told = f"{tracked.state['reason'].rstrip('.')}; it goes on from its checkpoint"
-                self.progress.event("DAMAGED", tracked.run, told)
+                reason = tracked.state["reason"].rstrip(".")
+                self.progress.event(
+                    "DAMAGED", tracked.run, f"{reason}; it goes on from its checkpoint"
+                )
 
     @staticmethod
     def _learn(timings: Timings, tracked: _Tracked) -> None:
@@ -176,8 +178,10 @@ class StudyRunner:
             self._learn(self.progress.timings, tracked)
             self._check_metric(run)
             left = time_text(self.progress.left([t.run for t in self.waiting], self._at_a_time()))
-            told = f"{time_text(outcome['seconds'])}; {self.progress.counts(len(self.waiting))}"
-            self.progress.event("finished", run, f"{told}; about {left} left")
+            counts = self.progress.counts(len(self.waiting))
+            self.progress.event(
+                "finished", run, f"{time_text(outcome['seconds'])}; {counts}; about {left} left"
+            )
             return
         if outcome.get("lost"):
             tracked.losses += 1
@@ -214,7 +218,7 @@ class StudyRunner:
         return min(self.executor.capacity(), len(self.waiting) + len(self.active)) or 1
 
     def run(self) -> StudyOutcome:
-        """The loop; an interruption ends what runs, and is told by the outcome."""
+        """Run the loop; an interruption ends what runs, and the outcome says so."""
         with interrupted_once(), self.progress:
             try:
                 while self.waiting or self.active:

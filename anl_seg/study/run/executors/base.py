@@ -22,7 +22,7 @@ class Executor(ABC):
 
     @abstractmethod
     def wait(self, seconds: float) -> list[tuple[str, dict[str, Any]]]:
-        """Key and outcome of attempts that have ended, after at most so many seconds.
+        """Key and outcome of attempts that have ended, after ``seconds`` at most.
 
         An outcome is that of ``run_attempt``, or ``{"lost": True, "reason": ...}`` where the machine
         went away under the attempt.

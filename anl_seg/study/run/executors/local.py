@@ -24,7 +24,7 @@ def visible_gpus() -> list[str]:
 
 
 class LocalExecutor(Executor):
-    """``jobs`` processes at a time; GPUs are given out one (or so many, or a part) per run.
+    """``jobs`` processes at a time; each run gets one GPU, or several, or a part of one.
 
     Args:
         jobs: trainings at a time; None: as many as the GPUs allow, or 1 without GPUs.
