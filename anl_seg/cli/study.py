@@ -203,7 +203,6 @@ def run(args: argparse.Namespace, study: Study, work_dir: Path, console: Console
     check_work_dir(work_dir)
     with only_runner(work_dir):
         write_plan(study, runs, work_dir)
-    timings = _finished_timings(runs)
     executor = make_executor(args)
     _say(console, f"{study.name}: {len(runs)} runs in {work_dir}; {executor.describe()}")
     outcome = run_study(
@@ -212,7 +211,6 @@ def run(args: argparse.Namespace, study: Study, work_dir: Path, console: Console
         work_dir,
         retries=retries,
         console=console,
-        timings=timings,
         launcher=args.launcher,
         nproc_per_run=args.nproc_per_run,
         main_metric=study.metrics["main"],

@@ -93,26 +93,26 @@ class StudyRunner:
         *,
         retries: int,
         console: Console,
-        timings: Timings,
         job: Mapping[str, Any],
         main_metric: str | None,
     ) -> None:
         self.executor, self.retries, self.console = executor, retries, console
         self.work_dir, self.job, self.main_metric = work_dir, dict(job), main_metric
         self.outcome = StudyOutcome()
-        self.tracked = {run.digest: _Tracked(run, known_state(run.folder)) for run in runs}
+        self.progress = StudyProgress(console, Timings(), len(runs), 0)
         self.waiting: deque[_Tracked] = deque()
         self.active: dict[str, _Tracked] = {}
-        for tracked in self.tracked.values():
+        for run in runs:
+            tracked = _Tracked(run, known_state(run.folder))
             status, reason = tracked.state["status"], tracked.state.get("reason")
             if status == "finished":
-                self.outcome.finished.append(tracked.run)
-                self._learn(timings, tracked)
+                self.outcome.finished.append(run)
+                self._learn(tracked)
             elif status == "failed" and reason is not None and is_divergence(reason):
-                self.outcome.failed[tracked.run] = reason
+                self.outcome.failed[run] = reason
             else:
                 self.waiting.append(tracked)
-        self.progress = StudyProgress(console, timings, len(runs), len(self.outcome.finished))
+        self.progress.finished = len(self.outcome.finished)
         self.progress.failed = len(self.outcome.failed)
         for tracked in self.waiting:
             if tracked.state["status"] == DAMAGED:
@@ -121,12 +121,11 @@ class StudyRunner:
                     "DAMAGED", tracked.run, f"{reason}; it goes on from its checkpoint"
                 )
 
-    @staticmethod
-    def _learn(timings: Timings, tracked: _Tracked) -> None:
+    def _learn(self, tracked: _Tracked) -> None:
         """A run that was trained in one go says how long one takes."""
         attempts = tracked.state["attempts"]
         if len(attempts) == 1 and attempts[0].get("seconds"):
-            timings.add(tracked.run.axes["model"], attempts[0]["seconds"])
+            self.progress.timings.add(tracked.run.axes["model"], attempts[0]["seconds"])
 
     def _write_state(self, tracked: _Tracked) -> None:
         try:
@@ -171,35 +170,38 @@ class StudyRunner:
             self._write_state(tracked)  # running without a process: the next `run` goes on
             return
         if reason is None:
-            tracked.state.update(status="finished", reason=None)
-            self._write_state(tracked)
-            self.outcome.finished.append(run)
-            self.progress.finished += 1
-            self._learn(self.progress.timings, tracked)
-            self._check_metric(run)
-            left = time_text(self.progress.left([t.run for t in self.waiting], self._at_a_time()))
-            counts = self.progress.counts(len(self.waiting))
-            self.progress.event(
-                "finished", run, f"{time_text(outcome['seconds'])}; {counts}; about {left} left"
-            )
-            return
-        if outcome.get("lost"):
-            tracked.losses += 1
-            again = tracked.losses <= MOST_LOSSES
-        else:
-            tracked.failures += 1
-            # The same configuration diverges again; trying until it does not would be cheating.
-            again = tracked.failures <= self.retries and not is_divergence(reason)
-        if again:
+            self._finish(tracked, outcome["seconds"])
+        elif self._is_tried_again(tracked, reason, lost=bool(outcome.get("lost"))):
             self._write_state(tracked)
             self.progress.event("lost" if outcome.get("lost") else "again", run, reason)
             self.waiting.append(tracked)
-            return
-        tracked.state.update(status="failed", reason=reason)
+        else:
+            tracked.state.update(status="failed", reason=reason)
+            self._write_state(tracked)
+            self.outcome.failed[run] = reason
+            self.progress.failed += 1
+            self.progress.event("FAILED", run, reason)
+
+    def _finish(self, tracked: _Tracked, seconds: float) -> None:
+        tracked.state.update(status="finished", reason=None)
         self._write_state(tracked)
-        self.outcome.failed[run] = reason
-        self.progress.failed += 1
-        self.progress.event("FAILED", run, reason)
+        self.outcome.finished.append(tracked.run)
+        self.progress.finished += 1
+        self._learn(tracked)
+        self._check_metric(tracked.run)
+        left = time_text(self.progress.left([t.run for t in self.waiting], self._at_a_time()))
+        counts = self.progress.counts(len(self.waiting))
+        text = f"{time_text(seconds)}; {counts}; about {left} left"
+        self.progress.event("finished", tracked.run, text)
+
+    def _is_tried_again(self, tracked: _Tracked, reason: str, *, lost: bool) -> bool:
+        """Count how an attempt ended, and say whether there is to be another."""
+        if lost:
+            tracked.losses += 1
+            return tracked.losses <= MOST_LOSSES
+        tracked.failures += 1
+        # The same configuration diverges again; trying until it does not would be cheating.
+        return tracked.failures <= self.retries and not is_divergence(reason)
 
     def _check_metric(self, run: StudyRun) -> None:
         """The first run that has ended well shows whether the study's metric is measured at all."""
@@ -242,7 +244,6 @@ def run_study(
     *,
     retries: int = 1,
     console: Console | None = None,
-    timings: Timings | None = None,
     launcher: str = "none",
     nproc_per_run: int = 1,
     train_script: str | Path | None = None,
@@ -262,7 +263,6 @@ def run_study(
         work_dir: of the study.
         retries: how often a run that failed is started again.
         console: where progress goes; None = standard output.
-        timings: for the time left.
         launcher: that of mmengine for each run: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
         nproc_per_run: processes of a run with ``launcher='pytorch'``.
         train_script: None = ``anl_seg.cli.train``.
@@ -290,7 +290,6 @@ def run_study(
             work_dir,
             retries=retries,
             console=console or output_console(),
-            timings=timings or Timings(),
             job=job,
             main_metric=main_metric,
         ).run()
