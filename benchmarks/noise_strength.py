@@ -76,7 +76,7 @@ def one_object(index: int) -> np.ndarray:
     mask = sample(index)[1]
     objects = MaskObjects(mask, mask != 255, background=0)
     largest = max(objects, key=lambda obj: obj.area)
-    alone = np.where(objects.components == largest.index, mask, 0)
+    alone = np.where(objects.components == largest.number, mask, 0)
     return np.pad(alone, SIZE // 2)
 
 

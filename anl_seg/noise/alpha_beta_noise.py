@@ -44,7 +44,7 @@ class AlphaBetaNoise(MaskNoise):
     Source: Gonzalez-Jimenez et al., MICCAI 2023; Gao et al., 2022.
     """
 
-    strength = "beta"
+    strength_name = "beta"
     # The samples hit at a larger alpha include those hit at a smaller one, and are hit alike.
     nested_in = ("alpha", "per_object")
 

@@ -57,7 +57,7 @@ class BandNoise(ShapeNoise):
     (chessboard).
     """
 
-    strength = "high"
+    strength_name = "high"
     strength_companions = ("low",)
 
     def __init__(

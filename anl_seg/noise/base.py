@@ -38,9 +38,9 @@ class MaskNoise:
     """
 
     #: The parameter that makes the model weaker or stronger; None: the first that is a number.
-    strength: ClassVar[str | None] = None
+    strength_name: ClassVar[str | None] = None
     #: Whether less of it is more noise.
-    strength_is_inverse: ClassVar[bool] = False
+    less_is_stronger: ClassVar[bool] = False
     #: Parameters that are scaled along with it, because the model refuses one without the other.
     strength_companions: ClassVar[tuple[str, ...]] = ()
     #: Numbers of which twice as much means nothing.

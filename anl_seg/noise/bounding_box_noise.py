@@ -45,7 +45,7 @@ class BoundingBoxNoise(MaskNoise):
     Source: boxes as labels, the smaller in front: Khoreva et al., CVPR 2017.
     """
 
-    strength = "rate"
+    strength_name = "rate"
     # The objects boxed at a larger rate include those at a smaller one.
     nested_in = ("rate",)
 

@@ -52,7 +52,7 @@ class ClassSwapNoise(MaskNoise):
     Source: Kimhi et al., 2024 (COCO-N, arXiv 2406.10891), there with ``may_keep``.
     """
 
-    strength = "rate"
+    strength_name = "rate"
     # The objects swapped at a larger rate include those at a smaller one, and swap alike.
     nested_in = ("rate",)
 

@@ -47,7 +47,7 @@ class ErodeNoise(ShapeNoise):
     Source: Gonzalez-Jimenez et al., MICCAI 2023; Gao et al., 2022.
     """
 
-    strength = "beta"
+    strength_name = "beta"
     # A class of one region is changed alike with and without it.
     nested_in = ("per_object",)
 

@@ -65,7 +65,7 @@ class MarkovBoundaryNoise(ShapeNoise):
     Source: Yao et al., "Learning to Segment from Noisy Annotations", ICLR 2023, definition 1.
     """
 
-    strength = "steps"
+    strength_name = "steps"
 
     def __init__(
         self,

@@ -43,7 +43,7 @@ class MissingObjectNoise(MaskNoise):
     Source: Tadokoro et al., 2025 (arXiv 2504.14795), on two classes.
     """
 
-    strength = "rate"
+    strength_name = "rate"
     # The objects missing at a larger rate include those at a smaller one.
     nested_in = ("rate",)
 

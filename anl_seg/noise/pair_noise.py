@@ -26,7 +26,7 @@ class PairNoise(MaskNoise):
     Source: Han et al., NeurIPS 2018 ("pair flipping"); Patrini et al., CVPR 2017.
     """
 
-    strength = "rate"
+    strength_name = "rate"
 
     def __init__(self, rate: float) -> None:
         self.rate = check_rate("rate", rate)

@@ -60,7 +60,7 @@ class SpuriousObjectNoise(MaskNoise):
     of another sample scaled to areas of this one.
     """
 
-    strength = "rate"
+    strength_name = "rate"
     # What spawns at a smaller rate spawns at a larger one, and stays on top.
     nested_in = ("rate",)
 

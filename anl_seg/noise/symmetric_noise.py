@@ -27,7 +27,7 @@ class SymmetricNoise(MaskNoise):
     Source: Patrini et al., CVPR 2017; Han et al., NeurIPS 2018.
     """
 
-    strength = "rate"
+    strength_name = "rate"
 
     def __init__(self, rate: float) -> None:
         self.rate = check_rate("rate", rate)

@@ -43,7 +43,7 @@ class VertexNoise(ShapeNoise):
     Source: "localization" noise of COCO-N, Kimhi et al., 2024 (there without holes).
     """
 
-    strength = "sigma"
+    strength_name = "sigma"
 
     def __init__(
         self, sigma: float | list[float], tolerance: float = 0.0, background: int | None = 0
