@@ -36,13 +36,17 @@ def noise_text(axes: Mapping[str, Any]) -> str:
 
 
 def run_labels(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Model and loss of each run, as far as these vary; the loss where neither does.
+    """Model and loss of each run, as far as these vary; where neither does, the loss that replaced the
+    model's own, or the model.
 
     Args:
         runs: axes of each run.
     """
     varied = [key for key in ("model", "loss") if len({axes[key] for axes in runs}) > 1]
-    return [" ".join(axes[key] for key in varied or ["loss"]) for axes in runs]
+    return [
+        " ".join(axes[key] for key in varied or ["model" if axes["loss"] == "own" else "loss"])
+        for axes in runs
+    ]
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,8 @@ def test_losses_are_an_axis(paths, tmp_path):
     runs = planned(tmp_path, paths[::2], losses=losses)
     labels = run_labels([run.axes for run in runs])
     assert labels == [f"{c} {loss}" for c in ("ce", "wrong") for loss in losses]
+    (run,) = planned(tmp_path, paths[:1])
+    assert run_labels([run.axes]) == ["unet_ce_tiny"]
     with pytest.raises(ValueError, match=r"ce .* and mae .* the same config"):
         planned(tmp_path, paths[:2], losses=losses)
     with pytest.raises(ValueError, match=r"unknown loss .GCLoss.\. Did you mean GCELoss"):
