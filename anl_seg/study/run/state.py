@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from anl_seg._files import json_value, write_json_atomically
-from anl_seg.study.attempt import LOCK_FILE, STATE_FILE, is_locked
 from anl_seg.study.plan_form import wrong_plan
+from anl_seg.study.run.attempt import LOCK_FILE, STATE_FILE, is_locked
 
 PLAN_FILE = "study.json"
 #: The status of a run whose state cannot be read.
@@ -92,7 +92,7 @@ def write_state(folder: str | Path, state: dict) -> None:
     write_json_atomically(Path(folder) / STATE_FILE, state)
 
 
-def told_status(folder: str | Path) -> str:
+def run_status(folder: str | Path) -> str:
     """``planned``, ``running``, ``interrupted`` (nothing runs, the next ``run`` goes on), ``finished``,
     ``failed``, or ``damaged`` (its state cannot be read, the next ``run`` goes on)."""
     folder, state = Path(folder), known_state(folder)

@@ -17,7 +17,7 @@ from pathlib import Path
 from leftovers import MARK, end_leftovers
 
 # This script starts without site-packages, and the package's own folder is not on the path.
-sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 from _processes import end_with, prctl
 
 _PR_SET_CHILD_SUBREAPER = 36

@@ -6,7 +6,6 @@ Standard library only, as executors run this on machines and in processes that l
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import socket
@@ -18,29 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from anl_seg._files import hold, replace_atomically
-from anl_seg.study.checkpoints import (
+from anl_seg.study.run.checkpoints import (
     checkpoint_number,
     choose_checkpoint,
     log_files,
     name_last_checkpoint,
     remove_broken,
 )
-from anl_seg.study.completion import missing_at_end
-from anl_seg.study.leftovers import MARK, end_leftovers, leftovers
-from anl_seg.study.reasons import failure_reason
-from anl_seg.study.training_process import end_training, start_training
-
-__all__ = [
-    "LOCK_FILE",
-    "LOG_FILE",
-    "MARK",
-    "RUN_FILE",
-    "STATE_FILE",
-    "is_locked",
-    "leftovers",
-    "run_attempt",
-    "write_input",
-]
+from anl_seg.study.run.completion import missing_at_end
+from anl_seg.study.run.leftovers import end_leftovers
+from anl_seg.study.run.reasons import failure_reason, os_reason
+from anl_seg.study.run.training_process import end_training, start_training
 
 LOCK_FILE = "run.lock"
 LOG_FILE = "output.log"
@@ -48,7 +35,7 @@ RUN_FILE = "run.json"
 STATE_FILE = "state.json"
 _TAIL_LINES = 200
 _POLL_SECONDS = 0.1
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 
 
 def is_locked(path: Path) -> bool:
@@ -78,26 +65,18 @@ def write_input(folder: Path, config: str) -> Path:
     return path
 
 
-def _train_script(job: dict[str, Any]) -> str:
-    """The one that the runner names, or where this machine has none there, the one beside this package."""
-    found = [p for p in (job.get("train_script"), _ROOT / "tools" / "train.py") if p]
-    for path in found:
-        if Path(path).is_file():
-            return str(path)
-    raise FileNotFoundError(errno.ENOENT, "no training script", ", ".join(map(str, found)))
-
-
 def _command(job: dict[str, Any], config: Path, checkpoint: Path | None) -> list[str]:
-    train = [_train_script(job), str(config)]
-    train.append(f"--work-dir={job['folder']}")
-    if checkpoint is not None:
-        train.append(f"--resume={checkpoint}")
-    launcher = job.get("launcher", "none")
+    """The arguments of Python for a training."""
+    script, launcher = job.get("train_script"), job.get("launcher", "none")
+    train = ["-m", "anl_seg.cli.train"] if script is None else [script]
     if launcher == "pytorch":
         processes = job.get("nproc_per_run", 1)
         start = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-        return [*start, *train, "--launcher=pytorch"]
-    return [*train, *([] if launcher == "none" else [f"--launcher={launcher}"])]
+        train = [*start, *train]
+    train += [str(config), f"--work-dir={job['folder']}", *job.get("train_arguments", [])]
+    if checkpoint is not None:
+        train.append(f"--resume={checkpoint}")
+    return train if launcher == "none" else [*train, f"--launcher={launcher}"]
 
 
 def _environment(job: dict[str, Any]) -> dict[str, str]:
@@ -158,7 +137,7 @@ def _train(job: dict[str, Any], folder: Path, lock: int, stop: threading.Event |
     command = _command(job, write_input(folder, job["config"]), checkpoint)
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     with open(folder / LOG_FILE, "ab", buffering=0) as log:
-        note = choice.told()
+        note = choice.note()
         if note is not None:
             _write_log(log, f"{note}\n".encode())
         process = start_training(
@@ -168,7 +147,7 @@ def _train(job: dict[str, Any], folder: Path, lock: int, stop: threading.Event |
         reader.start()
         stopped = _watch(process, folder, stop)
         reader.join(5.0)
-        if not reader.is_alive():
+        if not reader.is_alive() and process.stdout is not None:
             process.stdout.close()
     if stopped:
         reason = "stopped with the runner"
@@ -194,7 +173,8 @@ def run_attempt(job: dict[str, Any], stop: threading.Event | None = None) -> dic
     Args:
         job: ``folder`` (absolute), ``config`` (text), ``last`` (iteration or epoch at which training
             ends), ``threads``; optional ``unit`` of ``last`` (``iter`` or ``epoch``), ``launcher``,
-            ``nproc_per_run``, ``environment``, ``train_script``, ``lock_seconds``.
+            ``nproc_per_run``, ``environment``, ``train_script`` (None = ``anl_seg.cli.train``),
+            ``train_arguments``, ``lock_seconds``.
         stop: ends the training when set.
 
     Returns:
@@ -218,9 +198,7 @@ def run_attempt(job: dict[str, Any], stop: threading.Event | None = None) -> dic
             finally:
                 os.close(lock)
     except OSError as error:
-        outcome["reason"] = (error.strerror or str(error)).lower()
-        if error.filename:
-            outcome["reason"] += f": {error.filename}"
+        outcome["reason"] = os_reason(error)
     ended = time.time()
     return {
         "started": started,

@@ -11,6 +11,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from anl_seg._checks import check_integer
 from anl_seg._suggest import unknown_name
 from anl_seg.config import parse_spec
 from anl_seg.study.plan_form import AXES
@@ -53,7 +54,7 @@ class Study:
         metrics: ``main``, ``others``, ``last_k``, ``memorization_interval`` (validations between two
             measurements on the training set; None = only after training), ``evaluators`` and ``hooks``
             (configs added to those of the base), and for the report ``baseline`` (a loss that the others
-            are tested against, or None), ``stop_by`` (a metric: the main one is told at the validation
+            are tested against, or None), ``stop_by`` (a metric: the main one is shown at the validation
             where that is best, too; or None) and ``lower_is_better`` (metrics).
         retries: how often a failed run is started again.
         published: figures of others for the report, as given.
@@ -121,7 +122,7 @@ def _label(spec: Any, none: str) -> str:
     if isinstance(spec, Mapping):
         rest = ",".join(f"{k}={v}" for k, v in spec.items() if k != "type")
         spec = f"{spec.get('type')}:{rest}" if rest else str(spec.get("type"))
-    # The strength is told beside the label.
+    # The strength stands beside the label.
     return str(spec).partition(":")[0] if STRENGTH.search(str(spec)) else str(spec)
 
 
@@ -167,7 +168,7 @@ def _specs(axis: str, entries: dict[str, Any]) -> dict[str, dict | None]:
                 f"axes.{axis}[{label!r}] must be 'Type:key=value,...', dict(type=...) or None; "
                 f"got {entry!r}."
             )
-        configs[label] = entry
+        configs[label] = None if entry is None else dict(entry)
     return configs
 
 
@@ -198,8 +199,8 @@ def _strengths(values: list) -> list:
 
 def _seeds(values: list) -> list[int]:
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ValueError(f"axes.seed lists integers >= 0; got {value!r}.")
+        if check_integer("axes.seed", value, low=0) >= 2**32:
+            raise ValueError(f"axes.seed must be below 2**32, got {value!r}")
     return values
 
 
@@ -229,12 +230,6 @@ def _base(path: Path, base: Any, what: str) -> str:
     raise FileNotFoundError(f"{what}: no config at {base!r}; looked in {looked}.")
 
 
-def _positive(what: str, value: Any, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{what} must be an integer >= {least}; got {value!r}.")
-    return value
-
-
 def _metrics(value: Any) -> dict[str, Any]:
     metrics = _mapping("metrics", value)
     _known_keys("key of metrics", metrics, _METRICS)
@@ -245,7 +240,7 @@ def _metrics(value: Any) -> dict[str, Any]:
         )
     interval = metrics.get("memorization_interval", 1)
     if interval is not None:
-        _positive("metrics.memorization_interval", interval)
+        check_integer("metrics.memorization_interval", interval, low=1)
     stop_by = metrics.get("stop_by")
     if stop_by is not None and not isinstance(stop_by, str):
         raise ValueError(f"metrics.stop_by must be the name of a metric; got {stop_by!r}.")
@@ -255,7 +250,7 @@ def _metrics(value: Any) -> dict[str, Any]:
     return {
         "main": metrics["main"],
         "others": _names("metrics.others", metrics.get("others", [])),
-        "last_k": _positive("metrics.last_k", metrics.get("last_k", 1)),
+        "last_k": check_integer("metrics.last_k", metrics.get("last_k", 1), low=1),
         "memorization_interval": interval,
         "evaluators": _listed("", metrics["evaluators"]) if metrics.get("evaluators") else [],
         "hooks": _listed("", metrics["hooks"]) if metrics.get("hooks") else [],
@@ -278,14 +273,14 @@ def _budget(value: Any) -> dict[str, int]:
     _known_keys("key of budget", budget, _BUDGET)
     if "max_iters" in budget and "max_epochs" in budget:
         raise ValueError("budget has max_iters and max_epochs; a run has one of them.")
-    return {key: _positive(f"budget.{key}", item) for key, item in budget.items()}
+    return {key: check_integer(f"budget.{key}", item, low=1) for key, item in budget.items()}
 
 
 def load_study(path: str | Path) -> Study:
     """Read a study file and check all that can be checked without its base configs.
 
     Losses, noises, options and budget are checked against the base configs by
-    :func:`anl_seg.study.grid.plan_study`.
+    :func:`anl_seg.study.plan.plan_study`.
 
     Raises:
         FileNotFoundError: no such file, or a base config that is not there.
@@ -293,7 +288,17 @@ def load_study(path: str | Path) -> Study:
         TypeError, ValueError: a wrong value, an empty axis, an entry that is listed twice.
     """
     path = Path(path).absolute()
-    content = _read(path)
+    return study_of(_read(path), path, path.read_text(encoding="utf-8"))
+
+
+def study_of(content: Mapping[str, Any], path: Path, text: str) -> Study:
+    """The study of a file's content; see :func:`load_study`.
+
+    Args:
+        content: its settings by name.
+        path: of the file, absolute, there or not; its base configs are looked for around it.
+        text: the file.
+    """
     _known_keys("key of a study file", content, _KEYS)
     axes = _mapping("axes", content.get("axes", {}))
     _known_keys("axis", axes, AXES)
@@ -320,7 +325,7 @@ def load_study(path: str | Path) -> Study:
     return Study(
         name=path.stem,
         path=path,
-        text=path.read_text(encoding="utf-8"),
+        text=text,
         models=models,
         losses=_specs("loss", losses),
         recipes=recipes,
@@ -330,6 +335,6 @@ def load_study(path: str | Path) -> Study:
         options=options,
         budget=_budget(content.get("budget", {})),
         metrics=metrics,
-        retries=_positive("retries", content.get("retries", 1), least=0),
+        retries=check_integer("retries", content.get("retries", 1), low=0),
         published=content.get("published"),
     )

@@ -15,9 +15,9 @@ from mmengine.config import Config
 
 from anl_seg._files import write_json_atomically
 from anl_seg.config._walk import type_name
-from anl_seg.study.attempt import run_attempt
-from anl_seg.study.checkpoints import log_lines
-from anl_seg.study.grid import StudyRun
+from anl_seg.study.plan import StudyRun
+from anl_seg.study.run.attempt import run_attempt
+from anl_seg.study.run.checkpoints import log_lines
 from anl_seg.study.run_config import config_text, config_values
 
 TIMING_FILE = "timing.json"
@@ -80,7 +80,7 @@ def time_run(
         run: one with its configuration.
         work_dir: of the study.
         threads: CPU threads.
-        train_script: None = ``tools/train.py`` beside this package.
+        train_script: None = ``anl_seg.cli.train``.
 
     Returns:
         None for a config that trains by epochs.
@@ -139,6 +139,5 @@ def time_run(
 
 def expected_seconds(run: StudyRun, timing: Timing) -> float:
     """Seconds of a whole run, from the timing of one of the same model."""
-    cfg = Config(config_values(run.config))
-    interval = cfg.train_cfg.val_interval
-    return timing.total(run.max_iters, -(-run.max_iters // interval))
+    train = config_values(run.config)["train_cfg"]
+    return timing.total(train["max_iters"], -(-train["max_iters"] // train["val_interval"]))
