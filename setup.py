@@ -33,7 +33,7 @@ RAY = ['ray>=2.9; python_version < "3.14"']
 #: The search of tools/tune_loss.py.
 TUNE = ["optuna>=4"]
 #: The fused losses on a GPU; CUDA builds of torch bring their own. The tests use its interpreter.
-TRITON = ['triton>=3; sys_platform == "linux"']
+TRITON = ['triton>=3.4; sys_platform == "linux"']
 TEST = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6", *STUDY, *RAY, *TUNE, *TRITON]
 # The fused losses on a CPU: plain C that needs no Python header. Without a compiler the package installs
 # all the same, and torch operations take its place.

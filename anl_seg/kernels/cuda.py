@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import torch
@@ -19,6 +19,7 @@ from anl_seg.functional import _labels
 from anl_seg.functional._pixels import flat_labels, flat_pixels
 from anl_seg.kernels import functional_form
 from anl_seg.kernels import terms as t
+from anl_seg.kernels.dispatch import triton_available
 
 #: Values of a tile (classes x pixels), 32 per thread of 4 warps.
 TILE_VALUES = 4096
@@ -31,21 +32,11 @@ _NO_MASS = -1.0
 _UNUSED_ROW = (0.0, 2.0, 2.0, 2.0, 2.0, 0.0)
 
 
-@cache
-def available() -> bool:
-    """Whether triton is installed and imports."""
-    try:
-        import triton  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
 def _kernels() -> Any:
-    if not available():
+    if not triton_available():
         raise RuntimeError(
-            "the fused losses need triton on a GPU, and it is not installed: pip install triton, "
-            "or use the functions of anl_seg.functional."
+            "the fused losses need triton 3.4 or later on a GPU, and it is not installed: "
+            "pip install 'triton>=3.4', or use the functions of anl_seg.functional."
         )
     from anl_seg.kernels import softmax_triton
 
@@ -274,7 +265,7 @@ def fused_pixel_loss(
         Loss (N, *), 0 where ignored, and the mass (C,) or None; float32, or float64 for float64 logits.
 
     Raises:
-        RuntimeError: triton is not installed.
+        RuntimeError: triton is not installed, or too old.
         TypeError: a term that the kernels do not know.
         ValueError: a label out of range.
     """

@@ -21,13 +21,18 @@ def check_choice(choice: str, where: str) -> str:
     return choice
 
 
+#: The first release of triton whose kernels take tuples of constants.
+TRITON = (3, 4)
+
+
 @lru_cache(maxsize=1)
-def _has_triton() -> bool:
+def triton_available() -> bool:
+    """Whether triton is installed, new enough, and imports."""
     try:
-        import triton  # noqa: F401
+        import triton
     except ImportError:
         return False
-    return True
+    return tuple(int(part) for part in triton.__version__.split(".")[:2]) >= TRITON
 
 
 def transforms_active() -> bool:
@@ -61,7 +66,9 @@ def obstacle(logits: Tensor) -> str | None:
         return None
     if logits.device.type != "cuda":
         return f"there is no fused kernel for {logits.device.type}"
-    return None if _has_triton() else "on CUDA it needs triton, which is not installed"
+    return (
+        None if triton_available() else "on CUDA it needs triton 3.4 or later, not installed here"
+    )
 
 
 def use_fused(logits: Tensor, choice: str = "auto") -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import Tensor
 
-from anl_seg.kernels import use_fused
+from anl_seg.kernels import dispatch, use_fused
 from anl_seg.models import losses
 from anl_seg.models.losses import pixel_loss as module
 from anl_seg.models.losses.combined_loss import CombinedLoss
@@ -127,3 +130,15 @@ def test_compiled_models_take_the_functional_form():
     target = torch.randint(0, 3, (2, 4, 4))
     compiled = torch.compile(loss, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(logits, target), loss(logits, target), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("version", "enough"), [("3.3.1", False), ("3.4.0", True), ("3.10.0+git1", True)]
+)
+def test_an_old_triton_is_as_good_as_none(monkeypatch, version, enough):
+    monkeypatch.setitem(sys.modules, "triton", SimpleNamespace(__version__=version))
+    dispatch.triton_available.cache_clear()
+    try:
+        assert dispatch.triton_available() == enough
+    finally:
+        dispatch.triton_available.cache_clear()

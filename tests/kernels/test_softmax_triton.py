@@ -447,7 +447,7 @@ def test_mass_balance(shape, classes):
 
 
 def test_without_triton_the_error_says_so(monkeypatch):
-    monkeypatch.setattr(cuda, "available", lambda: False)
+    monkeypatch.setattr(cuda, "triton_available", lambda: False)
     with pytest.raises(RuntimeError, match="need triton"):
         cuda.fused_pixel_loss(
             torch.zeros(1, 2), torch.zeros(1, dtype=torch.long), (t.CrossEntropy(),)

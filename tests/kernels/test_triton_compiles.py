@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from anl_seg.kernels import cuda
+from anl_seg.kernels.dispatch import triton_available
 
 pytestmark = [
     pytest.mark.interpreter,
     pytest.mark.process(warm=False),
-    pytest.mark.skipif(not cuda.available(), reason="needs triton"),
+    pytest.mark.skipif(not triton_available(), reason="needs triton"),
 ]
 
 # In a process of its own: where TRITON_INTERPRET was set before, nothing compiles.
