@@ -6,6 +6,7 @@ import triton
 import triton.language as tl
 
 from anl_seg.kernels.softmax_triton import (
+    _labels,
     _less,
     _load,
     _locate,
@@ -37,14 +38,11 @@ def class_weights_kernel(
     """
     C: tl.constexpr = SHAPE[0]
     BINARY: tl.constexpr = SHAPE[1]
-    IGNORE: tl.constexpr = SHAPE[2]
     TILE: tl.constexpr = SHAPE[3]
     BLOCK: tl.constexpr = SHAPE[4]
-    _, P, stride_n, stride_c, stride_p, target_stride_n, target_stride_p = sizes
+    _, P, stride_n, stride_c, stride_p, _, _ = sizes
     n, pixel, exists = _locate(P, BLOCK)
-    label_at = target + n * target_stride_n + pixel * target_stride_p
-    label = tl.load(label_at, mask=exists, other=0).to(tl.int64)
-    valid = exists & (label != IGNORE) & (label >= 0) & (label < C)
+    _, valid, _, _ = _labels(target, n, pixel, exists, sizes, SHAPE)
     at = logits + n * stride_n + pixel * stride_p
     if C <= TILE:
         classes = tl.arange(0, TILE)

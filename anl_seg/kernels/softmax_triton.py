@@ -92,6 +92,15 @@ def _locate(P, BLOCK: tl.constexpr):
 
 
 @triton.jit
+def _labels(target, n, pixel, exists, sizes, SHAPE: tl.constexpr):
+    """Labels (int64), 0 where they do not count; which count; the labels as they are, and which are wrong."""
+    given = tl.load(target + n * sizes[5] + pixel * sizes[6], mask=exists, other=0).to(tl.int64)
+    counts = exists & (given != SHAPE[2])
+    valid = counts & (given >= 0) & (given < SHAPE[0])
+    return tl.where(valid, given, 0), valid, given, counts & (valid == 0)
+
+
+@triton.jit
 def _load(at, classes, stride_c, exists, C: tl.constexpr, BINARY: tl.constexpr, ACC: tl.constexpr):
     """Logits (TILE, BLOCK); -inf past the last class. A binary head has a first class of zeros."""
     channel = (classes - 1 if BINARY else classes).to(tl.int64)
@@ -102,6 +111,17 @@ def _load(at, classes, stride_c, exists, C: tl.constexpr, BINARY: tl.constexpr, 
         other=0.0,
     ).to(ACC)
     return tl.where((classes < C)[:, None], z, -_INF)
+
+
+@triton.jit
+def _load_log_p(
+    at, classes, stride_c, exists, peak, log_norm,
+    C: tl.constexpr, BINARY: tl.constexpr, ACC: tl.constexpr,
+):  # fmt: skip
+    """log p of the classes of a tile, (TILE, BLOCK), 0 past the last class."""
+    z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
+    log_p = _less(z, peak[None, :]) - log_norm[None, :]
+    return tl.where((classes < C)[:, None], log_p, 0.0)
 
 
 @triton.jit
@@ -325,7 +345,6 @@ def forward_kernel(
     """
     C: tl.constexpr = SHAPE[0]
     BINARY: tl.constexpr = SHAPE[1]
-    IGNORE: tl.constexpr = SHAPE[2]
     TILE: tl.constexpr = SHAPE[3]
     BLOCK: tl.constexpr = SHAPE[4]
     MASS: tl.constexpr = MASS_MIN >= 0.0
@@ -336,14 +355,10 @@ def forward_kernel(
         or TERMS[_NNCE] != 0.0
         or TERMS[_NNFL] != 0.0
     )
-    saved_stride, P, stride_n, stride_c, stride_p, target_stride_n, target_stride_p = sizes
+    saved_stride, P, stride_n, stride_c, stride_p, _, _ = sizes
     n, pixel, exists = _locate(P, BLOCK)
-    label_at = target + n * target_stride_n + pixel * target_stride_p
-    label = tl.load(label_at, mask=exists, other=0).to(tl.int64)
-    counts = exists & (label != IGNORE)
-    valid = counts & (label >= 0) & (label < C)
-    _report(report, label, counts & ((label < 0) | (label >= C)))
-    label = tl.where(valid, label, 0)
+    label, valid, given, wrong = _labels(target, n, pixel, exists, sizes, SHAPE)
+    _report(report, given, wrong)
     at = logits + n * stride_n + pixel * stride_p
     mass_at = partial_mass + tl.program_id(0).to(tl.int64) * C
     row = n * P + pixel
@@ -363,8 +378,7 @@ def forward_kernel(
         if SUMS or MASS:
             for start in range(0, C, TILE):
                 classes = start + tl.arange(0, TILE)
-                z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
-                log_p = _less(z, peak[None, :]) - log_norm[None, :]
+                log_p = _load_log_p(at, classes, stride_c, exists, peak, log_norm, C, BINARY, ACC)
                 s_nce, s_rce, s_nfl, s_nnce, s_nnfl = _sums(log_p, classes, label, C, True, TERMS)
                 of_nce += s_nce
                 of_rce += s_rce
@@ -460,7 +474,6 @@ def backward_kernel(
     """
     C: tl.constexpr = SHAPE[0]
     BINARY: tl.constexpr = SHAPE[1]
-    IGNORE: tl.constexpr = SHAPE[2]
     TILE: tl.constexpr = SHAPE[3]
     BLOCK: tl.constexpr = SHAPE[4]
     MASS: tl.constexpr = MASS_MIN >= 0.0
@@ -471,13 +484,10 @@ def backward_kernel(
         or TERMS[_NNCE] != 0.0
         or TERMS[_NNFL] != 0.0
     )
-    saved_stride, P, stride_n, stride_c, stride_p, target_stride_n, target_stride_p = sizes
+    saved_stride, P, stride_n, stride_c, stride_p, _, _ = sizes
     loss_stride_n, loss_stride_p, grad_stride_n, grad_stride_c, grad_stride_p = grad_sizes
     n, pixel, exists = _locate(P, BLOCK)
-    label_at = target + n * target_stride_n + pixel * target_stride_p
-    label = tl.load(label_at, mask=exists, other=0).to(tl.int64)
-    valid = exists & (label != IGNORE) & (label >= 0) & (label < C)
-    label = tl.where(valid, label, 0)
+    label, valid, _, _ = _labels(target, n, pixel, exists, sizes, SHAPE)
     upstream_at = grad_loss + n * loss_stride_n + pixel * loss_stride_p
     upstream = tl.load(upstream_at, mask=exists, other=0.0).to(ACC)
     upstream = tl.where(valid, upstream, 0.0)
@@ -576,9 +586,7 @@ def backward_kernel(
         if SUMS or MASS:
             for start in range(0, C, TILE):
                 classes = start + tl.arange(0, TILE)
-                z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
-                real = (classes < C)[:, None]
-                log_p = tl.where(real, _less(z, peak[None, :]) - log_norm[None, :], 0.0)
+                log_p = _load_log_p(at, classes, stride_c, exists, peak, log_norm, C, BINARY, ACC)
                 masses = _load_masses(grad_mass, classes, C, MASS, ACC)
                 slopes = _class_slopes(
                     log_p, tl.exp(log_p), classes, label, slopes_of_sums, masses, C, TERMS, MASS_MIN
@@ -586,9 +594,7 @@ def backward_kernel(
                 through += tl.sum(slopes, axis=0)
         for start in range(0, C, TILE):
             classes = start + tl.arange(0, TILE)
-            z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
-            real = (classes < C)[:, None]
-            log_p = tl.where(real, _less(z, peak[None, :]) - log_norm[None, :], 0.0)
+            log_p = _load_log_p(at, classes, stride_c, exists, peak, log_norm, C, BINARY, ACC)
             p = tl.exp(log_p)
             masses = _load_masses(grad_mass, classes, C, MASS, ACC)
             slopes = _class_slopes(
