@@ -10,16 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from anl_seg._suggest import unknown_name
-from anl_seg.noise import MaskNoise, build_noise
+from anl_seg.noise import NOISES, MaskNoise, build_noise
 
-#: Parameters that are a strength; a noise slides along the first of these that it has.
-STRENGTHS = ("rate", "beta", "alpha", "sigma", "tolerance", "steps", "high", "n_segments")
-#: Parameters of which less is more.
-_INVERSE = ("n_segments",)
-#: What is scaled along with a parameter, because the noise refuses one without the other.
-_COMPANIONS = {"high": ("low",)}
-#: Numbers of which twice as much means nothing.
-_NO_AMOUNT = ("background", "projection_seed", "weights")
 #: The name of a strength that scales those of all noises inside a noise.
 FACTOR = "factor"
 
@@ -140,8 +132,8 @@ def find_strength(noise: MaskNoise, name: str | None = None) -> Strength | None:
     Args:
         noise: the noise at the strength that was asked for.
         name: a parameter, the path of one inside a combined noise (``noises.0.rate``), or ``factor``,
-            which scales the strengths of all noises inside one. None: the first of
-            :data:`STRENGTHS` that the noise has, else ``factor`` where noises inside it have one.
+            which scales the strengths of all noises inside one. None: the
+            one that the noise declares, else ``factor`` where noises inside it have one.
 
     Raises:
         ValueError: there is no such parameter, it is no number (or list of numbers), or it is 0, so
@@ -149,11 +141,12 @@ def find_strength(noise: MaskNoise, name: str | None = None) -> Strength | None:
     """
     config = noise.config()
     if name is None:
-        return _of_paths(noise, config, _main(config, ()), None) or _factor(noise, config)
+        own = _main(type(noise), config, ())
+        return _of_paths(noise, config, own, None) or _factor(noise, config)
     if name == FACTOR:
         found = _factor(noise, config)
     else:
-        known = {".".join(map(str, path)): path for path in _amounts(config)}
+        known = {".".join(map(str, path)): path for path in _amounts(noise, config)}
         if name not in known:
             names = [*known, *([FACTOR] if _factor(noise, config) else [])]
             raise ValueError(
@@ -170,7 +163,7 @@ def find_strength(noise: MaskNoise, name: str | None = None) -> Strength | None:
 
 
 def _of_paths(
-    noise: MaskNoise, config: dict, path: _Path | None, name: str | None
+    noise: MaskNoise, config: dict[str, Any], path: _Path | None, name: str | None
 ) -> Strength | None:
     if path is None:
         return None
@@ -178,43 +171,49 @@ def _of_paths(
     base = max(entries)
     if not base > 0:
         return None
-    own = str(path[-1])
+    kind = _kind(noise, config, path[:-1])
     return Strength(
         name=name or ".".join(map(str, path)),
         noise=noise,
         base=base,
         whole=all(isinstance(e, numbers.Integral) for e in entries),
-        inverse=own in _INVERSE,
-        _paths=(path, *_companions(config, path)),
+        inverse=kind.less_is_stronger and path[-1] == kind.strength_name,
+        _paths=(path, *_companions(kind, config, path)),
     )
 
 
-def _factor(noise: MaskNoise, config: dict) -> Strength | None:
+def _factor(noise: MaskNoise, config: dict[str, Any]) -> Strength | None:
     """A strength that scales those of all noises inside one."""
     direct: list[_Path] = []
     inverse: list[_Path] = []
     for path in _inner_noises(config, ()):
-        own = _main(_value(config, path), path)
-        if own is not None and own[-1] in _INVERSE:
+        kind = _kind(noise, config, path)
+        own = _main(kind, _value(config, path), path)
+        if own is not None and kind.less_is_stronger:
             inverse.append(own)
         elif own is not None:
-            direct += [own, *_companions(config, own)]
+            direct += [own, *_companions(kind, config, own)]
     if not any(max(_entries(_value(config, p))) > 0 for p in (*direct, *inverse)):
         return None
     return Strength(FACTOR, noise, 1.0, False, False, tuple(direct), tuple(inverse))
 
 
-def _companions(config: dict, path: _Path) -> list[_Path]:
+def _kind(noise: MaskNoise, config: dict[str, Any], path: _Path) -> type[MaskNoise]:
+    """The class of the noise at a path: that of the whole, or of one inside it."""
+    return NOISES[_value(config, path)["type"]] if path else type(noise)
+
+
+def _companions(kind: type[MaskNoise], config: dict[str, Any], path: _Path) -> list[_Path]:
     """The paths of what must be scaled along with a parameter."""
     owner = _value(config, path[:-1])
-    others = _COMPANIONS.get(str(path[-1]), ())
+    others = kind.strength_companions if path[-1] == kind.strength_name else ()
     return [(*path[:-1], other) for other in others if _is_amount(owner.get(other))]
 
 
-def _main(config: dict, path: _Path) -> _Path | None:
+def _main(kind: type[MaskNoise], config: dict[str, Any], path: _Path) -> _Path | None:
     """The path of a noise's own strength."""
-    for name in STRENGTHS:
-        if _is_amount(config.get(name)):
+    for name in config if kind.strength_name is None else (kind.strength_name,):
+        if name not in kind.not_strengths and _is_amount(config.get(name)):
             return (*path, name)
     return None
 
@@ -229,11 +228,12 @@ def _inner_noises(config: Any, path: _Path) -> Iterator[_Path]:
             yield from _inner_noises(value, (*path, key))
 
 
-def _amounts(config: dict) -> Iterator[_Path]:
+def _amounts(noise: MaskNoise, config: dict[str, Any]) -> Iterator[_Path]:
     """The paths of all numbers and lists of numbers of a noise and those inside it."""
     for owner in ((), *_inner_noises(config, ())):
+        kind = _kind(noise, config, owner)
         for key, value in _value(config, owner).items():
-            if key not in _NO_AMOUNT and _is_amount(value):
+            if key not in kind.not_strengths and _is_amount(value):
                 yield (*owner, key)
 
 
@@ -244,7 +244,7 @@ def _is_amount(value: object) -> bool:
     )
 
 
-def _entries(value: object) -> list:
+def _entries(value: object) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
@@ -254,7 +254,7 @@ def _value(config: Any, path: _Path) -> Any:
     return config
 
 
-def _replace(config: dict, path: _Path, factor: float) -> None:
+def _replace(config: dict[str, Any], path: _Path, factor: float) -> None:
     owner, old = _value(config, path[:-1]), _value(config, path)
     new = [_scaled(entry, factor) for entry in _entries(old)]
     owner[path[-1]] = new if isinstance(old, (list, tuple)) else new[0]

@@ -32,10 +32,15 @@ def _name(kind: type | str) -> str:
     return kind if isinstance(kind, str) else kind.__name__
 
 
+def _is_ours(kind: type) -> bool:
+    return kind.__module__.startswith("anl_seg.")
+
+
 def is_hook(hook: Mapping | Hook, kind: type[Hook] | str) -> bool:
-    """Whether a hook, or what a config names, is of a class or of a subclass; ours may be named."""
+    """Whether a hook, or what a config names, is of a class or of a subclass; one of ours may be named."""
     found = _kind(hook)
-    return isinstance(found, type) and any(kind in (base, base.__name__) for base in found.__mro__)
+    bases = found.__mro__ if isinstance(found, type) else ()
+    return any(base is kind or (_is_ours(base) and base.__name__ == kind) for base in bases)
 
 
 def _only_one(kind: type | str) -> str | None:
@@ -43,8 +48,7 @@ def _only_one(kind: type | str) -> str | None:
     if isinstance(kind, str):
         return kind if kind in map(_name, _ONE_ONLY) else None
     for base in reversed(kind.__mro__):
-        ours = base.__module__.startswith("anl_seg.") and base.__name__ != SCHEDULE
-        if ours or base in _ONE_ONLY:
+        if (_is_ours(base) and base.__name__ != SCHEDULE) or base in _ONE_ONLY:
             return base.__name__
     return None
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from .affine_noise import AffineNoise, affine_noise
 from .alpha_beta_noise import AlphaBetaNoise, alpha_beta_noise
 from .band_noise import BandNoise, band_noise
-from .base import MaskNoise
+from .base import NOISES, MaskNoise, register_noise
 from .bounding_box_noise import BoundingBoxNoise, bounding_box_noise
-from .build import NOISES, build_noise
+from .build import build_noise
 from .class_swap_noise import ClassSwapNoise, class_swap_noise
 from .clean_class_frequencies import clean_class_frequencies
 from .dilate_noise import DilateNoise, dilate_noise
@@ -80,6 +80,7 @@ __all__ = [
     "pair_noise",
     "polygon_noise",
     "random_choice_noise",
+    "register_noise",
     "sample_key",
     "sample_rng",
     "save_object_shapes",

@@ -11,15 +11,14 @@ import numpy as np
 
 from anl_seg._checks import (
     check_background,
-    check_background_in_range,
     check_flag,
-    check_mask,
     check_number,
-    check_rng,
 )
 
+from .base import MaskContext, as_function, register_noise
 from .objects import MaskObject, MaskObjects
 from .reshape import Reshape, Shape, ShapeNoise, repaint
+from .sample_rng import Rng
 from .window import Window
 
 # The search stops this close to the wanted XOR (of the object's area; half a pixel where that is
@@ -31,17 +30,8 @@ _SHIFT_RESOLUTION = 1 / 16
 _WIDENING = 1.25
 
 
-def affine_noise(
-    mask: np.ndarray,
-    rng: np.random.RandomState | np.random.Generator,
-    *,
-    beta: float,
-    num_classes: int,
-    max_angle: float = 30.0,
-    background: int | None = 0,
-    per_object: bool = True,
-    ignore_index: int = 255,
-) -> np.ndarray:
+@register_noise(example=dict(beta=0.5), no_noise=dict(beta=0))
+class AffineNoise(ShapeNoise):
     """Turn and shift each object until it differs from itself by a share of its area.
 
     An object is an 8-connected region of one class. It is turned about its centroid by an angle
@@ -55,50 +45,71 @@ def affine_noise(
     class is favoured.
 
     Args:
-        mask: (H, W) integers in [0, num_classes) or ``ignore_index``; H and W below 32768.
-        rng: draws an angle and a direction per object and the order of painting.
         beta: |old XOR new| in [0, 2); of the object's clean area. 2 would mean no overlap at all.
-        num_classes: number of classes, at least 2.
         max_angle: largest turn in degrees, in [0, 180].
         background: the class that has no objects; None if every class has.
         per_object: whether each region is an object of its own; False takes all pixels of a class
             as one object.
-        ignore_index: label of the pixels to leave alone.
 
-    Returns:
-        A new array of the mask's shape and dtype.
+    Random numbers: draws an angle and a direction per object and the order of painting.
 
     Raises:
         ValueError: a parameter or a label is out of range.
 
     Source: Gonzalez-Jimenez et al., MICCAI 2023; Gao et al., 2022.
     """
-    beta = check_number("beta", beta, high=2, below=True)
-    max_angle = check_number("max_angle", max_angle, high=180)
-    background = check_background(background)
-    per_object = check_flag("per_object", per_object)
-    check_rng(rng)
-    valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
-    check_background_in_range(background, num_classes)
-    objects = MaskObjects(mask, valid, background=background, per_object=per_object)
-    count = len(objects)
-    angles = (rng.random(count) * 2 - 1) * max_angle
-    directions = rng.random(count) * 2 * math.pi
-    order = rng.permutation(count)
-    if beta == 0:
-        return mask.copy()
-    poses = [
-        _search(_Mover(valid, objects, obj, direction), angle, beta * obj.area)
-        for obj, angle, direction in zip(objects, angles.tolist(), directions.tolist())
-    ]
-    return repaint(mask, valid, objects, poses, order.tolist())
+
+    strength_name = "beta"
+    # A class of one region is changed alike with and without it.
+    nested_in = ("per_object",)
+
+    def __init__(
+        self,
+        beta: float,
+        max_angle: float = 30.0,
+        background: int | None = 0,
+        per_object: bool = True,
+    ) -> None:
+        self.beta = check_number("beta", beta, high=2, below=True)
+        self.max_angle = check_number("max_angle", max_angle, high=180)
+        self.background = check_background(background)
+        self.per_object = check_flag("per_object", per_object)
+
+    def reshaper(self, rng: Rng, num_classes: int) -> Reshape:
+        def reshape(objects: MaskObjects, obj: MaskObject, valid: np.ndarray) -> Shape | None:
+            turn, direction = rng.random(2).tolist()
+            if self.beta == 0:
+                return None
+            mover = _Mover(valid, objects, obj, direction * 2 * math.pi)
+            pose = _search(mover, (turn * 2 - 1) * self.max_angle, self.beta * obj.area)
+            return pose.shape
+
+        return reshape
+
+    def corrupt(
+        self, mask: np.ndarray, valid: np.ndarray, rng: Rng, context: MaskContext
+    ) -> np.ndarray:
+        objects = MaskObjects(mask, valid, background=self.background, per_object=self.per_object)
+        count = len(objects)
+        angles = (rng.random(count) * 2 - 1) * self.max_angle
+        directions = rng.random(count) * 2 * math.pi
+        order = rng.permutation(count)
+        if self.beta == 0:
+            return mask.copy()
+        poses = [
+            _search(_Mover(valid, objects, obj, direction), angle, self.beta * obj.area)
+            for obj, angle, direction in zip(objects, angles.tolist(), directions.tolist())
+        ]
+        return repaint(mask, valid, objects, [pose.shape for pose in poses], order.tolist())
+
+
+affine_noise = as_function(AffineNoise)
 
 
 class _Pose(NamedTuple):
-    """A moved object: its pixels in a window, and how many differ from the old ones."""
+    """A moved object, and in how many pixels it differs from the old one."""
 
-    window: Window
-    pixels: np.ndarray
+    shape: Shape
     xor: int
 
 
@@ -122,7 +133,7 @@ class _Mover:
 
     def still(self) -> _Pose:
         """The object where it is."""
-        return _Pose(self.obj.window, self.crop.view(bool), 0)
+        return _Pose(Shape(self.obj.window, self.crop.view(bool)), 0)
 
     def pose(self, angle: float, shift: float = 0.0) -> _Pose:
         """The object turned about its centroid, then shifted in its direction."""
@@ -133,15 +144,15 @@ class _Mover:
         window = turned.landing(box, right, down, self.valid.shape)
         height, width = window.shape
         if not height or not width:
-            return _Pose(window, np.zeros(window.shape, dtype=bool), area)
+            return _Pose(Shape(window, np.zeros(window.shape, dtype=bool)), area)
         turned.matrix[0, 2] = right + (box.left - window.left)
         turned.matrix[1, 2] = down + (box.top - window.top)
         moved = cv2.warpAffine(self.crop, turned.matrix, (width, height), flags=cv2.INTER_NEAREST)
         pixels = moved.view(bool)
         slices = window.slices
         pixels &= self.valid[slices]
-        shared = np.count_nonzero(pixels & (self.objects.components[slices] == self.obj.index))
-        return _Pose(window, pixels, area + np.count_nonzero(pixels) - 2 * shared)
+        shared = np.count_nonzero(pixels & (self.objects.components[slices] == self.obj.number))
+        return _Pose(Shape(window, pixels), area + np.count_nonzero(pixels) - 2 * shared)
 
 
 class _Turned:
@@ -233,55 +244,3 @@ def _bisect(
 
 def _nearer(best: _Pose, probe: _Pose, target: float) -> _Pose:
     return probe if abs(probe.xor - target) < abs(best.xor - target) else best
-
-
-class AffineNoise(ShapeNoise):
-    """:func:`affine_noise` with fixed parameters.
-
-    Args:
-        beta: |old XOR new| in [0, 2); of each object's clean area.
-        max_angle: largest turn in degrees, in [0, 180].
-        background: the class that has no objects; None if every class has.
-        per_object: whether each region is an object of its own; False takes all pixels of a class
-            as one object.
-    """
-
-    # A class of one region is changed alike with and without it.
-    nested_in = ("per_object",)
-
-    def __init__(
-        self,
-        beta: float,
-        max_angle: float = 30.0,
-        background: int | None = 0,
-        per_object: bool = True,
-    ) -> None:
-        self.beta = check_number("beta", beta, high=2, below=True)
-        self.max_angle = check_number("max_angle", max_angle, high=180)
-        self.background = check_background(background)
-        self.per_object = check_flag("per_object", per_object)
-
-    def reshaper(
-        self, rng: np.random.RandomState | np.random.Generator, num_classes: int
-    ) -> Reshape:
-        def reshape(objects: MaskObjects, obj: MaskObject, valid: np.ndarray) -> Shape | None:
-            turn, direction = rng.random(2).tolist()
-            if self.beta == 0:
-                return None
-            mover = _Mover(valid, objects, obj, direction * 2 * math.pi)
-            pose = _search(mover, (turn * 2 - 1) * self.max_angle, self.beta * obj.area)
-            return Shape(pose.window, pose.pixels)
-
-        return reshape
-
-    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
-        return affine_noise(
-            mask,
-            rng,
-            beta=self.beta,
-            num_classes=num_classes,
-            max_angle=self.max_angle,
-            background=self.background,
-            per_object=self.per_object,
-            ignore_index=ignore_index,
-        )

@@ -6,32 +6,20 @@ import numpy as np
 
 from anl_seg._checks import (
     check_background,
-    check_background_in_range,
     check_flag,
-    check_mask,
     check_number,
     check_rate,
-    check_rng,
 )
 
 from .affine_noise import affine_noise
-from .base import MaskNoise
+from .base import MaskContext, MaskNoise, as_function, register_noise
 from .dilate_noise import dilate_noise
 from .erode_noise import erode_noise
+from .sample_rng import Rng
 
 
-def alpha_beta_noise(
-    mask: np.ndarray,
-    rng: np.random.RandomState | np.random.Generator,
-    *,
-    alpha: float,
-    beta: float,
-    num_classes: int,
-    max_angle: float = 30.0,
-    background: int | None = 0,
-    per_object: bool = True,
-    ignore_index: int = 255,
-) -> np.ndarray:
+@register_noise(example=dict(alpha=1, beta=0.5), no_noise=dict(alpha=0, beta=0.5))
+class AlphaBetaNoise(MaskNoise):
     """With probability ``alpha``, dilate, erode or move all objects of the mask.
 
     The three have equal chances; the one drawn is applied at strength ``beta``. Whether the sample
@@ -40,64 +28,23 @@ def alpha_beta_noise(
     at every larger one.
 
     Args:
-        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
-        rng: draws the hit, the kind and what :func:`dilate_noise`, :func:`erode_noise` or
-            :func:`affine_noise` draw.
         alpha: probability of a hit in [0, 1]; of samples.
         beta: strength in [0, 1] (an object cannot shrink by more); of each object's clean area.
-        num_classes: number of classes, at least 2.
         max_angle: largest turn of the affine kind in degrees, in [0, 180].
         background: the class that has no objects; None if every class has.
         per_object: whether each region is an object of its own; False takes all pixels of a class
             as one object.
-        ignore_index: label of the pixels to leave alone.
 
-    Returns:
-        A new array of the mask's shape and dtype.
+    Random numbers: draws the hit, the kind and what :func:`dilate_noise`, :func:`erode_noise` or
+    :func:`affine_noise` draw.
 
     Raises:
         ValueError: a parameter or a label is out of range.
 
     Source: Gonzalez-Jimenez et al., MICCAI 2023; Gao et al., 2022.
     """
-    alpha = check_rate("alpha", alpha)
-    beta = check_rate("beta", beta)
-    max_angle = check_number("max_angle", max_angle, high=180)
-    background = check_background(background)
-    per_object = check_flag("per_object", per_object)
-    check_rng(rng)
-    # Checked here too, so that wrong masks and parameters fail on every sample and not on a share.
-    check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
-    check_background_in_range(background, num_classes)
-    hit, kind = float(rng.random()) < alpha, int(float(rng.random()) * 3)
-    if not hit:
-        return mask.copy()
-    shared = {
-        "beta": beta,
-        "num_classes": num_classes,
-        "background": background,
-        "per_object": per_object,
-        "ignore_index": ignore_index,
-    }
-    if kind == 0:
-        return dilate_noise(mask, rng, **shared)
-    if kind == 1:
-        return erode_noise(mask, rng, **shared)
-    return affine_noise(mask, rng, max_angle=max_angle, **shared)
 
-
-class AlphaBetaNoise(MaskNoise):
-    """:func:`alpha_beta_noise` with fixed parameters; nested in alpha.
-
-    Args:
-        alpha: probability of a hit in [0, 1]; of samples.
-        beta: strength in [0, 1]; of each object's clean area.
-        max_angle: largest turn of the affine kind in degrees, in [0, 180].
-        background: the class that has no objects; None if every class has.
-        per_object: whether each region is an object of its own; False takes all pixels of a class
-            as one object.
-    """
-
+    strength_name = "beta"
     # The samples hit at a larger alpha include those hit at a smaller one, and are hit alike.
     nested_in = ("alpha", "per_object")
 
@@ -115,15 +62,24 @@ class AlphaBetaNoise(MaskNoise):
         self.background = check_background(background)
         self.per_object = check_flag("per_object", per_object)
 
-    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
-        return alpha_beta_noise(
-            mask,
-            rng,
-            alpha=self.alpha,
-            beta=self.beta,
-            num_classes=num_classes,
-            max_angle=self.max_angle,
-            background=self.background,
-            per_object=self.per_object,
-            ignore_index=ignore_index,
-        )
+    def corrupt(
+        self, mask: np.ndarray, valid: np.ndarray, rng: Rng, context: MaskContext
+    ) -> np.ndarray:
+        hit, kind = float(rng.random()) < self.alpha, int(float(rng.random()) * 3)
+        if not hit:
+            return mask.copy()
+        shared = {
+            "beta": self.beta,
+            "num_classes": context.num_classes,
+            "background": self.background,
+            "per_object": self.per_object,
+            "ignore_index": context.ignore_index,
+        }
+        if kind == 0:
+            return dilate_noise(mask, rng, **shared)
+        if kind == 1:
+            return erode_noise(mask, rng, **shared)
+        return affine_noise(mask, rng, max_angle=self.max_angle, **shared)
+
+
+alpha_beta_noise = as_function(AlphaBetaNoise)

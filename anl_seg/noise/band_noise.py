@@ -16,26 +16,17 @@ from anl_seg._checks import (
     value_per_class,
 )
 
+from .base import as_function, register_noise
 from .distance import squared_distance
 from .objects import MaskObject, MaskObjects
 from .reshape import Reshape, Shape, ShapeNoise
+from .sample_rng import Rng
 
 _METRICS = ("euclidean", "chessboard")
 
 
-def band_noise(
-    mask: np.ndarray,
-    rng: np.random.RandomState | np.random.Generator,
-    *,
-    low: float | list[float],
-    high: float | list[float],
-    num_classes: int,
-    dilate_probability: float = 0.5,
-    metric: str = "euclidean",
-    per_object: bool = False,
-    background: int | None = 0,
-    ignore_index: int = 255,
-) -> np.ndarray:
+@register_noise(example=dict(low=2, high=5), no_noise=dict(low=0, high=0))
+class BandNoise(ShapeNoise):
     """Dilate or erode each class by a band of random width.
 
     With probability ``dilate_probability`` the class is dilated: the valid pixels outside it that
@@ -47,21 +38,17 @@ def band_noise(
     label of the nearest valid pixel outside it, then all are painted in random order.
 
     Args:
-        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
-        rng: draws a direction and a width per class (or per object), and the order of painting.
         low: smallest r in pixels, at least 0; a pixel next to the object is at distance 1.
         high: largest r in pixels, at least ``low``. Both may be lists of one value per class (the
             background's is not used).
-        num_classes: number of classes, at least 2.
         dilate_probability: in [0, 1]; of classes (or objects).
         metric: 'euclidean', or 'chessboard': the larger of the distances in rows and in columns, as
             with a square structuring element.
         per_object: whether each object draws for itself, instead of each class.
         background: the class that has no objects; None if every class has.
-        ignore_index: label of the pixels to leave alone.
 
-    Returns:
-        A new array of the mask's shape and dtype.
+    Random numbers: draws a direction and a width per class (or per object), and the order of
+    painting.
 
     Raises:
         ValueError: a parameter or a label is out of range.
@@ -69,21 +56,9 @@ def band_noise(
     Source: the "DE" noise of Yao et al., ICLR 2023 (Euclidean); COCO-N, Kimhi et al., 2024
     (chessboard).
     """
-    noise = BandNoise(low, high, dilate_probability, metric, per_object, background)
-    return noise(mask, rng, num_classes=num_classes, ignore_index=ignore_index)
 
-
-class BandNoise(ShapeNoise):
-    """:func:`band_noise` with fixed parameters.
-
-    Args:
-        low: smallest width in pixels, at least 0.
-        high: largest width in pixels, at least ``low``.
-        dilate_probability: in [0, 1]; of classes (or objects), the others are eroded.
-        metric: 'euclidean' or 'chessboard'.
-        per_object: whether each object draws for itself, instead of each class.
-        background: the class that has no objects; None if every class has.
-    """
+    strength_name = "high"
+    strength_companions = ("low",)
 
     def __init__(
         self,
@@ -106,9 +81,7 @@ class BandNoise(ShapeNoise):
         self.per_object = check_flag("per_object", per_object)
         self.background = check_background(background)
 
-    def reshaper(
-        self, rng: np.random.RandomState | np.random.Generator, num_classes: int
-    ) -> Reshape:
+    def reshaper(self, rng: Rng, num_classes: int) -> Reshape:
         lows = value_per_class("low", self.low, num_classes)
         highs = value_per_class("high", self.high, num_classes)
         shared = rng.random((num_classes, 2))
@@ -121,6 +94,9 @@ class BandNoise(ShapeNoise):
             )
 
         return reshape
+
+
+band_noise = as_function(BandNoise)
 
 
 def _same_length(low: float | list[float], high: float | list[float]):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from .sample_rng import Rng
 from .window import bounding_box
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -28,7 +29,7 @@ def walk(
     valid: np.ndarray,
     grows: Sequence[bool],
     theta2: float,
-    rng: np.random.RandomState | np.random.Generator,
+    rng: Rng,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Let an outline wander.
 

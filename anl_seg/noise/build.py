@@ -3,62 +3,26 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from anl_seg._suggest import unknown_name, wrong_parameters
 
-from .affine_noise import AffineNoise
-from .alpha_beta_noise import AlphaBetaNoise
-from .band_noise import BandNoise
-from .base import MaskNoise
-from .bounding_box_noise import BoundingBoxNoise
-from .class_swap_noise import ClassSwapNoise
-from .dilate_noise import DilateNoise
-from .elastic_noise import ElasticNoise
-from .erode_noise import ErodeNoise
-from .instance_dependent_noise import InstanceDependentNoise
-from .markov_boundary_noise import MarkovBoundaryNoise
-from .missing_object_noise import MissingObjectNoise
-from .pair_noise import PairNoise
-from .polygon_noise import PolygonNoise
-from .presets import PRESETS
-from .random_choice_noise import RandomChoiceNoise
-from .sequential_noise import SequentialNoise
-from .spurious_object_noise import SpuriousObjectNoise
-from .superpixel_noise import SuperpixelNoise
-from .symmetric_noise import SymmetricNoise
-from .transition_matrix_noise import TransitionMatrixNoise
-from .vertex_noise import VertexNoise
+from .base import NOISES, MaskNoise
 
-#: Every noise model by the name that a config uses.
-NOISES: dict[str, type[MaskNoise]] = {
-    noise.__name__: noise
-    for noise in (
-        SymmetricNoise,
-        PairNoise,
-        TransitionMatrixNoise,
-        InstanceDependentNoise,
-        SuperpixelNoise,
-        DilateNoise,
-        ErodeNoise,
-        AffineNoise,
-        AlphaBetaNoise,
-        BandNoise,
-        MarkovBoundaryNoise,
-        ElasticNoise,
-        PolygonNoise,
-        VertexNoise,
-        BoundingBoxNoise,
-        ClassSwapNoise,
-        MissingObjectNoise,
-        SpuriousObjectNoise,
-        RandomChoiceNoise,
-        SequentialNoise,
-    )
-}
+#: Every preset by the name that a config uses as its ``type``.
+PRESETS: dict[str, Callable[..., MaskNoise]] = {}
 
 _SCOPE = "anl_seg."
+
+
+_Preset = TypeVar("_Preset", bound=Callable[..., MaskNoise])
+
+
+def register_preset(preset: _Preset) -> _Preset:
+    """Enter a function that returns a model into :data:`PRESETS` under its own name (decorator)."""
+    PRESETS[preset.__name__] = preset
+    return preset
 
 
 def build_noise(cfg: MaskNoise | Mapping[str, Any]) -> MaskNoise:
@@ -95,7 +59,34 @@ def _noise_factory(name: object) -> Callable[..., MaskNoise]:
     if isinstance(name, type) and issubclass(name, MaskNoise):
         return name
     key = name[len(_SCOPE) :] if isinstance(name, str) and name.startswith(_SCOPE) else name
-    known = {**NOISES, **PRESETS}
+    known: dict[str, Callable[..., MaskNoise]] = {**NOISES, **PRESETS}
     if not isinstance(key, str) or key not in known:
         raise ValueError(unknown_name("noise", name, known))
     return known[key]
+
+
+def build_noises(noises: object) -> list[MaskNoise | None]:
+    """Build the models of a list of models, configs and None.
+
+    Raises:
+        TypeError: it is no list, or an entry is none of these.
+        ValueError: the list is empty, or a config is wrong.
+    """
+    if isinstance(noises, (str, Mapping)) or not isinstance(noises, Sequence):
+        raise TypeError(f"noises must be a list of noises, got {noises!r}")
+    if not noises:
+        raise ValueError("noises must hold at least one noise, got an empty list")
+    return [None if noise is None else build_noise(noise) for noise in noises]
+
+
+def configs(noises: Sequence[MaskNoise | None]) -> list[dict[str, Any] | None]:
+    """Return the configs of models, None for None."""
+    return [None if noise is None else noise.config() for noise in noises]
+
+
+def seeding_configs(noises: Sequence[MaskNoise | None]) -> list[list[Any] | None]:
+    """Return types and seeding parameters of models: what is left out of a seed stays out."""
+    return [
+        None if noise is None else [type(noise).__name__, noise.seeding_parameters()]
+        for noise in noises
+    ]

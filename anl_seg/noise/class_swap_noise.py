@@ -8,32 +8,20 @@ import numpy as np
 
 from anl_seg._checks import (
     check_background,
-    check_background_in_range,
     check_flag,
-    check_mask,
     check_per_class,
     check_rate,
-    check_rng,
     value_per_class,
 )
 
-from .base import MaskNoise
+from .base import MaskContext, MaskNoise, as_function, register_noise
 from .objects import MaskObjects
+from .sample_rng import Rng
 from .transition_matrix import load_transition_matrix
 
 
-def class_swap_noise(
-    mask: np.ndarray,
-    rng: np.random.RandomState | np.random.Generator,
-    *,
-    num_classes: int,
-    rate: float | list[float] | None = None,
-    matrix: object = None,
-    may_keep: bool = False,
-    per_object: bool = True,
-    background: int | None = 0,
-    ignore_index: int = 255,
-) -> np.ndarray:
+@register_noise(example=dict(rate=0.5), no_noise=dict(rate=0))
+class ClassSwapNoise(MaskNoise):
     """Give whole objects another class.
 
     An object is an 8-connected region of one class. With ``rate`` it changes with that probability
@@ -43,9 +31,6 @@ def class_swap_noise(
     Shapes stay as they are.
 
     Args:
-        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
-        rng: draws two uniform numbers per object.
-        num_classes: number of classes C, at least 2.
         rate: probability of a swap in [0, 1], one for all or a list of one per class (the
             background's is not used); of the objects of each class.
         matrix: T[true, noisy], (C, C) probabilities; rows sum to 1 (within 1e-6). An array, a
@@ -56,10 +41,8 @@ def class_swap_noise(
             only a share rate (K - 1) / K of the objects changes, K the number of these classes.
         per_object: False makes all objects of a class change together.
         background: the class that has no objects; None if every class has.
-        ignore_index: label of the pixels to leave alone.
 
-    Returns:
-        A new array of the mask's shape and dtype.
+    Random numbers: draws two uniform numbers per object.
 
     Raises:
         FileNotFoundError: ``matrix`` is a path that names no file.
@@ -68,30 +51,56 @@ def class_swap_noise(
 
     Source: Kimhi et al., 2024 (COCO-N, arXiv 2406.10891), there with ``may_keep``.
     """
-    rate, matrix, may_keep = _check_swap(rate, matrix, may_keep)
-    per_object = check_flag("per_object", per_object)
-    background = check_background(background)
-    check_rng(rng)
-    valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
-    check_background_in_range(background, num_classes)
-    if matrix is not None and len(matrix) != num_classes:
-        raise ValueError(
-            f"the transition matrix is {len(matrix)} x {len(matrix)}, "
-            f"the data has {num_classes} classes"
-        )
-    objects = MaskObjects(mask, valid, background=background, per_object=per_object)
-    draw = rng.random((len(objects), 2))
-    labels = objects.labels
-    if matrix is None:
-        rates = np.array(value_per_class("rate", rate, num_classes), dtype=np.float64)
-        classes = np.array([k for k in range(num_classes) if k != background], dtype=np.int64)
-        target = _uniform_class(labels, draw[:, 1], classes, may_keep)
-        new = np.where(draw[:, 0] < rates[labels], target, labels)
-    else:
-        new = _class_by_row(labels, draw[:, 1], matrix)
-    table = np.zeros(len(objects) + 1, dtype=mask.dtype)
-    table[1:] = new
-    return np.where(objects.components > 0, table[objects.components], mask)
+
+    strength_name = "rate"
+    # The objects swapped at a larger rate include those at a smaller one, and swap alike.
+    nested_in = ("rate",)
+
+    def __init__(
+        self,
+        rate: float | list[float] | None = None,
+        matrix: object = None,
+        may_keep: bool = False,
+        per_object: bool = True,
+        background: int | None = 0,
+    ) -> None:
+        self.rate, self.matrix, self.may_keep = _check_swap(rate, matrix, may_keep)
+        self.per_object = check_flag("per_object", per_object)
+        self.background = check_background(background)
+
+    def parameters(self) -> dict[str, Any]:
+        parameters = super().parameters()
+        if self.matrix is not None:
+            parameters["matrix"] = self.matrix.tolist()
+        return parameters
+
+    def corrupt(
+        self, mask: np.ndarray, valid: np.ndarray, rng: Rng, context: MaskContext
+    ) -> np.ndarray:
+        num_classes = context.num_classes
+        if self.matrix is not None and len(self.matrix) != num_classes:
+            raise ValueError(
+                f"the transition matrix is {len(self.matrix)} x {len(self.matrix)}, "
+                f"the data has {num_classes} classes"
+            )
+        objects = MaskObjects(mask, valid, background=self.background, per_object=self.per_object)
+        draw = rng.random((len(objects), 2))
+        labels = objects.labels
+        if self.matrix is None:
+            rates = np.array(value_per_class("rate", self.rate, num_classes), dtype=np.float64)
+            classes = np.array(
+                [k for k in range(num_classes) if k != self.background], dtype=np.int64
+            )
+            target = _uniform_class(labels, draw[:, 1], classes, self.may_keep)
+            new = np.where(draw[:, 0] < rates[labels], target, labels)
+        else:
+            new = _class_by_row(labels, draw[:, 1], self.matrix)
+        table = np.zeros(len(objects) + 1, dtype=mask.dtype)
+        table[1:] = new
+        return np.where(objects.components > 0, table[objects.components], mask)
+
+
+class_swap_noise = as_function(ClassSwapNoise)
 
 
 def _uniform_class(
@@ -136,52 +145,3 @@ def _check_swap(
             "stands on the diagonal"
         )
     return None, load_transition_matrix(matrix), may_keep
-
-
-class ClassSwapNoise(MaskNoise):
-    """:func:`class_swap_noise` with fixed parameters; exactly one of rate and matrix.
-
-    Args:
-        rate: probability of a swap in [0, 1], one for all or a list of one per class; of the
-            objects of each class.
-        matrix: T[true, noisy], (C, C) probabilities, rows sum to 1 (within 1e-6). An array, a
-            nested list or the path of a ``.npy``, ``.json`` or ``.csv`` file, read at once:
-            :meth:`config` and the seed depend on the numbers, not on where they were stored.
-        may_keep: with ``rate``, whether the true class may be drawn.
-        per_object: False makes all objects of a class change together.
-        background: the class that has no objects; None if every class has.
-    """
-
-    # The objects swapped at a larger rate include those at a smaller one, and swap alike.
-    nested_in = ("rate",)
-
-    def __init__(
-        self,
-        rate: float | list[float] | None = None,
-        matrix: object = None,
-        may_keep: bool = False,
-        per_object: bool = True,
-        background: int | None = 0,
-    ) -> None:
-        self.rate, self.matrix, self.may_keep = _check_swap(rate, matrix, may_keep)
-        self.per_object = check_flag("per_object", per_object)
-        self.background = check_background(background)
-
-    def parameters(self) -> dict[str, Any]:
-        parameters = super().parameters()
-        if self.matrix is not None:
-            parameters["matrix"] = self.matrix.tolist()
-        return parameters
-
-    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
-        return class_swap_noise(
-            mask,
-            rng,
-            num_classes=num_classes,
-            rate=self.rate,
-            matrix=self.matrix,
-            may_keep=self.may_keep,
-            per_object=self.per_object,
-            background=self.background,
-            ignore_index=ignore_index,
-        )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from .sample_rng import Rng
+
 # In images of at most so many pixels a side, squares of float32 are right to a half, and faster.
 _SQUARED_IN_FLOAT32 = 700
 # Pixels that are turned from distances to squares at once.
@@ -92,7 +94,7 @@ def choose_smallest(
     values: np.ndarray,
     count: int,
     limit: int,
-    rng: np.random.RandomState | np.random.Generator,
+    rng: Rng,
 ) -> np.ndarray:
     """Choose the ``count`` smallest values; among those equal to the last one, at random.
 

@@ -7,11 +7,12 @@ import math
 import cv2
 import numpy as np
 
-from anl_seg._checks import check_integer, check_mask, check_number, check_rng
+from anl_seg._checks import check_integer, check_number
 
-from .base import MaskNoise
+from .base import MaskContext, MaskNoise, as_function, register_noise
 from .objects import MaskObjects
 from .rounding import round_half_up
+from .sample_rng import Rng
 
 # Largest absolute values: the field as drawn, and smoothed along rows. Sums of the kernel's weights
 # along rows and along columns, within a few percent. No product of a value and a sum of weights
@@ -24,16 +25,8 @@ _REACH = 4
 _MAX_SIGMA = 50.0
 
 
-def elastic_noise(
-    mask: np.ndarray,
-    rng: np.random.RandomState | np.random.Generator,
-    *,
-    alpha: float,
-    sigma: float,
-    min_area: int = 0,
-    num_classes: int,
-    ignore_index: int = 255,
-) -> np.ndarray:
+@register_noise(example=dict(alpha=100, sigma=5), no_noise=dict(alpha=0, sigma=3))
+class ElasticNoise(MaskNoise):
     """Bend the mask by a random, smooth field of displacements; the image stays as it is.
 
     Each pixel has a displacement in x and one in y. Both are drawn for each pixel by itself,
@@ -49,18 +42,13 @@ def elastic_noise(
     1 with sigma 3 (0.05 pixels) changes nothing.
 
     Args:
-        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
-        rng: draws two uniform numbers per pixel, ignored pixels included: first all for x.
         alpha: largest displacement before smoothing in pixels, at least 0.
         sigma: standard deviation of the Gaussian in pixels, in (0, 50].
         min_area: the field is 0, before smoothing, in the bounding box of each 8-connected region
             of any class (class 0 too) with at most so many pixels, and floor(alpha / 2) pixels
             around the box. 0 leaves the field as it is.
-        num_classes: number of classes, at least 2.
-        ignore_index: label of the pixels to leave alone.
 
-    Returns:
-        A new array of the mask's shape and dtype.
+    Random numbers: draws two uniform numbers per pixel, ignored pixels included: first all for x.
 
     Raises:
         ValueError: a parameter or a label is out of range.
@@ -69,26 +57,39 @@ def elastic_noise(
     and sigma one of 3, 5, 10, drawn anew for each image that is augmented (every second);
     "NSegment+" adds ``min_area``, there 1000.
     """
-    alpha = check_number("alpha", alpha)
-    sigma = _check_sigma(sigma)
-    min_area = check_integer("min_area", min_area, low=0)
-    check_rng(rng)
-    valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
-    fields = [_random_field(mask.shape, rng) for _ in "xy"]
-    noisy = mask.copy()
-    if mask.size == 0:
+
+    strength_name = "alpha"
+    # The field is the same: labels go farther, or small regions are spared.
+    nested_in = ("alpha", "min_area")
+
+    def __init__(self, alpha: float, sigma: float, min_area: int = 0) -> None:
+        self.alpha = check_number("alpha", alpha)
+        self.sigma = _check_sigma(sigma)
+        self.min_area = check_integer("min_area", min_area, low=0)
+
+    def corrupt(
+        self, mask: np.ndarray, valid: np.ndarray, rng: Rng, context: MaskContext
+    ) -> np.ndarray:
+        fields = [_random_field(mask.shape, rng) for _ in "xy"]
+        noisy = mask.copy()
+        if mask.size == 0:
+            return noisy
+        if self.min_area > 0:
+            still = _around_small_regions(mask, valid, self.min_area, math.floor(self.alpha / 2))
+            for field in fields:
+                field[still] = 0
+        height, width = mask.shape
+        columns = _sources(_smoothed(fields[0], self.sigma), self.alpha, np.arange(width), width)
+        rows = _sources(
+            _smoothed(fields[1], self.sigma), self.alpha, np.arange(height)[:, None], height
+        )
+        source = rows * width + columns
+        moved = np.take(mask.reshape(-1), source)
+        np.copyto(noisy, moved, where=valid & np.take(valid.reshape(-1), source))
         return noisy
-    if min_area > 0:
-        still = _around_small_regions(mask, valid, min_area, math.floor(alpha / 2))
-        for field in fields:
-            field[still] = 0
-    height, width = mask.shape
-    columns = _sources(_smoothed(fields[0], sigma), alpha, np.arange(width), width)
-    rows = _sources(_smoothed(fields[1], sigma), alpha, np.arange(height)[:, None], height)
-    source = rows * width + columns
-    moved = np.take(mask.reshape(-1), source)
-    np.copyto(noisy, moved, where=valid & np.take(valid.reshape(-1), source))
-    return noisy
+
+
+elastic_noise = as_function(ElasticNoise)
 
 
 def _check_sigma(sigma: object) -> float:
@@ -98,9 +99,7 @@ def _check_sigma(sigma: object) -> float:
     return value
 
 
-def _random_field(
-    shape: tuple[int, int], rng: np.random.RandomState | np.random.Generator
-) -> np.ndarray:
+def _random_field(shape: tuple[int, int], rng: Rng) -> np.ndarray:
     """(H, W) float32 of odd whole numbers, uniform in (-_DRAWN, _DRAWN), with mean 0."""
     field = rng.random(shape)
     field *= _DRAWN
@@ -124,8 +123,7 @@ def _smoothed(field: np.ndarray, sigma: float) -> np.ndarray:
     row_kernel, column_kernel = _gaussian(sigma, _ROW_WEIGHTS), _gaussian(sigma, _COLUMN_WEIGHTS)
     rows = cv2.sepFilter2D(field, -1, row_kernel, one, borderType=border)
     # A power of two: the division is exact, and so is the rounding.
-    rows /= _DRAWN * _ROW_WEIGHTS // _ALONG_ROWS
-    np.rint(rows, out=rows)
+    rows = np.rint(rows / np.float32(_DRAWN * _ROW_WEIGHTS // _ALONG_ROWS))
     result = cv2.sepFilter2D(rows, -1, one, column_kernel, borderType=border).astype(np.float64)
     row_sum, column_sum = (float(k.sum(dtype=np.float64)) for k in (row_kernel, column_kernel))
     result *= _ROW_WEIGHTS / (_ALONG_ROWS * row_sum * column_sum)
@@ -166,32 +164,3 @@ def _around_small_regions(
     np.cumsum(depth, axis=0, out=depth)
     np.cumsum(depth, axis=1, out=depth)
     return depth[:height, :width] > 0
-
-
-class ElasticNoise(MaskNoise):
-    """:func:`elastic_noise` with fixed parameters.
-
-    Args:
-        alpha: largest displacement before smoothing in pixels, at least 0.
-        sigma: standard deviation of the Gaussian in pixels, in (0, 50].
-        min_area: the field is 0, before smoothing, around regions of at most so many pixels.
-    """
-
-    # The field is the same: labels go farther, or small regions are spared.
-    nested_in = ("alpha", "min_area")
-
-    def __init__(self, alpha: float, sigma: float, min_area: int = 0) -> None:
-        self.alpha = check_number("alpha", alpha)
-        self.sigma = _check_sigma(sigma)
-        self.min_area = check_integer("min_area", min_area, low=0)
-
-    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
-        return elastic_noise(
-            mask,
-            rng,
-            alpha=self.alpha,
-            sigma=self.sigma,
-            min_area=self.min_area,
-            num_classes=num_classes,
-            ignore_index=ignore_index,
-        )

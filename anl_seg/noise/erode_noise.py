@@ -8,30 +8,21 @@ import numpy as np
 
 from anl_seg._checks import (
     check_background,
-    check_background_in_range,
     check_flag,
-    check_mask,
     check_rate,
-    check_rng,
 )
 
+from .base import MaskContext, as_function, register_noise
 from .distance import choose_smallest, nearest_distances
 from .objects import MaskObject, MaskObjects
 from .reshape import Reshape, Shape, ShapeNoise
 from .rounding import round_half_up
+from .sample_rng import Rng
 from .vacated import fill_vacated
 
 
-def erode_noise(
-    mask: np.ndarray,
-    rng: np.random.RandomState | np.random.Generator,
-    *,
-    beta: float,
-    num_classes: int,
-    background: int | None = 0,
-    per_object: bool = True,
-    ignore_index: int = 255,
-) -> np.ndarray:
+@register_noise(example=dict(beta=0.5), no_noise=dict(beta=0))
+class ErodeNoise(ShapeNoise):
     """Shrink each object by a share of its area.
 
     An object is an 8-connected region of one class. Its round(beta area) pixels that are nearest to
@@ -42,40 +33,55 @@ def erode_noise(
     share no pixels, so the order in which they shrink does not matter.
 
     Args:
-        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
-        rng: draws the choice among equally distant pixels.
         beta: loss in [0, 1]; of the object's clean area, halves rounded up to a whole pixel. At 1
             the object vanishes.
-        num_classes: number of classes, at least 2.
         background: the class that has no objects; None if every class has.
         per_object: whether each region is an object of its own; False takes all pixels of a class
             as one object.
-        ignore_index: label of the pixels to leave alone.
 
-    Returns:
-        A new array of the mask's shape and dtype.
+    Random numbers: draws the choice among equally distant pixels.
 
     Raises:
         ValueError: a parameter or a label is out of range.
 
     Source: Gonzalez-Jimenez et al., MICCAI 2023; Gao et al., 2022.
     """
-    beta = check_rate("beta", beta)
-    background = check_background(background)
-    per_object = check_flag("per_object", per_object)
-    check_rng(rng)
-    valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
-    check_background_in_range(background, num_classes)
-    objects = MaskObjects(mask, valid, background=background, per_object=per_object)
-    valid_pixels = int(valid.sum())
-    noisy, vacated = mask.copy(), []
-    for obj in objects:
-        count = round_half_up(beta * obj.area)
-        if count == 0 or obj.area == valid_pixels:
-            continue
-        vacated.append((obj, _leaving(valid, objects, obj, count, rng)))
-    fill_vacated(noisy, mask, valid, objects, vacated)
-    return noisy
+
+    strength_name = "beta"
+    # A class of one region is changed alike with and without it.
+    nested_in = ("per_object",)
+
+    def __init__(self, beta: float, background: int | None = 0, per_object: bool = True) -> None:
+        self.beta = check_rate("beta", beta)
+        self.background = check_background(background)
+        self.per_object = check_flag("per_object", per_object)
+
+    def reshaper(self, rng: Rng, num_classes: int) -> Reshape:
+        def reshape(objects: MaskObjects, obj: MaskObject, valid: np.ndarray) -> Shape | None:
+            count = round_half_up(self.beta * obj.area)
+            if count == 0 or obj.area == int(valid.sum()):
+                return None
+            leaving = _leaving(valid, objects, obj, count, rng)
+            return Shape(obj.window, objects.own(obj, obj.window) & ~leaving)
+
+        return reshape
+
+    def corrupt(
+        self, mask: np.ndarray, valid: np.ndarray, rng: Rng, context: MaskContext
+    ) -> np.ndarray:
+        objects = MaskObjects(mask, valid, background=self.background, per_object=self.per_object)
+        valid_pixels = int(valid.sum())
+        noisy, vacated = mask.copy(), []
+        for obj in objects:
+            count = round_half_up(self.beta * obj.area)
+            if count == 0 or obj.area == valid_pixels:
+                continue
+            vacated.append((obj, _leaving(valid, objects, obj, count, rng)))
+        fill_vacated(noisy, mask, valid, objects, vacated)
+        return noisy
+
+
+erode_noise = as_function(ErodeNoise)
 
 
 def _leaving(
@@ -83,7 +89,7 @@ def _leaving(
     objects: MaskObjects,
     obj: MaskObject,
     count: int,
-    rng: np.random.RandomState | np.random.Generator,
+    rng: Rng,
 ) -> np.ndarray:
     """Bool of the shape of the object's window, True at the ``count`` pixels that leave."""
     own = objects.own(obj, obj.window)
@@ -106,45 +112,3 @@ def _leaving(
                 leaving[own] = choose_smallest(distance, count, limit, rng)
                 return leaving
         margin *= 2
-
-
-class ErodeNoise(ShapeNoise):
-    """:func:`erode_noise` with fixed parameters.
-
-    Args:
-        beta: loss in [0, 1]; of each object's clean area.
-        background: the class that has no objects; None if every class has.
-        per_object: whether each region is an object of its own; False takes all pixels of a class
-            as one object.
-    """
-
-    # A class of one region is changed alike with and without it.
-    nested_in = ("per_object",)
-
-    def __init__(self, beta: float, background: int | None = 0, per_object: bool = True) -> None:
-        self.beta = check_rate("beta", beta)
-        self.background = check_background(background)
-        self.per_object = check_flag("per_object", per_object)
-
-    def reshaper(
-        self, rng: np.random.RandomState | np.random.Generator, num_classes: int
-    ) -> Reshape:
-        def reshape(objects: MaskObjects, obj: MaskObject, valid: np.ndarray) -> Shape | None:
-            count = round_half_up(self.beta * obj.area)
-            if count == 0 or obj.area == int(valid.sum()):
-                return None
-            leaving = _leaving(valid, objects, obj, count, rng)
-            return Shape(obj.window, objects.own(obj, obj.window) & ~leaving)
-
-        return reshape
-
-    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
-        return erode_noise(
-            mask,
-            rng,
-            beta=self.beta,
-            num_classes=num_classes,
-            background=self.background,
-            per_object=self.per_object,
-            ignore_index=ignore_index,
-        )

@@ -8,17 +8,16 @@ import numpy as np
 
 from anl_seg._checks import (
     check_integer,
-    check_mask,
     check_number,
     check_paired_classes,
     check_per_class,
     check_rate,
-    check_rng,
     value_per_class,
 )
 
-from .base import MaskNoise
+from .base import MaskContext, MaskNoise, as_function, register_noise
 from .image_features import LocalFeatures, check_image, local_features
+from .sample_rng import Rng
 
 _MAX_STRENGTH = 100.0
 
@@ -43,24 +42,15 @@ _MAX_LOGIT = 40.0
 # feature cannot be negative.
 _LEVELS = 9
 _CELLS = _LEVELS ** len(LocalFeatures._fields)
-_LOWEST_LEVEL = LocalFeatures(brightness=-4, contrast=0, warmth=-4, greenness=-4)
+_LOWEST_LEVEL = (-4, 0, -4, -4)  # of brightness, contrast, warmth, greenness
 # What a draw in [0, 1) and the bounds it falls between are multiplied with.
 _DRAW_BITS = 32
 # Numbers in one table of bounds.
 _TABLE = 2**22
 
 
-def instance_dependent_noise(
-    mask: np.ndarray,
-    rng: np.random.RandomState | np.random.Generator,
-    *,
-    image: np.ndarray | None,
-    rate: float | list[float],
-    strength: float = 1.0,
-    projection_seed: int = 0,
-    num_classes: int,
-    ignore_index: int = 255,
-) -> np.ndarray:
+@register_noise(example=dict(rate=0.4), no_noise=dict(rate=0))
+class InstanceDependentNoise(MaskNoise):
     """Flip pixels with a probability, and to classes, that depend on the image around them.
 
     Four features f describe the 5 x 5 pixels around a pixel: brightness, contrast, warmth and
@@ -81,23 +71,18 @@ def instance_dependent_noise(
     :func:`symmetric_noise`.
 
     Args:
-        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
-        rng: draws two uniform numbers per pixel, ignored pixels included: all for flips, then all
-            for targets.
-        image: (H, W) or (H, W, channels) with one channel or three (blue, green, red; the first
-            three of more); uint8 or floats in [0, 255]. One channel is grey: its warmth and
-            greenness are 0.
         rate: mean probability of a flip in [0, 1], of the valid pixels of the image. Or a list with
             one for each class: of the valid pixels of that class in the image, each class with a
             bias of its own.
         strength: in [0, 100], how much depends on the image; the inverse of the softmax's
             temperature.
         projection_seed: at least 0, for u and W. A parameter of the noise, not of the sample.
-        num_classes: number of classes, at least 2.
-        ignore_index: label of the pixels to leave alone.
 
-    Returns:
-        A new array of the mask's shape and dtype.
+    Random numbers: draws two uniform numbers per pixel, ignored pixels included: all for flips,
+    then all for targets.
+
+    Image: (H, W) or (H, W, channels) with one channel or three (blue, green, red; the first three
+    of more); uint8 or floats in [0, 255]. One channel is grey: its warmth and greenness are 0.
 
     Raises:
         ValueError: there is no image, it does not fit the mask, or a parameter or a label is out of
@@ -107,38 +92,53 @@ def instance_dependent_noise(
     flip: there the probability of each is drawn at random about the rate, and its content decides on
     the target by a random projection per class.
     """
-    rate = check_per_class("rate", rate, check_rate)
-    strength = check_number("strength", strength, high=_MAX_STRENGTH)
-    projection_seed = check_integer("projection_seed", projection_seed, low=0)
-    check_rng(rng)
-    num_classes = check_paired_classes(num_classes, "InstanceDependentNoise")
-    valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
-    rates = np.array(value_per_class("rate", rate, num_classes))
-    image = check_image(image, mask, needed_by="InstanceDependentNoise")
-    flip_draw = rng.random(mask.shape)
-    target_draw = rng.random(mask.shape)
-    noisy = mask.copy()
-    if mask.size == 0:
+
+    strength_name = "rate"
+    not_strengths = ("background", "projection_seed")
+    needs_image = True
+    # A pixel that flips at one rate flips to the same class at every higher one.
+    nested_in = ("rate",)
+
+    def __init__(
+        self, rate: float | list[float], strength: float = 1.0, projection_seed: int = 0
+    ) -> None:
+        self.rate = check_per_class("rate", rate, check_rate)
+        self.strength = check_number("strength", strength, high=_MAX_STRENGTH)
+        self.projection_seed = check_integer("projection_seed", projection_seed, low=0)
+
+    def corrupt(
+        self, mask: np.ndarray, valid: np.ndarray, rng: Rng, context: MaskContext
+    ) -> np.ndarray:
+        num_classes = check_paired_classes(context.num_classes, "InstanceDependentNoise")
+        rates = np.array(value_per_class("rate", self.rate, num_classes))
+        image = check_image(context.image, mask, needed_by="InstanceDependentNoise")
+        flip_draw = rng.random(mask.shape)
+        target_draw = rng.random(mask.shape)
+        noisy = mask.copy()
+        if mask.size == 0:
+            return noisy
+        features = local_features(image)
+        score_weights, target_weights = _projections(self.projection_seed, num_classes)
+        bins = _score_bins(features, score_weights)
+        if isinstance(self.rate, list):
+            # The bins of each class are a row of their own.
+            bins += np.where(valid, mask, 0).astype(np.int32) * _BINS
+        else:
+            rates = rates[:1]
+        counts = np.bincount(bins[valid], minlength=len(rates) * _BINS).reshape(len(rates), _BINS)
+        probability = flip_probabilities(counts, rates, self.strength)
+        flip = np.flatnonzero(valid & (flip_draw < np.take(probability, bins)))
+        targets = _targets(
+            np.take(mask, flip).astype(np.int64),
+            _cells(features, flip),
+            np.take(target_draw, flip),
+            self.strength * target_weights,
+        )
+        np.put(noisy, flip, targets)
         return noisy
-    features = local_features(image)
-    score_weights, target_weights = _projections(projection_seed, num_classes)
-    bins = _score_bins(features, score_weights)
-    if isinstance(rate, list):
-        # The bins of each class are a row of their own.
-        bins += np.where(valid, mask, 0).astype(np.int32) * _BINS
-    else:
-        rates = rates[:1]
-    counts = np.bincount(bins[valid], minlength=len(rates) * _BINS).reshape(len(rates), _BINS)
-    probability = flip_probabilities(counts, rates, strength)
-    flip = np.flatnonzero(valid & (flip_draw < np.take(probability, bins)))
-    targets = _targets(
-        np.take(mask, flip).astype(np.int64),
-        _cells(features, flip),
-        np.take(target_draw, flip),
-        strength * target_weights,
-    )
-    np.put(noisy, flip, targets)
-    return noisy
+
+
+instance_dependent_noise = as_function(InstanceDependentNoise)
 
 
 @functools.lru_cache(maxsize=8)
@@ -273,37 +273,3 @@ def _drawn(pairs: np.ndarray, row: np.ndarray, draw: np.ndarray, weights: np.nda
     bounds += np.arange(len(pairs), dtype=np.int64)[:, None] << _DRAW_BITS
     wanted = (row << _DRAW_BITS) + (draw * 2.0**_DRAW_BITS).astype(np.int64)
     return np.searchsorted(bounds.reshape(-1), wanted, side="right") - row * num_classes
-
-
-class InstanceDependentNoise(MaskNoise):
-    """:func:`instance_dependent_noise` with fixed parameters.
-
-    Args:
-        rate: mean probability of a flip in [0, 1], of the valid pixels of an image; or a list with
-            one for each class, of its valid pixels.
-        strength: in [0, 100], how much depends on the image.
-        projection_seed: at least 0; what the features of the image do.
-    """
-
-    needs_image = True
-    # A pixel that flips at one rate flips to the same class at every higher one.
-    nested_in = ("rate",)
-
-    def __init__(
-        self, rate: float | list[float], strength: float = 1.0, projection_seed: int = 0
-    ) -> None:
-        self.rate = check_per_class("rate", rate, check_rate)
-        self.strength = check_number("strength", strength, high=_MAX_STRENGTH)
-        self.projection_seed = check_integer("projection_seed", projection_seed, low=0)
-
-    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
-        return instance_dependent_noise(
-            mask,
-            rng,
-            image=image,
-            rate=self.rate,
-            strength=self.strength,
-            projection_seed=self.projection_seed,
-            num_classes=num_classes,
-            ignore_index=ignore_index,
-        )

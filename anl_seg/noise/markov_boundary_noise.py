@@ -14,9 +14,11 @@ from anl_seg._checks import (
     value_per_class,
 )
 
+from .base import as_function, register_noise
 from .boundary_walk import walk
 from .objects import MaskObject, MaskObjects
 from .reshape import Reshape, Shape, ShapeNoise
+from .sample_rng import Rng
 from .window import Window, bounding_box
 
 # The published process ends with this blur of the 0/1 mask and a threshold at one half.
@@ -26,19 +28,11 @@ _BLUR_REACH = 2
 _MAX_STEPS = 10**6
 
 
-def markov_boundary_noise(
-    mask: np.ndarray,
-    rng: np.random.RandomState | np.random.Generator,
-    *,
-    steps: int | list[int],
-    theta1: float | list[float],
-    theta2: float | list[float],
-    theta3: float | list[float],
-    num_classes: int,
-    per_object: bool = False,
-    background: int | None = 0,
-    ignore_index: int = 255,
-) -> np.ndarray:
+@register_noise(
+    example=dict(steps=120, theta1=0.6, theta2=0.05, theta3=0.1),
+    no_noise=dict(steps=0, theta1=0.5, theta2=0.5, theta3=0),
+)
+class MarkovBoundaryNoise(ShapeNoise):
     """Let the outline of each class wander, flip pixels and smooth the result.
 
     In each of ``steps`` steps the class grows with probability ``theta1`` and shrinks otherwise. To
@@ -55,51 +49,26 @@ def markov_boundary_noise(
     smoothed either.
 
     Args:
-        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
-        rng: draws the directions of the steps, one number per ring pixel and step, one per pixel
-            for the flips, and the order of painting.
         steps: number of steps, at least 0.
         theta1: probability that a step grows, in [0, 1]; above 0.5 the class gets larger.
         theta2: probability of a ring pixel to change in a step, in [0, 1].
         theta3: probability of a pixel to flip, in [0, 1]; of all valid pixels, for each class.
             ``steps`` and the thetas may be lists of one value per class (the background's is not
             used).
-        num_classes: number of classes, at least 2.
         per_object: whether each 8-connected region takes its own steps and flips (the latter no
             more than 2 pixels beyond it), instead of a class as a whole.
         background: the class without an outline of its own; None if every class has one.
-        ignore_index: label of the pixels to leave alone.
 
-    Returns:
-        A new array of the mask's shape and dtype.
+    Random numbers: draws the directions of the steps, one number per ring pixel and step, one per
+    pixel for the flips, and the order of painting.
 
     Raises:
         ValueError: a parameter or a label is out of range.
 
     Source: Yao et al., "Learning to Segment from Noisy Annotations", ICLR 2023, definition 1.
     """
-    noise = MarkovBoundaryNoise(steps, theta1, theta2, theta3, per_object, background)
-    return noise(mask, rng, num_classes=num_classes, ignore_index=ignore_index)
 
-
-def _check_steps(name: str, value: object) -> int:
-    steps = check_integer(name, value, low=0)
-    if steps > _MAX_STEPS:
-        raise ValueError(f"{name} must be at most {_MAX_STEPS}, got {value!r}")
-    return steps
-
-
-class MarkovBoundaryNoise(ShapeNoise):
-    """:func:`markov_boundary_noise` with fixed parameters.
-
-    Args:
-        steps: number of steps, at least 0.
-        theta1: probability that a step grows, in [0, 1].
-        theta2: probability of a ring pixel to change in a step, in [0, 1].
-        theta3: probability of a pixel to flip before the smoothing, in [0, 1]; of all valid pixels.
-        per_object: whether each object takes its own steps, instead of a class as a whole.
-        background: the class without an outline of its own; None if every class has one.
-    """
+    strength_name = "steps"
 
     def __init__(
         self,
@@ -122,9 +91,7 @@ class MarkovBoundaryNoise(ShapeNoise):
         """Whether all pixels of a class wander as one object."""
         return not self.per_object
 
-    def reshaper(
-        self, rng: np.random.RandomState | np.random.Generator, num_classes: int
-    ) -> Reshape:
+    def reshaper(self, rng: Rng, num_classes: int) -> Reshape:
         values = [
             value_per_class(name, getattr(self, name), num_classes)
             for name in ("steps", "theta1", "theta2", "theta3")
@@ -150,11 +117,21 @@ class MarkovBoundaryNoise(ShapeNoise):
         return reshape
 
 
+markov_boundary_noise = as_function(MarkovBoundaryNoise)
+
+
+def _check_steps(name: str, value: object) -> int:
+    steps = check_integer(name, value, low=0)
+    if steps > _MAX_STEPS:
+        raise ValueError(f"{name} must be at most {_MAX_STEPS}, got {value!r}")
+    return steps
+
+
 def _flip_and_smooth(
     inside: np.ndarray,
     allowed: np.ndarray,
     theta3: float,
-    rng: np.random.RandomState | np.random.Generator,
+    rng: Rng,
 ) -> np.ndarray:
     """Bool, the pixels inside after flips and smoothing.
 

@@ -6,30 +6,20 @@ import numpy as np
 
 from anl_seg._checks import (
     check_background,
-    check_background_in_range,
     check_flag,
-    check_mask,
     check_per_class,
     check_rate,
-    check_rng,
     value_per_class,
 )
 
-from .base import MaskNoise
+from .base import MaskContext, MaskNoise, as_function, register_noise
 from .fill import nearest_labels
 from .objects import MaskObjects
+from .sample_rng import Rng
 
 
-def missing_object_noise(
-    mask: np.ndarray,
-    rng: np.random.RandomState | np.random.Generator,
-    *,
-    rate: float | list[float],
-    num_classes: int,
-    per_object: bool = True,
-    background: int | None = 0,
-    ignore_index: int = 255,
-) -> np.ndarray:
+@register_noise(example=dict(rate=0.5), no_noise=dict(rate=0))
+class MissingObjectNoise(MaskNoise):
     """Let each object vanish with probability ``rate``.
 
     An object is an 8-connected region of one class. The pixels of the missing objects take the
@@ -40,54 +30,20 @@ def missing_object_noise(
     objects missing at one rate are missing at every larger one.
 
     Args:
-        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
-        rng: draws one uniform number per object.
         rate: probability in [0, 1], one for all or a list of one per class (the background's is not
             used); of the objects of each class.
-        num_classes: number of classes, at least 2.
         per_object: False makes all objects of a class vanish together.
         background: the class that has no objects; None if every class has.
-        ignore_index: label of the pixels to leave alone.
 
-    Returns:
-        A new array of the mask's shape and dtype.
+    Random numbers: draws one uniform number per object.
 
     Raises:
         ValueError: a parameter or a label is out of range.
 
     Source: Tadokoro et al., 2025 (arXiv 2504.14795), on two classes.
     """
-    rate = check_per_class("rate", rate, check_rate)
-    per_object = check_flag("per_object", per_object)
-    background = check_background(background)
-    check_rng(rng)
-    valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
-    check_background_in_range(background, num_classes)
-    rates = value_per_class("rate", rate, num_classes)
-    objects = MaskObjects(mask, valid, background=background, per_object=per_object)
-    draw = rng.random(len(objects))
-    # By the index of the object; 0 is where there is none.
-    missing = np.zeros(len(objects) + 1, dtype=bool)
-    missing[1:] = draw < np.array(rates)[objects.labels]
-    noisy = mask.copy()
-    if missing.any():
-        gone = missing[objects.components]
-        source = valid & ~gone
-        if source.any():
-            noisy[gone] = nearest_labels(mask, source)[0][gone]
-    return noisy
 
-
-class MissingObjectNoise(MaskNoise):
-    """:func:`missing_object_noise` with fixed parameters; nested in rate.
-
-    Args:
-        rate: probability in [0, 1], one for all or a list of one per class; of the objects of each
-            class.
-        per_object: False makes all objects of a class vanish together.
-        background: the class that has no objects; None if every class has.
-    """
-
+    strength_name = "rate"
     # The objects missing at a larger rate include those at a smaller one.
     nested_in = ("rate",)
 
@@ -98,13 +54,22 @@ class MissingObjectNoise(MaskNoise):
         self.per_object = check_flag("per_object", per_object)
         self.background = check_background(background)
 
-    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
-        return missing_object_noise(
-            mask,
-            rng,
-            rate=self.rate,
-            num_classes=num_classes,
-            per_object=self.per_object,
-            background=self.background,
-            ignore_index=ignore_index,
-        )
+    def corrupt(
+        self, mask: np.ndarray, valid: np.ndarray, rng: Rng, context: MaskContext
+    ) -> np.ndarray:
+        rates = value_per_class("rate", self.rate, context.num_classes)
+        objects = MaskObjects(mask, valid, background=self.background, per_object=self.per_object)
+        draw = rng.random(len(objects))
+        # By the index of the object; 0 is where there is none.
+        missing = np.zeros(len(objects) + 1, dtype=bool)
+        missing[1:] = draw < np.array(rates)[objects.labels]
+        noisy = mask.copy()
+        if missing.any():
+            gone = missing[objects.components]
+            source = valid & ~gone
+            if source.any():
+                noisy[gone] = nearest_labels(mask, source)[0][gone]
+        return noisy
+
+
+missing_object_noise = as_function(MissingObjectNoise)

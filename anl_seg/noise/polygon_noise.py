@@ -7,20 +7,15 @@ import numpy as np
 
 from anl_seg._checks import check_background, check_number, check_per_class, value_per_class
 
+from .base import as_function, register_noise
 from .objects import MaskObject, MaskObjects
 from .outline import Outline, Polygon, redraw_outline
 from .reshape import Reshape, ShapeNoise
+from .sample_rng import Rng
 
 
-def polygon_noise(
-    mask: np.ndarray,
-    rng: np.random.RandomState | np.random.Generator,
-    *,
-    tolerance: float | list[float],
-    num_classes: int,
-    background: int | None = 0,
-    ignore_index: int = 255,
-) -> np.ndarray:
+@register_noise(example=dict(tolerance=5), no_noise=dict(tolerance=0))
+class PolygonNoise(ShapeNoise):
     """Replace the outline of each object by a polygon with fewer corners.
 
     An object is an 8-connected region of one class. Its outer outline (through the centres of its
@@ -32,41 +27,25 @@ def polygon_noise(
     all are painted in random order.
 
     Args:
-        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
-        rng: draws the order of painting; the polygons themselves are not random.
         tolerance: in pixels, at least 0; at 0 nothing changes. May be a list of one value per class
             (the background's is not used).
-        num_classes: number of classes, at least 2.
         background: the class that has no objects; None if every class has.
-        ignore_index: label of the pixels to leave alone.
 
-    Returns:
-        A new array of the mask's shape and dtype.
+    Random numbers: draws the order of painting; the polygons themselves are not random.
 
     Raises:
         ValueError: a parameter or a label is out of range.
 
     Source: "approximation" noise of COCO-N, Kimhi et al., 2024 (there without holes).
     """
-    noise = PolygonNoise(tolerance, background)
-    return noise(mask, rng, num_classes=num_classes, ignore_index=ignore_index)
 
-
-class PolygonNoise(ShapeNoise):
-    """:func:`polygon_noise` with fixed parameters.
-
-    Args:
-        tolerance: in pixels, at least 0.
-        background: the class that has no objects; None if every class has.
-    """
+    strength_name = "tolerance"
 
     def __init__(self, tolerance: float | list[float], background: int | None = 0) -> None:
         self.tolerance = check_per_class("tolerance", tolerance, check_number)
         self.background = check_background(background)
 
-    def reshaper(
-        self, rng: np.random.RandomState | np.random.Generator, num_classes: int
-    ) -> Reshape:
+    def reshaper(self, rng: Rng, num_classes: int) -> Reshape:
         tolerances = value_per_class("tolerance", self.tolerance, num_classes)
 
         def reshape(objects: MaskObjects, obj: MaskObject, valid: np.ndarray) -> Outline | None:
@@ -78,6 +57,9 @@ class PolygonNoise(ShapeNoise):
             )
 
         return reshape
+
+
+polygon_noise = as_function(PolygonNoise)
 
 
 def simplify(polygon: Polygon, tolerance: float) -> Polygon:

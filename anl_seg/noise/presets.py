@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from anl_seg._checks import check_rate
@@ -10,6 +9,7 @@ from anl_seg._checks import check_rate
 from .alpha_beta_noise import AlphaBetaNoise
 from .band_noise import BandNoise
 from .base import MaskNoise
+from .build import PRESETS, register_preset
 from .class_swap_noise import ClassSwapNoise
 from .elastic_noise import ElasticNoise
 from .markov_boundary_noise import MarkovBoundaryNoise
@@ -20,7 +20,10 @@ from .sequential_noise import SequentialNoise
 from .spurious_object_noise import SpuriousObjectNoise
 from .vertex_noise import VertexNoise
 
+__all__ = ["PRESETS"]
 
+
+@register_preset
 def alpha_beta(alpha: float, beta: float) -> MaskNoise:
     """A share ``alpha`` of the samples dilated, eroded or moved by ``beta`` of each object's area.
 
@@ -38,6 +41,7 @@ def _markov_jsrt(theta1: float) -> MaskNoise:
     )
 
 
+@register_preset
 def markov_jsrt_j1() -> MaskNoise:
     """Setting J1 of Yao et al., ICLR 2023: JSRT organs that wander outwards.
 
@@ -47,11 +51,13 @@ def markov_jsrt_j1() -> MaskNoise:
     return _markov_jsrt(theta1=0.8)
 
 
+@register_preset
 def markov_jsrt_j2() -> MaskNoise:
     """Setting J2 of Yao et al., ICLR 2023: as :func:`markov_jsrt_j1`, inwards (theta1 = 0.2)."""
     return _markov_jsrt(theta1=0.2)
 
 
+@register_preset
 def band_jsrt_j3() -> MaskNoise:
     """Setting J3 of Yao et al., ICLR 2023: JSRT organs dilated or eroded by a band.
 
@@ -61,6 +67,7 @@ def band_jsrt_j3() -> MaskNoise:
     return BandNoise(low=[0, 7, 7, 3], high=[0, 9, 9, 5])
 
 
+@register_preset
 def markov_isic_i1() -> MaskNoise:
     """Setting I1 of Yao et al., ICLR 2023: skin lesions that wander inwards.
 
@@ -69,11 +76,13 @@ def markov_isic_i1() -> MaskNoise:
     return MarkovBoundaryNoise(steps=200, theta1=0.2, theta2=0.05, theta3=0.2)
 
 
+@register_preset
 def markov_isic_i2() -> MaskNoise:
     """Setting I2 of Yao et al., ICLR 2023: as :func:`markov_isic_i1`, outwards (theta1 = 0.8)."""
     return MarkovBoundaryNoise(steps=200, theta1=0.8, theta2=0.05, theta3=0.2)
 
 
+@register_preset
 def band_isic_i3() -> MaskNoise:
     """Setting I3 of Yao et al., ICLR 2023: lesions dilated or eroded by 7 to 9 pixels."""
     return BandNoise(low=7, high=9)
@@ -87,6 +96,7 @@ _COCO_N = {
 }
 
 
+@register_preset
 def coco_n(level: str) -> MaskNoise:
     """The benchmark COCO-N: objects of a wrong class, and with a wrong outline of one of three kinds.
 
@@ -123,6 +133,7 @@ _OMISSION = {
 }
 
 
+@register_preset
 def omission(level: str) -> MaskNoise:
     """Objects missing, objects invented and margins wrong, as in a data set of building outlines.
 
@@ -147,6 +158,7 @@ def omission(level: str) -> MaskNoise:
     )
 
 
+@register_preset
 def nsegment(probability: float = 0.5, min_area: int = 0) -> MaskNoise:
     """Elastic deformation by a pair (alpha, sigma) drawn from the set of NSegment.
 
@@ -172,21 +184,3 @@ def _level(preset: str, level: object, levels: dict[str, Any]) -> Any:
     if not isinstance(level, str) or level not in levels:
         raise ValueError(f"level of {preset} must be one of {', '.join(levels)}, got {level!r}")
     return levels[level]
-
-
-#: Every preset by the name that a config uses as its ``type``.
-PRESETS: dict[str, Callable[..., MaskNoise]] = {
-    preset.__name__: preset
-    for preset in (
-        alpha_beta,
-        markov_jsrt_j1,
-        markov_jsrt_j2,
-        band_jsrt_j3,
-        markov_isic_i1,
-        markov_isic_i2,
-        band_isic_i3,
-        coco_n,
-        omission,
-        nsegment,
-    )
-}

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from anl_seg._checks import check_background_in_range, check_mask, check_rng
-
-from .base import MaskNoise
+from .base import MaskContext, MaskNoise
 from .objects import MaskObject, MaskObjects
 from .outline import Outline, fill_outlines
+from .sample_rng import Rng
 from .vacated import fill_vacated
 from .window import Shape, Window
 
@@ -29,9 +28,7 @@ class ShapeNoise(MaskNoise):
 
     background: int | None
 
-    def reshaper(
-        self, rng: np.random.RandomState | np.random.Generator, num_classes: int
-    ) -> Reshape:
+    def reshaper(self, rng: Rng, num_classes: int) -> Reshape:
         """What redraws one object after the other, in the order of the objects.
 
         Draws here what the objects of a class share, and in each call what one has to itself.
@@ -43,49 +40,30 @@ class ShapeNoise(MaskNoise):
         """Whether all pixels of a class are one object when the model is called by itself."""
         return False
 
-    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
-        return reshape_objects(
-            mask,
-            rng,
-            lambda: self.reshaper(rng, num_classes),
-            num_classes=num_classes,
-            background=self.background,
-            per_object=not self.whole_classes,
-            ignore_index=ignore_index,
+    def corrupt(
+        self, mask: np.ndarray, valid: np.ndarray, rng: Rng, context: MaskContext
+    ) -> np.ndarray:
+        objects = MaskObjects(
+            mask, valid, background=self.background, per_object=not self.whole_classes
         )
+        return reshape_objects(mask, valid, objects, self.reshaper(rng, context.num_classes), rng)
 
 
 def reshape_objects(
-    mask: np.ndarray,
-    rng: np.random.RandomState | np.random.Generator,
-    reshaper: Callable[[], Reshape],
-    *,
-    num_classes: int,
-    background: int | None,
-    ignore_index: int,
-    per_object: bool = True,
+    mask: np.ndarray, valid: np.ndarray, objects: MaskObjects, reshape: Reshape, rng: Rng
 ) -> np.ndarray:
-    """A copy of ``mask`` with every object redrawn, and painted in random order.
+    """Return a copy of ``mask`` with every object redrawn, and painted in random order.
 
     Args:
-        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
-        rng: draws the order, after all that the reshaper draws.
-        reshaper: called once, when the input has been checked.
-        per_object: False makes all pixels of a class one object.
-
-    Raises:
-        ValueError: a label or the background is out of range.
+        mask: (H, W) clean labels.
+        valid: (H, W) bool, which pixels have a class.
+        objects: the objects of ``mask``.
+        reshape: draws one object after the other.
+        rng: draws the order of painting, after all that ``reshape`` draws.
     """
-    check_rng(rng)
-    valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
-    check_background_in_range(background, num_classes)
-    objects = MaskObjects(mask, valid, background=background, per_object=per_object)
-    reshape = reshaper()
-    shapes = [reshape(objects, obj, valid) for obj in objects]
-    outlined = [i for i, shape in enumerate(shapes) if isinstance(shape, Outline)]
-    filled = fill_outlines([shapes[i] for i in outlined], valid)
-    for position, shape in zip(outlined, filled):
-        shapes[position] = shape
+    drawn = [reshape(objects, obj, valid) for obj in objects]
+    filled = iter(fill_outlines([shape for shape in drawn if isinstance(shape, Outline)], valid))
+    shapes = [next(filled) if isinstance(shape, Outline) else shape for shape in drawn]
     order = rng.permutation(len(objects)).tolist()
     return repaint(mask, valid, objects, shapes, order)
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from typing import Union
 
 import numpy as np
 
 from anl_seg._checks import check_integer
+
+#: What random numbers are drawn from.
+Rng = Union[np.random.RandomState, np.random.Generator]
 
 
 def sample_rng(seed: int, key: str, digest: str) -> np.random.RandomState:

@@ -9,30 +9,20 @@ import numpy as np
 
 from anl_seg._checks import (
     check_background,
-    check_background_in_range,
-    check_mask,
     check_per_class,
     check_rate,
-    check_rng,
     value_per_class,
 )
 
-from .base import MaskNoise
+from .base import MaskContext, MaskNoise, as_function, register_noise
 from .object_shapes import load_object_shapes, shape_rows
 from .objects import MaskObject, MaskObjects
+from .sample_rng import Rng
 from .window import Window
 
 
-def spurious_object_noise(
-    mask: np.ndarray,
-    rng: np.random.RandomState | np.random.Generator,
-    *,
-    rate: float | list[float],
-    num_classes: int,
-    shapes: object = None,
-    background: int | None = 0,
-    ignore_index: int = 255,
-) -> np.ndarray:
+@register_noise(example=dict(rate=0.6), no_noise=dict(rate=0))
+class SpuriousObjectNoise(MaskNoise):
     """Let each object spawn, with probability ``rate``, one that is not there.
 
     An object is an 8-connected region of one class. A mask without objects gets none, nor does one
@@ -51,21 +41,16 @@ def spurious_object_noise(
     classes, the pixels changed at one rate have the same labels at every larger one.
 
     Args:
-        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
-        rng: draws four uniform numbers per object.
         rate: probability in [0, 1], one for all or a list of one per class of the spawning object
             (the background's is not used); of the objects of each class.
-        num_classes: number of classes C, at least 2.
         shapes: rows ``[label, area, elongation]`` as :func:`object_shapes` collects them from other
             samples: a class that is not the background, the area as a share of the image's pixels
             in (0, 1], minor over major axis in (0, 1]. A list, an array, the path of a ``.json``
             file, or None for the silhouettes of the mask itself.
         background: the class that has no objects and makes room for new ones. None: every class has
             objects, and a new one may cover any valid pixel.
-        ignore_index: label of the pixels to leave alone.
 
-    Returns:
-        A new array of the mask's shape and dtype.
+    Random numbers: draws four uniform numbers per object.
 
     Raises:
         FileNotFoundError: ``shapes`` is a path that names no file.
@@ -74,42 +59,61 @@ def spurious_object_noise(
     Source: Tadokoro et al., 2025 (arXiv 2504.14795), adapted: there on two classes, with silhouettes
     of another sample scaled to areas of this one.
     """
-    rate = check_per_class("rate", rate, check_rate)
-    background = check_background(background)
-    shapes = _check_shapes(shapes, background)
-    check_rng(rng)
-    valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
-    check_background_in_range(background, num_classes)
-    rates = value_per_class("rate", rate, num_classes)
-    if shapes is not None and shapes[:, 0].max() >= num_classes:
-        row = int(np.argmax(shapes[:, 0] >= num_classes))
-        raise ValueError(
-            f"row {row} of object shapes: label must lie in [0, {num_classes}), "
-            f"got {int(shapes[row, 0])}"
-        )
-    objects = MaskObjects(mask, valid, background=background)
-    draws = rng.random((len(objects), 4))
-    room = valid if background is None else valid & (mask == background)
-    places = np.flatnonzero(room)
-    noisy = mask.copy()
-    spawning = np.flatnonzero(draws[:, 0] < np.array(rates)[objects.labels])
-    if not len(places):
+
+    strength_name = "rate"
+    # What spawns at a smaller rate spawns at a larger one, and stays on top.
+    nested_in = ("rate",)
+
+    def __init__(
+        self, rate: float | list[float], shapes: object = None, background: int | None = 0
+    ) -> None:
+        self.rate = check_per_class("rate", rate, check_rate)
+        self.background = check_background(background)
+        self.shapes = _check_shapes(shapes, self.background)
+
+    def parameters(self) -> dict[str, Any]:
+        parameters = super().parameters()
+        if self.shapes is not None:
+            parameters["shapes"] = shape_rows(self.shapes)
+        return parameters
+
+    def corrupt(
+        self, mask: np.ndarray, valid: np.ndarray, rng: Rng, context: MaskContext
+    ) -> np.ndarray:
+        num_classes = context.num_classes
+        rates = value_per_class("rate", self.rate, num_classes)
+        if self.shapes is not None and self.shapes[:, 0].max() >= num_classes:
+            row = int(np.argmax(self.shapes[:, 0] >= num_classes))
+            raise ValueError(
+                f"row {row} of object shapes: label must lie in [0, {num_classes}), "
+                f"got {int(self.shapes[row, 0])}"
+            )
+        objects = MaskObjects(mask, valid, background=self.background)
+        draws = rng.random((len(objects), 4))
+        room = valid if self.background is None else valid & (mask == self.background)
+        places = np.flatnonzero(room)
+        noisy = mask.copy()
+        spawning = np.flatnonzero(draws[:, 0] < np.array(rates)[objects.labels])
+        if not len(places):
+            return noisy
+        for position in spawning[np.argsort(-draws[spawning, 0], kind="stable")].tolist():
+            _, which, turn, where = draws[position].tolist()
+            # Draws are multiples of 2^-53 below 1: their product with a count never rounds up to it.
+            y, x = divmod(int(places[int(where * len(places))]), mask.shape[1])
+            if self.shapes is None:
+                lender = objects[int(which * len(objects))]
+                label = lender.label
+                window, pixels = _silhouette(objects, lender, int(turn * 8), y, x)
+            else:
+                label, area, elongation = self.shapes[int(which * len(self.shapes))].tolist()
+                window, pixels = _ellipse(area * mask.size, elongation, turn, y, x, mask.shape)
+            visible = window.grown(0, mask.shape)
+            pixels = pixels[visible.inside(window)] & room[visible.slices]
+            noisy[visible.slices][pixels] = int(label)
         return noisy
-    for position in spawning[np.argsort(-draws[spawning, 0], kind="stable")].tolist():
-        _, which, turn, where = draws[position].tolist()
-        # Draws are multiples of 2^-53 below 1: their product with a count never rounds up to it.
-        y, x = divmod(int(places[int(where * len(places))]), mask.shape[1])
-        if shapes is None:
-            lender = objects[int(which * len(objects))]
-            label = lender.label
-            window, pixels = _silhouette(objects, lender, int(turn * 8), y, x)
-        else:
-            label, area, elongation = shapes[int(which * len(shapes))].tolist()
-            window, pixels = _ellipse(area * mask.size, elongation, turn, y, x, mask.shape)
-        visible = window.grown(0, mask.shape)
-        pixels = pixels[visible.inside(window)] & room[visible.slices]
-        noisy[visible.slices][pixels] = int(label)
-    return noisy
+
+
+spurious_object_noise = as_function(SpuriousObjectNoise)
 
 
 def _silhouette(
@@ -158,44 +162,3 @@ def _check_shapes(shapes: object, background: int | None) -> np.ndarray | None:
             "which has no objects"
         )
     return shapes
-
-
-class SpuriousObjectNoise(MaskNoise):
-    """:func:`spurious_object_noise` with fixed parameters; nested in rate.
-
-    Args:
-        rate: probability in [0, 1], one for all or a list of one per class of the spawning object;
-            of the objects of each class.
-        shapes: rows ``[label, area, elongation]`` of objects of other samples, as a list, an array
-            or the path of a ``.json`` file, read at once: :meth:`config` and the seed depend on the
-            numbers, not on where they were stored. None: the silhouettes of the mask itself.
-        background: the class that has no objects and makes room for new ones; None if every class
-            has.
-    """
-
-    # What spawns at a smaller rate spawns at a larger one, and stays on top.
-    nested_in = ("rate",)
-
-    def __init__(
-        self, rate: float | list[float], shapes: object = None, background: int | None = 0
-    ) -> None:
-        self.rate = check_per_class("rate", rate, check_rate)
-        self.background = check_background(background)
-        self.shapes = _check_shapes(shapes, self.background)
-
-    def parameters(self) -> dict[str, Any]:
-        parameters = super().parameters()
-        if self.shapes is not None:
-            parameters["shapes"] = shape_rows(self.shapes)
-        return parameters
-
-    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
-        return spurious_object_noise(
-            mask,
-            rng,
-            rate=self.rate,
-            num_classes=num_classes,
-            shapes=self.shapes,
-            background=self.background,
-            ignore_index=ignore_index,
-        )

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from anl_seg._checks import check_integer, check_mask, check_rng
+from anl_seg._checks import check_integer
 
-from .base import MaskNoise
+from .base import MaskContext, MaskNoise, as_function, register_noise
 from .image_features import check_image
+from .sample_rng import Rng
 from .superpixels import superpixels
 
 # A table of so many votes is small, whatever the image.
 _SMALL_TABLE = 2**20
 
 
-def superpixel_noise(
-    mask: np.ndarray,
-    rng: np.random.RandomState | np.random.Generator,
-    *,
-    image: np.ndarray | None,
-    n_segments: int,
-    compactness: int = 2,
-    num_classes: int,
-    ignore_index: int = 255,
-) -> np.ndarray:
+@register_noise(example=dict(n_segments=120), no_noise=dict(n_segments=10**6))
+class SuperpixelNoise(MaskNoise):
     """Give each valid pixel the class that most valid pixels of its superpixel have.
 
     As if somebody had labelled the image by clicking on its superpixels (:func:`superpixels`). The
@@ -32,21 +25,17 @@ def superpixel_noise(
     are the stronger noise; as many as there are pixels change nothing.
 
     Args:
-        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
-        rng: draws one uniform number per superpixel. It chooses among classes that have equally
-            many pixels; nothing else is random.
-        image: (H, W) or (H, W, channels) with one channel or three (the first three of more); uint8
-            or floats in [0, 255].
         n_segments: about how many superpixels the image is divided into, at least 1; the same for
             every image, whatever its size.
         compactness: in [0, 255]: changes of colour of fewer grey levels from pixel to pixel count as
             equal. At 255 superpixels are about the cells of a grid; at 0 they follow every
             shade, and are ragged where there is no edge.
-        num_classes: number of classes, at least 2.
-        ignore_index: label of the pixels to leave alone. They do not vote.
 
-    Returns:
-        A new array of the mask's shape and dtype.
+    Random numbers: draws one uniform number per superpixel. It chooses among classes that have
+    equally many pixels; nothing else is random.
+
+    Image: (H, W) or (H, W, channels) with one channel or three (the first three of more); uint8
+    or floats in [0, 255].
 
     Raises:
         ValueError: there is no image, it does not fit the mask, or a parameter or a label is out of
@@ -56,28 +45,43 @@ def superpixel_noise(
     Labels", MICCAI 2021, use to clean labels; here they make them coarse. The superpixels are after
     Machairas et al., "Waterpixels", IEEE TIP 2015.
     """
-    n_segments = check_integer("n_segments", n_segments, low=1)
-    compactness = _check_compactness(compactness)
-    check_rng(rng)
-    valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
-    image = check_image(image, mask, needed_by="SuperpixelNoise")
-    noisy = mask.copy()
-    if mask.size == 0:
+
+    strength_name = "n_segments"
+    less_is_stronger = True
+    needs_image = True
+
+    def __init__(self, n_segments: int, compactness: int = 2) -> None:
+        self.n_segments = check_integer("n_segments", n_segments, low=1)
+        self.compactness = _check_compactness(compactness)
+
+    def corrupt(
+        self, mask: np.ndarray, valid: np.ndarray, rng: Rng, context: MaskContext
+    ) -> np.ndarray:
+        num_classes = context.num_classes
+        image = check_image(context.image, mask, needed_by="SuperpixelNoise")
+        noisy = mask.copy()
+        if mask.size == 0:
+            return noisy
+        segments = superpixels(image, self.n_segments, self.compactness)
+        count = int(segments.max()) + 1
+        draw = rng.random(count)
+        votes = segments[valid].astype(np.int64) * num_classes + mask[valid].astype(np.int64)
+        # A table of all votes, unless most of it would be empty.
+        winners = (
+            _winners if count * num_classes <= max(votes.size, _SMALL_TABLE) else _sparse_winners
+        )
+        noisy[valid] = winners(votes, draw, num_classes)[segments[valid]]
         return noisy
-    segments = superpixels(image, n_segments, compactness)
-    count = int(segments.max()) + 1
-    draw = rng.random(count)
-    votes = segments[valid].astype(np.int64) * num_classes + mask[valid].astype(np.int64)
-    # A table of all votes, unless most of it would be empty.
-    winners = _winners if count * num_classes <= max(votes.size, _SMALL_TABLE) else _sparse_winners
-    noisy[valid] = winners(votes, draw, num_classes)[segments[valid]]
-    return noisy
+
+
+superpixel_noise = as_function(SuperpixelNoise)
 
 
 def _check_compactness(value: object) -> int:
-    if check_integer("compactness", value, low=0) > 255:
+    compactness = check_integer("compactness", value, low=0)
+    if compactness > 255:
         raise ValueError(f"compactness must be an integer in [0, 255], got {value!r}")
-    return int(value)
+    return compactness
 
 
 def _winners(votes: np.ndarray, draw: np.ndarray, num_classes: int) -> np.ndarray:
@@ -110,29 +114,3 @@ def _sparse_winners(votes: np.ndarray, draw: np.ndarray, num_classes: int) -> np
     chosen = np.minimum((draw[segments] * tied).astype(np.int64), tied - 1)
     winners[segments] = candidates[np.cumsum(tied) - tied + chosen] % num_classes
     return winners
-
-
-class SuperpixelNoise(MaskNoise):
-    """:func:`superpixel_noise` with fixed parameters.
-
-    Args:
-        n_segments: about how many superpixels an image is divided into, at least 1.
-        compactness: in [0, 255]: changes of colour of fewer grey levels count as equal.
-    """
-
-    needs_image = True
-
-    def __init__(self, n_segments: int, compactness: int = 2) -> None:
-        self.n_segments = check_integer("n_segments", n_segments, low=1)
-        self.compactness = _check_compactness(compactness)
-
-    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
-        return superpixel_noise(
-            mask,
-            rng,
-            image=image,
-            n_segments=self.n_segments,
-            compactness=self.compactness,
-            num_classes=num_classes,
-            ignore_index=ignore_index,
-        )

@@ -6,36 +6,27 @@ from typing import Any
 
 import numpy as np
 
-from anl_seg._checks import check_mask, check_rng
-
-from .base import MaskNoise
+from .base import MaskContext, MaskNoise, as_function, register_noise
+from .sample_rng import Rng
 from .transition_matrix import load_transition_matrix
 
 # Draws in [0, 1) are sorted into so many buckets; a power of two, so that sorting them is exact.
 _BUCKETS = 256
 
 
-def transition_matrix_noise(
-    mask: np.ndarray,
-    rng: np.random.RandomState | np.random.Generator,
-    *,
-    matrix: object,
-    num_classes: int,
-    ignore_index: int = 255,
-) -> np.ndarray:
+@register_noise(
+    example=dict(matrix=[[1, 0, 0, 0], [0.3, 0.7, 0, 0], [0, 0, 0.7, 0.3], [0, 0, 0.3, 0.7]]),
+    no_noise=dict(matrix=np.eye(4)),
+)
+class TransitionMatrixNoise(MaskNoise):
     """Redraw each valid pixel of class k from the probabilities ``matrix[k]``.
 
     Args:
-        mask: (H, W) integers in [0, num_classes) or ``ignore_index``.
-        rng: draws one uniform number per pixel, ignored pixels included.
         matrix: T[true, noisy], (C, C) probabilities; rows sum to 1 (within 1e-6). An array, a
             nested list or the path of a ``.npy``, ``.json`` or ``.csv`` file. The expected share of
             wrong pixels, of valid pixels, is the sum over k of share(k) (1 - T[k, k]).
-        num_classes: number of classes C, at least 2.
-        ignore_index: label of the pixels to leave alone.
 
-    Returns:
-        A new array of the mask's shape and dtype.
+    Random numbers: draws one uniform number per pixel, ignored pixels included.
 
     Raises:
         FileNotFoundError: ``matrix`` is a path that names no file.
@@ -44,30 +35,41 @@ def transition_matrix_noise(
 
     Source: Natarajan et al., NeurIPS 2013; Patrini et al., CVPR 2017.
     """
-    matrix = load_transition_matrix(matrix)
-    check_rng(rng)
-    valid = check_mask(mask, num_classes=num_classes, ignore_index=ignore_index)
-    if len(matrix) != num_classes:
-        raise ValueError(
-            f"the transition matrix is {len(matrix)} x {len(matrix)}, "
-            f"the data has {num_classes} classes"
-        )
-    draw = rng.random(mask.shape)
-    # Numbers of 32 bits: numpy turns floats into those thirty times faster than into 64 bits.
-    labels = np.where(valid, mask, 0).astype(np.int32)
-    # Dividing by the sum spreads its tolerated error over the row and makes the last bound exactly
-    # 1. Draws are below 1, so each falls in a class; class j is drawn if bound j - 1 <= draw <
-    # bound j, which never holds for a class of probability 0.
-    bounds = np.cumsum(matrix, axis=1)
-    bounds /= bounds[:, -1:]
-    new = _class_of_bucket(bounds)[labels * _BUCKETS + (draw * _BUCKETS).astype(np.int32)]
-    unsure = np.flatnonzero(new < 0)
-    unsure_labels, unsure_draw = np.take(labels, unsure), np.take(draw, unsure)
-    for label in np.flatnonzero(np.bincount(unsure_labels)).tolist():
-        own = unsure_labels == label
-        drawn = np.searchsorted(bounds[label], unsure_draw[own], side="right")
-        new.reshape(-1)[unsure[own]] = drawn
-    return np.where(valid, new.astype(mask.dtype), mask)
+
+    def __init__(self, matrix: object) -> None:
+        self.matrix = load_transition_matrix(matrix)
+
+    def parameters(self) -> dict[str, Any]:
+        return {"matrix": self.matrix.tolist()}
+
+    def corrupt(
+        self, mask: np.ndarray, valid: np.ndarray, rng: Rng, context: MaskContext
+    ) -> np.ndarray:
+        num_classes = context.num_classes
+        if len(self.matrix) != num_classes:
+            raise ValueError(
+                f"the transition matrix is {len(self.matrix)} x {len(self.matrix)}, "
+                f"the data has {num_classes} classes"
+            )
+        draw = rng.random(mask.shape)
+        # Numbers of 32 bits: numpy turns floats into those thirty times faster than into 64 bits.
+        labels = np.where(valid, mask, 0).astype(np.int32)
+        # Dividing by the sum spreads its tolerated error over the row and makes the last bound exactly
+        # 1. Draws are below 1, so each falls in a class; class j is drawn if bound j - 1 <= draw <
+        # bound j, which never holds for a class of probability 0.
+        bounds = np.cumsum(self.matrix, axis=1)
+        bounds /= bounds[:, -1:]
+        new = _class_of_bucket(bounds)[labels * _BUCKETS + (draw * _BUCKETS).astype(np.int32)]
+        unsure = np.flatnonzero(new < 0)
+        unsure_labels, unsure_draw = np.take(labels, unsure), np.take(draw, unsure)
+        for label in np.flatnonzero(np.bincount(unsure_labels)).tolist():
+            own = unsure_labels == label
+            drawn = np.searchsorted(bounds[label], unsure_draw[own], side="right")
+            new.reshape(-1)[unsure[own]] = drawn
+        return np.where(valid, new.astype(mask.dtype), mask)
+
+
+transition_matrix_noise = as_function(TransitionMatrixNoise)
 
 
 def _class_of_bucket(bounds: np.ndarray) -> np.ndarray:
@@ -82,24 +84,3 @@ def _class_of_bucket(bounds: np.ndarray) -> np.ndarray:
         last = np.searchsorted(own, edges[1:], side="left")
         row[:] = np.where(first == last, first, -1)
     return table.reshape(-1)
-
-
-class TransitionMatrixNoise(MaskNoise):
-    """:func:`transition_matrix_noise` with a fixed matrix.
-
-    Args:
-        matrix: T[true, noisy], (C, C) probabilities, rows sum to 1 (within 1e-6). An array, a
-            nested list or the path of a ``.npy``, ``.json`` or ``.csv`` file, read at once:
-            :meth:`config` and the seed depend on the numbers, not on where they were stored.
-    """
-
-    def __init__(self, matrix: object) -> None:
-        self.matrix = load_transition_matrix(matrix)
-
-    def parameters(self) -> dict[str, Any]:
-        return {"matrix": self.matrix.tolist()}
-
-    def __call__(self, mask, rng, *, num_classes, ignore_index=255, image=None):
-        return transition_matrix_noise(
-            mask, rng, matrix=self.matrix, num_classes=num_classes, ignore_index=ignore_index
-        )

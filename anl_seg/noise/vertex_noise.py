@@ -6,25 +6,19 @@ import numpy as np
 
 from anl_seg._checks import check_background, check_number, check_per_class, value_per_class
 
+from .base import as_function, register_noise
 from .objects import MaskObject, MaskObjects
 from .outline import Outline, Polygon, redraw_outline
 from .polygon_noise import simplify
 from .reshape import Reshape, ShapeNoise
+from .sample_rng import Rng
 
 # Beyond these coordinates OpenCV's fixed-point polygons overflow; no image reaches them.
 _FARTHEST = (-16000, 16000)
 
 
-def vertex_noise(
-    mask: np.ndarray,
-    rng: np.random.RandomState | np.random.Generator,
-    *,
-    sigma: float | list[float],
-    num_classes: int,
-    tolerance: float = 0.0,
-    background: int | None = 0,
-    ignore_index: int = 255,
-) -> np.ndarray:
+@register_noise(example=dict(sigma=3, tolerance=2), no_noise=dict(sigma=0))
+class VertexNoise(ShapeNoise):
     """Move each vertex of the outline of each object by Gaussian noise.
 
     An object is an 8-connected region of one class. The vertices of its outer outline, and of the
@@ -34,37 +28,22 @@ def vertex_noise(
     the nearest valid pixel outside it, then all are painted in random order.
 
     Args:
-        mask: (H, W) integers in [0, num_classes) or ``ignore_index``; H and W up to 16000.
-        rng: draws two normal numbers per vertex, and the order of painting.
         sigma: standard deviation in pixels, at least 0, of x and of y; at 0 nothing changes. May be
             a list of one value per class (the background's is not used).
-        num_classes: number of classes, at least 2.
         tolerance: in pixels, at least 0. At 0, every corner of the pixel outline is a vertex, as in
             COCO-N: a round object gets a very ragged outline. Above, the outline is simplified
             first (see :func:`polygon_noise`), as if drawn with fewer clicks.
         background: the class that has no objects; None if every class has.
-        ignore_index: label of the pixels to leave alone.
 
-    Returns:
-        A new array of the mask's shape and dtype.
+    Random numbers: draws two normal numbers per vertex, and the order of painting.
 
     Raises:
         ValueError: a parameter or a label is out of range.
 
     Source: "localization" noise of COCO-N, Kimhi et al., 2024 (there without holes).
     """
-    noise = VertexNoise(sigma, tolerance, background)
-    return noise(mask, rng, num_classes=num_classes, ignore_index=ignore_index)
 
-
-class VertexNoise(ShapeNoise):
-    """:func:`vertex_noise` with fixed parameters.
-
-    Args:
-        sigma: standard deviation of a vertex in x and in y, in pixels, at least 0.
-        tolerance: of the simplification before, in pixels, at least 0.
-        background: the class that has no objects; None if every class has.
-    """
+    strength_name = "sigma"
 
     def __init__(
         self, sigma: float | list[float], tolerance: float = 0.0, background: int | None = 0
@@ -73,9 +52,7 @@ class VertexNoise(ShapeNoise):
         self.tolerance = check_number("tolerance", tolerance)
         self.background = check_background(background)
 
-    def reshaper(
-        self, rng: np.random.RandomState | np.random.Generator, num_classes: int
-    ) -> Reshape:
+    def reshaper(self, rng: Rng, num_classes: int) -> Reshape:
         sigmas = value_per_class("sigma", self.sigma, num_classes)
 
         def jitter(polygon: Polygon, sigma: float) -> Polygon:
@@ -91,3 +68,6 @@ class VertexNoise(ShapeNoise):
             return redraw_outline(objects, obj, lambda polygon: jitter(polygon, sigma), simple=True)
 
         return reshape
+
+
+vertex_noise = as_function(VertexNoise)

@@ -7,9 +7,8 @@ import inspect
 import pytest
 
 from anl_seg.browse.settings import slide
-from anl_seg.browse.strength import STRENGTHS, find_strength
-from anl_seg.noise import build_noise
-from anl_seg.noise.build import NOISES
+from anl_seg.browse.strength import find_strength
+from anl_seg.noise import NOISES, MaskNoise, build_noise
 
 MARKOV = dict(type="MarkovBoundaryNoise", theta1=0.8, theta2=0.05, theta3=0.2)
 
@@ -180,5 +179,16 @@ def test_every_noise_but_those_without_a_number_has_a_strength():
         assert find_strength(kind(**needed)) is not None, name
 
 
-def test_the_order_in_which_a_strength_is_looked_for():
-    assert STRENGTHS[:7] == ("rate", "beta", "alpha", "sigma", "tolerance", "steps", "high")
+def test_a_noise_of_ones_own_slides_along_its_first_number():
+    class BlobNoise(MaskNoise):
+        def __init__(self, background: int = 0, kind: str = "round", blobs: int = 3):
+            self.background, self.kind, self.blobs = background, kind, blobs
+
+    assert find_strength(BlobNoise()).name == "blobs"
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_what_a_noise_declares_as_its_strength_is_one_of_its_parameters(name):
+    kind, known = NOISES[name], inspect.signature(NOISES[name]).parameters
+    assert kind.strength_name is None or kind.strength_name in known
+    assert set(kind.strength_companions) <= set(known)

@@ -140,3 +140,9 @@ def test_a_config_that_names_two_of_one_kind_itself_is_refused():
     ):
         with pytest.raises(ValueError, match=r"in custom_hooks.0 and in custom_hooks.1"):
             check_hooks(Config(dict(custom_hooks=hooks)))
+
+
+def test_a_hook_of_another_package_under_one_of_our_names_is_another_hook():
+    foreign = type("ResourceHook", (Hook,), {})
+    cfg = record_resources(Config(dict(custom_hooks=[dict(type=foreign)])))
+    assert [hook["type"] for hook in cfg.custom_hooks] == [foreign, "anl_seg.ResourceHook"]

@@ -4,12 +4,18 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import anl_seg.noise
 from anl_seg.noise import NOISES, AlphaBetaNoise, MaskNoise, SymmetricNoise, build_noise
 
+#: The examples of all models, and settings with every parameter away from its default.
 EXAMPLES = {
+    **{
+        name: build_noise(dict(type=name, **kind.example)).parameters()
+        for name, kind in NOISES.items()
+    },
     "SymmetricNoise": {"rate": 0.4},
     "PairNoise": {"rate": 0.2},
     "TransitionMatrixNoise": {"matrix": [[0.9, 0.1], [0.25, 0.75]]},
@@ -140,8 +146,8 @@ def test_the_base_class_says_what_is_missing(make_rng):
         def __init__(self):
             pass
 
-    with pytest.raises(NotImplementedError, match="Unfinished does not implement __call__"):
-        Unfinished()(None, make_rng(), num_classes=2)
+    with pytest.raises(NotImplementedError, match="Unfinished does not implement corrupt"):
+        Unfinished()(np.zeros((2, 2), np.uint8), make_rng(), num_classes=2)
 
 
 def test_every_public_name_exists():

@@ -9,9 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-#: Scripts that train a real model.
-TRAINERS = {"train.py", "quickstart.py", "compare.py", "tune_loss.py"}
+#: Commands that train a real model: scripts of tools/, or modules of anl_seg.cli.
+TRAINERS = {"train", "quickstart", "compare", "tune", "tune_loss"}
 TOOLS = Path(__file__).parents[2] / "tools"
+
+
+def _trains(word: str) -> bool:
+    package, _, module = word.rpartition(".")
+    path = Path(word)
+    return (package == "anl_seg.cli" and module in TRAINERS) or (
+        path.parent == TOOLS and path.stem in TRAINERS
+    )
 
 
 def needed(command: Sequence[str] | str, pythons: set[str]) -> str | None:
@@ -19,8 +27,7 @@ def needed(command: Sequence[str] | str, pythons: set[str]) -> str | None:
     words = [command] if isinstance(command, str) else [str(word) for word in command]
     if not any(python in word for word in words for python in pythons):
         return None
-    trains = any(Path(word).name in TRAINERS and Path(word).parent == TOOLS for word in words)
-    return "training" if trains and "--help" not in words else "process"
+    return "training" if any(map(_trains, words)) and "--help" not in words else "process"
 
 
 class Guard:

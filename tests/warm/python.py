@@ -10,8 +10,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import torch
-
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
@@ -28,8 +26,8 @@ exec {python} "$@"
 class WarmPython:
     """A stand-in for ``sys.executable``; the server starts with the first use of :attr:`path`.
 
-    On a machine with a GPU, and elsewhere than on Linux, or with ``COLD_PROCESSES`` in the environment, it is
-    ``sys.executable`` itself.
+    On a machine with a GPU, elsewhere than on Linux, and with ``COLD_PROCESSES`` in the environment it
+    is ``sys.executable`` itself.
     """
 
     def __init__(self) -> None:
@@ -40,10 +38,12 @@ class WarmPython:
 
     @property
     def path(self) -> str:
-        cold = os.environ.get("COLD_PROCESSES")
-        if cold or not sys.platform.startswith("linux") or torch.cuda.is_available():
-            return self._real
         if self._folder is None:
+            import torch
+
+            cold = os.environ.get("COLD_PROCESSES")
+            if cold or not sys.platform.startswith("linux") or torch.cuda.is_available():
+                return self._real
             self._folder = tempfile.TemporaryDirectory(prefix="warm-python-")
             self._start(Path(self._folder.name) / "python")
         return str(Path(self._folder.name) / "python")

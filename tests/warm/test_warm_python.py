@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.warm.guard import needed
-
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.process
 
@@ -77,12 +75,15 @@ def test_it_is_killed_with_what_stands_for_it(tmp_path):
 
 
 def test_which_mark_a_command_needs():
+    from tests.warm.guard import needed  # as a script, this file may not find `tests`
+
     python = {"/bin/python"}
     assert needed(["make", "test"], python) is None
     assert needed(["/bin/python", "-c", "pass"], python) == "process"
     assert needed("exec /bin/python x.py", python) == "process"
     tool = str(ROOT / "tools/train.py")
     assert needed(["/bin/python", "-S", "_child.py", "/bin/python", tool], python) == "training"
+    assert needed(["/bin/python", "-m", "anl_seg.cli.train", "c.py"], python) == "training"
     assert needed(["/bin/python", tool, "--help"], python) == "process"
 
 
