@@ -10,21 +10,23 @@ import cv2
 import numpy as np
 import pytest
 
-from anl_seg.study.report.plots import (
-    curve_plots,
+from anl_seg.study.report.figures import (
     half_width,
-    memorization_parts_plots,
-    memorization_series,
-    metric_series,
     pdf_bytes,
     png_bytes,
     point_of,
+    save_plot,
+    style_of,
+)
+from anl_seg.study.report.plots import (
+    curve_plots,
+    memorization_parts_plots,
+    memorization_series,
+    metric_series,
     range_text,
     report_plots,
-    save_plot,
     slug,
     strength_plots,
-    style_of,
 )
 from anl_seg.study.report.results import Results
 from tests.study.hand_made_study import fail, make_study, memorization_record, metric

@@ -14,7 +14,8 @@ from mmengine.registry import init_default_scope
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.study.escapes import drawn_text
 from anl_seg.study.picture import measured_dataset, predict
-from anl_seg.study.report.plots import Plot, slug
+from anl_seg.study.report.figures import Plot
+from anl_seg.study.report.plots import slug
 from anl_seg.study.report.problems import Problem
 from anl_seg.study.report.results import Results
 from anl_seg.study.run_input import planned_config

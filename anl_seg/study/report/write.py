@@ -14,8 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from anl_seg._files import replace_atomically, write_json_atomically
 from anl_seg.study.escapes import markdown_text
 from anl_seg.study.report.content import page_content
+from anl_seg.study.report.figures import Plot, save_plot
 from anl_seg.study.report.panels import draw_panels
-from anl_seg.study.report.plots import Plot, report_plots, save_plot, slug
+from anl_seg.study.report.plots import report_plots, slug
 from anl_seg.study.report.problems import Problem, catching, find_problems
 from anl_seg.study.report.results import Results
 
