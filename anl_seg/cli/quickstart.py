@@ -13,7 +13,7 @@ from anl_seg.cli._program import command_parser, errors_in_a_sentence
 from anl_seg.cli.compare import tell_end
 from anl_seg.config.options import add_cfg_options
 from anl_seg.study.comparison import comparison_study, read_runs, run_comparison
-from anl_seg.study.comparison_table import comparison_records, comparison_table
+from anl_seg.study.comparison_report import comparison_records, comparison_table
 from anl_seg.study.picture import draw_predictions
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "quickstart"

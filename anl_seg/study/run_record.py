@@ -13,7 +13,7 @@ from anl_seg.study.run.state import read_plan, run_status
 from anl_seg.study.run_files import RunFiles
 from anl_seg.study.shown_paths import hidden, path_hider
 
-#: Share of wrongly (or, the last, rightly) labelled pixels in a memorisation record -> name in tables.
+#: Share of wrongly (or, the last, rightly) labeled pixels in a memorization record -> name in tables.
 SHARES = {
     "memorized_share": "memorized",
     "corrected_share": "corrected",
@@ -37,7 +37,7 @@ def noise_text(axes: Mapping[str, Any]) -> str:
 
 
 def run_labels(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What of model and loss tells each run from the others; the loss where nothing does.
+    """What of model and loss distinguishes each run from the others; the loss where nothing does.
 
     Args:
         runs: axes of each run.
@@ -139,8 +139,8 @@ def read_run(
     checkpoint = files.checkpoint()
     reason = state["reason"] or ""
     if status == "failed" and not reason:
-        told = [a.get("reason") for a in state["attempts"] if a.get("reason")]
-        reason = told[-1] if told else "no reason recorded"
+        reasons = [a.get("reason") for a in state["attempts"] if a.get("reason")]
+        reason = reasons[-1] if reasons else "no reason recorded"
     return RunRecord(
         digest=run["digest"],
         folder=run["folder"],

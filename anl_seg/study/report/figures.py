@@ -19,10 +19,10 @@ from scipy.stats import t as student
 from anl_seg._files import replace_atomically
 from anl_seg.study.escapes import drawn_text
 
-#: Okabe and Ito's colours, which colour-blind readers tell apart, without yellow; then others.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00", "#56b4e9", "#7f3c8d")
+#: Okabe and Ito's colors, which color-blind readers can distinguish, without yellow; then others.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00", "#56b4e9", "#7f3c8d")
 _DASHES = ("-", "--", ":", "-.")
-#: One fewer than colours, so that pairs of both repeat late.
+#: One fewer than colors, so that pairs of both repeat late.
 _MARKERS = "osD^vP*"
 _COLUMNS = 3
 #: With more categories on an axis their names are slanted.
@@ -97,11 +97,11 @@ def points_of(values: Iterable[tuple[str, Any, float]]) -> dict[str, dict[Any, P
 
 
 def style_of(losses: Sequence[str]) -> dict[str, dict]:
-    """Colour, dash and marker of each loss, the same in every plot."""
+    """Color, dash and marker of each loss, the same in every plot."""
     return {
         loss: {
-            "color": COLOURS[i % len(COLOURS)],
-            "linestyle": _DASHES[i // len(COLOURS) % len(_DASHES)],
+            "color": COLORS[i % len(COLORS)],
+            "linestyle": _DASHES[i // len(COLORS) % len(_DASHES)],
             "marker": _MARKERS[i % len(_MARKERS)],
         }
         for i, loss in enumerate(losses)

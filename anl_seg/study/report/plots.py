@@ -1,4 +1,4 @@
-"""Plots of a study: metric against strength, learning and memorisation curves."""
+"""Plots of a study: metric against strength, learning and memorization curves."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def metric_series(metric: str) -> Series:
 
 
 def memorization_series(key: str) -> Series:
-    """A share of the memorisation records, in percent."""
+    """A share of the memorization records, in percent."""
     return lambda record: {
         entry["step"]: 100 * entry[key]
         for entry in record.memorization
@@ -182,7 +182,7 @@ def _side_by_side(panels: dict[str, list[Panel]]) -> dict[str, list[Panel]]:
 
 
 def memorization_parts_plots(records: Sequence[RunRecord]) -> list[Plot]:
-    """After training, the share of wrongly labelled pixels memorised, by boundary distance and by class.
+    """After training, the share of wrongly labeled pixels memorized, by boundary distance and by class.
 
     A figure per setting; columns are the two splits.
     """
@@ -204,17 +204,17 @@ def memorization_parts_plots(records: Sequence[RunRecord]) -> list[Plot]:
         plots.append(
             Plot(
                 f"memorization-parts_{slug(setting)}",
-                f"Where the noise was memorised: {setting}",
-                "Share of the wrongly labelled training pixels of each part that the trained model predicts "
+                f"Where the noise was memorized: {setting}",
+                "Share of the wrongly labeled training pixels of each part that the trained model predicts "
                 "as their wrong label; mean over seeds, bars as above.",
-                draw_panels(shown, ["memorised, % of wrong pixels"], _losses(records)),
+                draw_panels(shown, ["memorized, % of wrong pixels"], _losses(records)),
             )
         )
     return plots
 
 
 def _parts(records: Iterable[RunRecord], key: str, name_of: Callable[[Mapping], str]) -> Panel:
-    """The share memorised in the parts of the last records; parts without wrong pixels are left out."""
+    """The share memorized in the parts of the last records; parts without wrong pixels are left out."""
     names: dict[str, bool] = {}
     values = []
     for record in records:
@@ -238,17 +238,17 @@ def report_plots(results: Results) -> dict[str, Callable[[], list[Plot]]]:
     records, frame, main = results.records, results.frame, results.metrics.main
     column = results.metrics.main_column
     shares = {
-        "memorised, % of wrong": memorization_series("memorized_share"),
+        "memorized, % of wrong": memorization_series("memorized_share"),
         "corrected, % of wrong": memorization_series("corrected_share"),
     }
     return {
         column: lambda: strength_plots(frame, column, column),
-        "memorised": lambda: strength_plots(frame, "memorized", "memorised, % of wrong pixels"),
+        "memorized": lambda: strength_plots(frame, "memorized", "memorized, % of wrong pixels"),
         "learning curves": lambda: curve_plots(
             records, {main: metric_series(main)}, "learning", "Learning curves", records[0].unit
         ),
-        "memorisation curves": lambda: curve_plots(
-            records, shares, "memorization", "Memorisation curves"
+        "memorization curves": lambda: curve_plots(
+            records, shares, "memorization", "Memorization curves"
         ),
-        "where the noise was memorised": lambda: memorization_parts_plots(records),
+        "where the noise was memorized": lambda: memorization_parts_plots(records),
     }
