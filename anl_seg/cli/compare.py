@@ -50,7 +50,7 @@ def write_table(runs: Sequence[StudyRun], metric: str, work_dir: Path) -> str:
     return f"{table}\n\nwritten to {work_dir / 'comparison.md'} and comparison.json"
 
 
-def tell_end(command: str, outcome: StudyOutcome, effect: str) -> int:
+def report_end(command: str, outcome: StudyOutcome, effect: str) -> int:
     """Say which runs failed and whether the comparison was stopped; the exit code."""
     for run, reason in outcome.failed.items():
         print(f"FAILED  {run.name}: {reason}\n        {run.folder / 'output.log'}")
@@ -80,4 +80,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         finished = [run for run in runs if run in outcome.finished]
         if finished:
             print(f"\n{write_table(finished, args.metric, work_dir)}")
-    return tell_end("compare", outcome, "the table lacks them")
+    return report_end("compare", outcome, "the table lacks them")

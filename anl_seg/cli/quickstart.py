@@ -10,7 +10,7 @@ from pathlib import Path
 
 from anl_seg._processes import cpu_count
 from anl_seg.cli._program import command_parser, errors_in_a_sentence
-from anl_seg.cli.compare import tell_end
+from anl_seg.cli.compare import report_end
 from anl_seg.config.options import add_cfg_options
 from anl_seg.study.comparison import comparison_study, read_runs, run_comparison
 from anl_seg.study.comparison_report import comparison_records, comparison_table
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         runs, outcome = run_comparison(study, jobs=min(len(configs), cpu_count()))
     if len(outcome.finished) < len(runs):
-        return tell_end("quickstart", outcome, "there is no table")
+        return report_end("quickstart", outcome, "there is no table")
     print(f"\ntrained in {time.monotonic() - start:.0f} s\n")
     print(comparison_table(comparison_records(read_runs(runs, work_dir, METRIC), METRIC), METRIC))
     print(

@@ -11,7 +11,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +28,7 @@ from anl_seg.study.plan import StudyRun, plan_study, planned_runs, write_plan
 from anl_seg.study.run.estimate import expected_seconds, time_run
 from anl_seg.study.run.executors import Executor, LocalExecutor, RayExecutor
 from anl_seg.study.run.progress_table import Timings, time_text
-from anl_seg.study.run.runner import only_runner, run_study
+from anl_seg.study.run.runner import only_runner, output_console, run_study
 from anl_seg.study.run.state import DAMAGED, check_work_dir, known_state, run_status
 from anl_seg.study.run.threads import asked_threads
 from anl_seg.study.run_record import noise_text
@@ -204,7 +203,6 @@ def run(args: argparse.Namespace, study: Study, work_dir: Path, console: Console
     check_work_dir(work_dir)
     with only_runner(work_dir):
         write_plan(study, runs, work_dir)
-    timings = _finished_timings(runs)
     executor = make_executor(args)
     _say(console, f"{study.name}: {len(runs)} runs in {work_dir}; {executor.describe()}")
     outcome = run_study(
@@ -213,7 +211,6 @@ def run(args: argparse.Namespace, study: Study, work_dir: Path, console: Console
         work_dir,
         retries=retries,
         console=console,
-        timings=timings,
         launcher=args.launcher,
         nproc_per_run=args.nproc_per_run,
         main_metric=study.metrics["main"],
@@ -262,8 +259,7 @@ def report(args: argparse.Namespace, study: Study, work_dir: Path, console: Cons
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    # A file or a pipe has no width at which lines would have to be broken.
-    console = Console() if sys.stdout.isatty() else Console(width=200)
+    console = output_console()
     try:
         with errors_in_a_sentence("study"), interrupted_once():
             study = load_study(args.study)

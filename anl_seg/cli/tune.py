@@ -28,7 +28,6 @@ from anl_seg.study.tune import (
     loss_spec,
     parse_space,
     plan_trial,
-    suggest,
     tuning_config,
     value_of,
 )
@@ -59,9 +58,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default="clean",
         help="judge by the validation masks as they are, or corrupted by the same noise (default clean)",
     )
-    parser.add_argument(
-        "--samples", type=int, help="judge by so many validation images (default all)"
-    )
+    parser.add_argument("--samples", type=int, help="validation images to judge by (default all)")
     parser.add_argument("--metric", default="mIoU", help="metric to maximise (default mIoU)")
     parser.add_argument("--trials", type=int, default=20, help="trials in all (default 20)")
     parser.add_argument(
@@ -91,7 +88,7 @@ def _again(study, trial) -> None:
 
 
 def _asked(args: argparse.Namespace, space: Space) -> dict:
-    """What tells a search from others."""
+    """What identifies a search."""
     asked = {
         "config": Path(args.config).name,
         "loss": args.loss,
@@ -124,8 +121,8 @@ def _storage(url: str):
             url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, **{name: _again}
         )
     except Exception as error:  # SQLAlchemy's and the database drivers' own
-        told = str(error).strip().partition("\n")[0]
-        raise ValueError(f"the storage {url} cannot be opened: {told}.") from error
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(f"the storage {url} cannot be opened: {reason}.") from error
 
 
 def make_study(args: argparse.Namespace, space: Space):
@@ -222,7 +219,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = Path(args.work_dir).resolve()
 
     def objective(trial) -> float:
-        loss = loss_spec(args.loss, suggest(trial, space))
+        values = {name: kind.suggest(trial, name) for name, kind in space.items()}
+        loss = loss_spec(args.loss, values)
         trial.set_user_attr("loss", loss)
         runs = folder / "runs" / trial.user_attrs.get("folder", f"trial{trial.number:04d}")
         try:

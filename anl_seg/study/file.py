@@ -11,6 +11,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from anl_seg._checks import check_integer
 from anl_seg._suggest import unknown_name
 from anl_seg.config import parse_spec
 from anl_seg.study.plan_form import AXES
@@ -53,7 +54,7 @@ class Study:
         metrics: ``main``, ``others``, ``last_k``, ``memorization_interval`` (validations between two
             measurements on the training set; None = only after training), ``evaluators`` and ``hooks``
             (configs added to those of the base), and for the report ``baseline`` (a loss that the others
-            are tested against, or None), ``stop_by`` (a metric: the main one is told at the validation
+            are tested against, or None), ``stop_by`` (a metric: the main one is shown at the validation
             where that is best, too; or None) and ``lower_is_better`` (metrics).
         retries: how often a failed run is started again.
         published: figures of others for the report, as given.
@@ -121,7 +122,7 @@ def _label(spec: Any, none: str) -> str:
     if isinstance(spec, Mapping):
         rest = ",".join(f"{k}={v}" for k, v in spec.items() if k != "type")
         spec = f"{spec.get('type')}:{rest}" if rest else str(spec.get("type"))
-    # The strength is told beside the label.
+    # The strength stands beside the label.
     return str(spec).partition(":")[0] if STRENGTH.search(str(spec)) else str(spec)
 
 
@@ -167,7 +168,7 @@ def _specs(axis: str, entries: dict[str, Any]) -> dict[str, dict | None]:
                 f"axes.{axis}[{label!r}] must be 'Type:key=value,...', dict(type=...) or None; "
                 f"got {entry!r}."
             )
-        configs[label] = entry
+        configs[label] = None if entry is None else dict(entry)
     return configs
 
 
@@ -198,8 +199,8 @@ def _strengths(values: list) -> list:
 
 def _seeds(values: list) -> list[int]:
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
-            raise ValueError(f"axes.seed lists integers >= 0 and below 2**32; got {value!r}.")
+        if check_integer("axes.seed", value, low=0) >= 2**32:
+            raise ValueError(f"axes.seed must be below 2**32, got {value!r}")
     return values
 
 
@@ -229,12 +230,6 @@ def _base(path: Path, base: Any, what: str) -> str:
     raise FileNotFoundError(f"{what}: no config at {base!r}; looked in {looked}.")
 
 
-def _positive(what: str, value: Any, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{what} must be an integer >= {least}; got {value!r}.")
-    return value
-
-
 def _metrics(value: Any) -> dict[str, Any]:
     metrics = _mapping("metrics", value)
     _known_keys("key of metrics", metrics, _METRICS)
@@ -245,7 +240,7 @@ def _metrics(value: Any) -> dict[str, Any]:
         )
     interval = metrics.get("memorization_interval", 1)
     if interval is not None:
-        _positive("metrics.memorization_interval", interval)
+        check_integer("metrics.memorization_interval", interval, low=1)
     stop_by = metrics.get("stop_by")
     if stop_by is not None and not isinstance(stop_by, str):
         raise ValueError(f"metrics.stop_by must be the name of a metric; got {stop_by!r}.")
@@ -255,7 +250,7 @@ def _metrics(value: Any) -> dict[str, Any]:
     return {
         "main": metrics["main"],
         "others": _names("metrics.others", metrics.get("others", [])),
-        "last_k": _positive("metrics.last_k", metrics.get("last_k", 1)),
+        "last_k": check_integer("metrics.last_k", metrics.get("last_k", 1), low=1),
         "memorization_interval": interval,
         "evaluators": _listed("", metrics["evaluators"]) if metrics.get("evaluators") else [],
         "hooks": _listed("", metrics["hooks"]) if metrics.get("hooks") else [],
@@ -278,7 +273,7 @@ def _budget(value: Any) -> dict[str, int]:
     _known_keys("key of budget", budget, _BUDGET)
     if "max_iters" in budget and "max_epochs" in budget:
         raise ValueError("budget has max_iters and max_epochs; a run has one of them.")
-    return {key: _positive(f"budget.{key}", item) for key, item in budget.items()}
+    return {key: check_integer(f"budget.{key}", item, low=1) for key, item in budget.items()}
 
 
 def load_study(path: str | Path) -> Study:
@@ -340,6 +335,6 @@ def study_of(content: Mapping[str, Any], path: Path, text: str) -> Study:
         options=options,
         budget=_budget(content.get("budget", {})),
         metrics=metrics,
-        retries=_positive("retries", content.get("retries", 1), least=0),
+        retries=check_integer("retries", content.get("retries", 1), low=0),
         published=content.get("published"),
     )

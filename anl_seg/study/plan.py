@@ -137,7 +137,7 @@ def _checked_base(study: Study, label: str) -> Config:
     return cfg
 
 
-def _told(where: str, build: Callable[[], Config]) -> Config:
+def _placed(where: str, build: Callable[[], Config]) -> Config:
     """Build a config; errors say where in the study file the reason stands."""
     try:
         return build()
@@ -226,15 +226,14 @@ def _build_runs(
             )
             return _check(cfg, allow_noisy_eval)
 
-        told = noise_text({"noise": noise, "strength": strength})
-        where = f"loss {loss!r}, noise {told!r}, options {options!r}"
-        cfg = _told(where, build)
-        if unmeasured[model] is not False:
-            unmeasured[model] = _lacks_metric(cfg, study.metrics["main"])
-        text = config_text(cfg)
         axes = dict(
             model=model, loss=loss, noise=noise, strength=strength, seed=seed, options=options
         )
+        where = f"loss {loss!r}, noise {noise_text(axes)!r}, options {options!r}"
+        cfg = _placed(where, build)
+        if unmeasured[model] is not False:
+            unmeasured[model] = _lacks_metric(cfg, study.metrics["main"])
+        text = config_text(cfg)
         digest = config_digest(text)
         run = StudyRun(
             digest=digest,

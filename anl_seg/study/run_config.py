@@ -75,7 +75,7 @@ def _apply_budget(cfg: Config, budget: Mapping[str, int]) -> None:
     if key in budget:
         for scheduler in as_list(cfg.get("param_scheduler")):
             # One that ended with training does so again.
-            if isinstance(scheduler, Mapping) and scheduler.get("end") == before:
+            if isinstance(scheduler, dict) and scheduler.get("end") == before:
                 scheduler["end"] = budget[key]
     total = train[key]
     interval = train["val_interval"] = min(train.get("val_interval", 1), total)
@@ -193,6 +193,19 @@ def config_text(cfg: Config) -> str:
     return "".join(lines)
 
 
+def _assignment(node: ast.stmt) -> tuple[str, Any]:
+    """Name and value of ``name = literal``.
+
+    Raises:
+        ValueError: the statement is of another form.
+    """
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target = node.targets[0]
+        if isinstance(target, ast.Name):
+            return target.id, ast.literal_eval(node.value)
+    raise ValueError(f"line {node.lineno} is no setting")
+
+
 def config_values(text: str) -> dict[str, Any]:
     """The settings in the text of a config, read as literals: nothing of it is run.
 
@@ -200,18 +213,8 @@ def config_values(text: str) -> dict[str, Any]:
         ValueError: it is not of the form of :func:`config_text`.
     """
     try:
-        nodes = [
-            ([target.id for target in node.targets], node.value) for node in ast.parse(text).body
-        ]
-        return {name: ast.literal_eval(value) for (name,), value in nodes}
-    except (
-        AttributeError,
-        SyntaxError,
-        TypeError,
-        ValueError,
-        RecursionError,
-        MemoryError,
-    ) as error:
+        return dict(map(_assignment, ast.parse(text).body))
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise ValueError(
             f"not a list of settings with literal values ({type(error).__name__}: {error})."
         ) from error

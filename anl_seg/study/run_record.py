@@ -37,13 +37,17 @@ def noise_text(axes: Mapping[str, Any]) -> str:
 
 
 def run_labels(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What of model and loss distinguishes each run from the others; the loss where nothing does.
+    """Model and loss of each run, as far as these vary; where neither does, the loss that replaced the
+    model's own, or the model.
 
     Args:
         runs: axes of each run.
     """
     varied = [key for key in ("model", "loss") if len({axes[key] for axes in runs}) > 1]
-    return [" ".join(axes[key] for key in varied or ["loss"]) for axes in runs]
+    return [
+        " ".join(axes[key] for key in varied or ["model" if axes["loss"] == "own" else "loss"])
+        for axes in runs
+    ]
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ def read_run(
     checkpoint = files.checkpoint()
     reason = state["reason"] or ""
     if status == "failed" and not reason:
-        reasons = [a.get("reason") for a in state["attempts"] if a.get("reason")]
+        reasons = [a["reason"] for a in state["attempts"] if a.get("reason")]
         reason = reasons[-1] if reasons else "no reason recorded"
     return RunRecord(
         digest=run["digest"],

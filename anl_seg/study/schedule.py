@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mmengine.config import Config
 
+from anl_seg._checks import check_integer
 from anl_seg.config._walk import type_name
 
 #: mmengine's loops, and what ends each.
@@ -43,9 +44,7 @@ def check_length(cfg: Config) -> None:
             has ended.
     """
     key = length_key(cfg)
-    length = cfg.train_cfg[key]
-    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-        raise ValueError(f"train_cfg.{key} must be an integer >= 1; got {length!r}.")
+    length = check_integer(f"train_cfg.{key}", cfg.train_cfg[key], low=1)
     if not (cfg.get("val_dataloader") and cfg.get("val_evaluator")):
         raise ValueError("a study compares by validation, and the config has none.")
     begin = cfg.train_cfg.get("val_begin", 1)

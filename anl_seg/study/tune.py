@@ -40,12 +40,22 @@ _STORED = (type(None), bool, int, float, str)
 
 
 @dataclass(frozen=True)
-class Span:
+class Interval:
     """Real numbers from ``low`` to ``high``, on a logarithmic scale where ``log`` says so."""
 
     low: float
     high: float
     log: bool = False
+
+    def probes(self) -> tuple:
+        """The middle and both ends."""
+        middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
+        return (middle, self.low, self.high)
+
+    def suggest(self, trial: Any, name: str) -> float:
+        """A value for a trial of Optuna, rounded to three digits."""
+        value = trial.suggest_float(name, self.low, self.high, log=self.log)
+        return min(max(float(f"{value:.{DIGITS}g}"), self.low), self.high)
 
 
 @dataclass(frozen=True)
@@ -54,8 +64,19 @@ class Choice:
 
     values: tuple
 
+    def probes(self) -> tuple:
+        """All values."""
+        return self.values
 
-Space = dict[str, Union[Span, Choice]]
+    def suggest(self, trial: Any, name: str) -> Any:
+        """A value for a trial of Optuna, whose databases hold no lists and dicts: these as texts."""
+        texts = {repr(v): v for v in self.values if not isinstance(v, _STORED)}
+        choices = [v if isinstance(v, _STORED) else repr(v) for v in self.values]
+        picked = trial.suggest_categorical(name, choices)
+        return texts.get(picked, picked) if isinstance(picked, str) else picked
+
+
+Space = dict[str, Union[Interval, Choice]]
 
 
 def _number(text: str, where: str) -> float:
@@ -111,7 +132,7 @@ def parse_space(texts: Sequence[str]) -> Space:
         low, high, *scale = values.split(":")
         if scale not in ([], ["log"]):
             raise ValueError(f"{text!r}: after low:high comes log or nothing.")
-        span = Span(_number(low, text), _number(high, text), bool(scale))
+        span = Interval(_number(low, text), _number(high, text), bool(scale))
         if not span.low < span.high or (span.log and span.low <= 0):
             raise ValueError(f"{text!r}: low must be below high, and above 0 on a log scale.")
         space[name] = span
@@ -120,35 +141,11 @@ def parse_space(texts: Sequence[str]) -> Space:
     return space
 
 
-def suggest(trial: Any, space: Space) -> dict[str, Any]:
-    """Values for one trial of Optuna, real numbers rounded to three digits."""
-    values = {}
-    for name, kind in space.items():
-        if isinstance(kind, Choice):
-            # Optuna's databases hold no lists and dicts.
-            texts = {repr(v): v for v in kind.values if not isinstance(v, _STORED)}
-            choices = [v if isinstance(v, _STORED) else repr(v) for v in kind.values]
-            picked = trial.suggest_categorical(name, choices)
-            values[name] = texts.get(picked, picked) if isinstance(picked, str) else picked
-        else:
-            value = trial.suggest_float(name, kind.low, kind.high, log=kind.log)
-            values[name] = min(max(float(f"{value:.{DIGITS}g}"), kind.low), kind.high)
-    return values
-
-
 def loss_spec(loss: str, values: Mapping[str, Any]) -> str:
     """The loss as on the command line, with these values in place of or beside its own."""
     spec = {**parse_spec(loss), **values}
     kind = spec.pop("type")
     return f"{kind}:" + ",".join(f"{name}={value!r}" for name, value in spec.items())
-
-
-def _probes(kind: Span | Choice) -> tuple:
-    """Values of a parameter: all of a choice; both ends and the middle of a span."""
-    if isinstance(kind, Choice):
-        return kind.values
-    middle = math.sqrt(kind.low * kind.high) if kind.log else (kind.low + kind.high) / 2
-    return (middle, kind.low, kind.high)
 
 
 def check_space(loss: str, space: Space) -> str:
@@ -167,7 +164,7 @@ def check_space(loss: str, space: Space) -> str:
         if complete and name not in known:
             raise KeyError(unknown_name(f"parameter of {parse_spec(loss)['type']}", name, known))
     refusal = ""
-    for tried, values in enumerate(itertools.product(*map(_probes, space.values()))):
+    for tried, values in enumerate(itertools.product(*(kind.probes() for kind in space.values()))):
         spec = loss_spec(loss, dict(zip(space, values)))
         try:
             qualified_loss(parse_spec(spec))
@@ -207,7 +204,7 @@ def tuning_config(
         objective: ``clean``: the config's validation masks; ``noisy``: these corrupted by ``noise``, as
             they would be where no clean mask is to be had.
         seed: of the noise of validation.
-        samples: only so many validation images, evenly spaced; None = all.
+        samples: number of validation images, evenly spaced; None = all.
         folder: where the config is written.
         options: words of ``--cfg-options``.
 

@@ -11,12 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from anl_seg.study.run.attempt import MARK, run_attempt
-from anl_seg.study.run.checkpoints import progress, resumable_checkpoint
+from anl_seg.study.run.attempt import run_attempt
+from anl_seg.study.run.checkpoints import progress
 from anl_seg.study.run.executors import LocalExecutor
 from anl_seg.study.run.executors.local import visible_gpus
+from anl_seg.study.run.leftovers import MARK
 from anl_seg.study.run.reasons import failure_reason, is_divergence
-from tests.study.study_helpers import FAKE_TRAIN, expected_table, fake_run, table
+from tests.study.study_helpers import (
+    FAKE_TRAIN,
+    expected_table,
+    fake_run,
+    resumable_checkpoint,
+    table,
+)
 
 pytestmark = pytest.mark.process
 

@@ -88,6 +88,8 @@ def test_losses_are_an_axis(paths, tmp_path):
     runs = planned(tmp_path, paths[::2], losses=losses)
     labels = run_labels([run.axes for run in runs])
     assert labels == [f"{c} {loss}" for c in ("ce", "wrong") for loss in losses]
+    (run,) = planned(tmp_path, paths[:1])
+    assert run_labels([run.axes]) == ["unet_ce_tiny"]
     with pytest.raises(ValueError, match=r"ce .* and mae .* the same config"):
         planned(tmp_path, paths[:2], losses=losses)
     with pytest.raises(ValueError, match=r"unknown loss .GCLoss.\. Did you mean GCELoss"):
@@ -178,7 +180,8 @@ def test_picture_shows_masks_and_predictions(comparison, tmp_path):
         (["ce", "ce"], [NOISE], [0], "duplicate runs: 2 configs are called 'unet_ce_tiny'"),
         (["ce"], [NOISE, NOISE], [0], "duplicate runs: axes.noise lists"),
         (["ce"], [NOISE], [0, 0], "have the same configuration"),
-        (["ce"], [NOISE], [-1], "integers >= 0 and below"),
+        (["ce"], [NOISE], [2**32], "axes.seed must be below"),
+        (["ce"], [NOISE], [-1], "axes.seed must be an integer of at least 0, got -1"),
     ],
 )
 def test_bad_plans_are_refused(configs, tmp_path, names, noises, seeds, text):
@@ -234,8 +237,12 @@ def test_cfg_options_have_the_last_word_and_are_part_of_the_configuration(plan):
         ("train_cfg = None", [], "neither train_cfg.max_iters nor"),
         ("train_cfg = dict(max_epochs=3)", [], "both max_iters and max_epochs"),
         ("", ["train_cfg.type=EpochBasedTrainLoop"], "give max_epochs"),
-        ("", ["train_cfg.max_iters=0"], "max_iters must be an integer >= 1; got 0"),
-        ("", ["train_cfg.max_iters=many"], "max_iters must be an integer >= 1; got 'many'"),
+        ("", ["train_cfg.max_iters=0"], "max_iters must be an integer of at least 1, got 0"),
+        (
+            "",
+            ["train_cfg.max_iters=many"],
+            "max_iters must be an integer of at least 1, got 'many'",
+        ),
         ("", ["randomness.seed=5"], "randomness.seed: each run has its own; give --seeds"),
         ("", ["work_dir=here"], "each run has its own; give --work-dir"),
         ("", ["resume=True"], "each run has its own; a run goes on from its own checkpoint"),

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from anl_seg.study.run.attempt import LOCK_FILE, is_locked, leftovers
+from anl_seg.study.run.attempt import LOCK_FILE, is_locked
+from anl_seg.study.run.leftovers import leftovers
 from anl_seg.study.run.state import run_status
 from tests.study.study_helpers import expected_table, fake_run, runs_to_kill, table
 

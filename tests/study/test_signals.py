@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 
 from anl_seg._processes import interrupted_once
-from anl_seg.study.run.attempt import leftovers
 from anl_seg.study.run.executors import LocalExecutor
+from anl_seg.study.run.leftovers import leftovers
 from anl_seg.study.run.runner import run_study
 from anl_seg.study.run.state import run_status
 from tests.study.study_helpers import FAKE_TRAIN, fake_run

@@ -25,21 +25,9 @@ from anl_seg.study.run.checkpoints import (
     remove_broken,
 )
 from anl_seg.study.run.completion import missing_at_end
-from anl_seg.study.run.leftovers import MARK, end_leftovers, leftovers
-from anl_seg.study.run.reasons import failure_reason
+from anl_seg.study.run.leftovers import end_leftovers
+from anl_seg.study.run.reasons import failure_reason, os_reason
 from anl_seg.study.run.training_process import end_training, start_training
-
-__all__ = [
-    "LOCK_FILE",
-    "LOG_FILE",
-    "MARK",
-    "RUN_FILE",
-    "STATE_FILE",
-    "is_locked",
-    "leftovers",
-    "run_attempt",
-    "write_input",
-]
 
 LOCK_FILE = "run.lock"
 LOG_FILE = "output.log"
@@ -149,7 +137,7 @@ def _train(job: dict[str, Any], folder: Path, lock: int, stop: threading.Event |
     command = _command(job, write_input(folder, job["config"]), checkpoint)
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     with open(folder / LOG_FILE, "ab", buffering=0) as log:
-        note = choice.told()
+        note = choice.note()
         if note is not None:
             _write_log(log, f"{note}\n".encode())
         process = start_training(
@@ -159,7 +147,7 @@ def _train(job: dict[str, Any], folder: Path, lock: int, stop: threading.Event |
         reader.start()
         stopped = _watch(process, folder, stop)
         reader.join(5.0)
-        if not reader.is_alive():
+        if not reader.is_alive() and process.stdout is not None:
             process.stdout.close()
     if stopped:
         reason = "stopped with the runner"
@@ -210,9 +198,7 @@ def run_attempt(job: dict[str, Any], stop: threading.Event | None = None) -> dic
             finally:
                 os.close(lock)
     except OSError as error:
-        outcome["reason"] = (error.strerror or str(error)).lower()
-        if error.filename:
-            outcome["reason"] += f": {error.filename}"
+        outcome["reason"] = os_reason(error)
     ended = time.time()
     return {
         "started": started,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anl_seg._checkpoint_files import (
     NAME,
-    Choice,
+    ChosenCheckpoint,
     damage,
     is_broken,
     is_old_format,
@@ -47,8 +47,15 @@ def progress(folder: Path, unit: str = "iter") -> int:
 
 
 def checkpoint_number(path: Path) -> int:
-    """The iteration or epoch of a checkpoint, by its name."""
-    return int(NAME.fullmatch(path.name).group(2))
+    """The iteration or epoch of a checkpoint, by its name.
+
+    Raises:
+        ValueError: it is called otherwise.
+    """
+    match = NAME.fullmatch(path.name)
+    if match is None:
+        raise ValueError(f"{path} is no name of a checkpoint.")
+    return int(match.group(2))
 
 
 def _is_complete(path: Path, last: int, lines: list[dict]) -> bool:
@@ -60,7 +67,7 @@ def _is_complete(path: Path, last: int, lines: list[dict]) -> bool:
     return validated and (after or number == last)
 
 
-def choose_checkpoint(folder: Path, last: int) -> Choice:
+def choose_checkpoint(folder: Path, last: int) -> ChosenCheckpoint:
     """The latest checkpoint after which nothing is missing, and the damaged ones that were passed over.
 
     mmengine writes a checkpoint in place, and validates after it: a kill may leave half a file, or a
@@ -80,15 +87,9 @@ def choose_checkpoint(folder: Path, last: int) -> Choice:
         # mmengine writes none in the old format, in which no damage is seen.
         why = "it has no checksums" if is_old_format(path) else damage(path)
         if why is None:
-            return Choice(str(path), passed_over)
+            return ChosenCheckpoint(str(path), passed_over)
         passed_over[str(path)] = why
-    return Choice(None, passed_over)
-
-
-def resumable_checkpoint(folder: Path, last: int) -> Path | None:
-    """That of :func:`choose_checkpoint`; None to start anew."""
-    path = choose_checkpoint(folder, last).path
-    return None if path is None else Path(path)
+    return ChosenCheckpoint(None, passed_over)
 
 
 def remove_broken(folder: Path) -> None:

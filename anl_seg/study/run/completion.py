@@ -41,10 +41,10 @@ def missing_at_end(
     trained = [x for x in lines if "loss" in x]
     validations = [x for x in lines if "loss" not in x and "time" in x]
     word = "epoch" if unit == "epoch" else "iteration"
-    told = f"ended with exit 0, but in {folder} there is "
+    lacking = f"ended with exit 0, but in {folder} there is "
     # Seldom logged iterations may all be missing; an epoch without one has an empty data loader.
     if not trained and (unit == "epoch" or not validations):
-        return f"{told}no {'iteration' if unit == 'epoch' else word} of training"
+        return f"{lacking}no {'iteration' if unit == 'epoch' else word} of training"
     if any(_number(x.get("step")) == last for x in validations):
         return None
     # LoggerHook(log_metric_by_epoch=True) counts all validations of a training by iterations as 0.
@@ -55,4 +55,4 @@ def missing_at_end(
         return None
     reached = max((_number(x.get(unit)) for x in trained), default=0)
     reached = max([reached, *(_number(x.get("step")) for x in validations if counted)])
-    return f"{told}no validation at {word} {last}; it got to {word} {reached}"
+    return f"{lacking}no validation at {word} {last}; it got to {word} {reached}"

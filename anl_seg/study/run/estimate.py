@@ -139,6 +139,5 @@ def time_run(
 
 def expected_seconds(run: StudyRun, timing: Timing) -> float:
     """Seconds of a whole run, from the timing of one of the same model."""
-    cfg = Config(config_values(run.config))
-    interval = cfg.train_cfg.val_interval
-    return timing.total(run.max_iters, -(-run.max_iters // interval))
+    train = config_values(run.config)["train_cfg"]
+    return timing.total(train["max_iters"], -(-train["max_iters"] // train["val_interval"]))

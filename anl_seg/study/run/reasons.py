@@ -63,10 +63,16 @@ def failure_reason(returncode: int, tail: Sequence[str], folder: Path) -> str:
         return NO_SPACE  # what it wanted to say of it was lost for the same reason
     errors = [match.group(1) for line in tail if (match := _ERROR.match(line.strip()))]
     lines = [line.strip() for line in tail if line.strip()]
-    told = (errors or lines or ["it printed nothing"])[-1]
-    return f"exit {returncode}: {told[:300]}"
+    last = (errors or lines or ["it printed nothing"])[-1]
+    return f"exit {returncode}: {last[:300]}"
 
 
 def is_divergence(reason: str | None) -> bool:
     """Whether a reason is that of a run which diverged."""
-    return bool(reason) and reason.startswith("diverged:")
+    return reason is not None and reason.startswith("diverged:")
+
+
+def os_reason(error: OSError) -> str:
+    """What the system could not do, and with which file: ``no space left on device: /runs/x/state.json``."""
+    text = (error.strerror or str(error)).lower()
+    return f"{text}: {error.filename}" if error.filename else text

@@ -121,11 +121,10 @@ def unpack(archive: bytes, folder: Path) -> None:
     try:
         # Not "r:*": a compressed archive may be of any size when it is read.
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as content:
-            files = [
-                (path, content.extractfile(member)) for member, path in _targets(content, folder)
-            ]
-            for path, file in files:
-                _write(file.read(), path, folder)
+            for member, path in _targets(content, folder):
+                file = content.extractfile(member)
+                if file is not None:
+                    _write(file.read(), path, folder)
     except ArchiveError:
         raise
     # Names with a NUL, and headers with numbers that are none or of any size.

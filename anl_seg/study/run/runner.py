@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,11 +23,11 @@ from anl_seg.study.run.attempt import RUN_FILE, write_input
 from anl_seg.study.run.checkpoints import log_lines
 from anl_seg.study.run.executors import Executor
 from anl_seg.study.run.progress_table import StudyProgress, Timings, time_text
-from anl_seg.study.run.reasons import is_divergence
+from anl_seg.study.run.reasons import is_divergence, os_reason
 from anl_seg.study.run.remote import TOKEN_FILE
 from anl_seg.study.run.state import DAMAGED, RUNNER_LOCK, known_state, write_state
 
-#: A run is given to another node so often; losing its node says nothing about the run.
+#: How often a run is given to another node; losing its node says nothing about the run.
 MOST_LOSSES = 10
 _POLL_SECONDS = 1.0
 
@@ -44,6 +45,11 @@ class StudyOutcome:
     finished: list[StudyRun] = field(default_factory=list)
     failed: dict[StudyRun, str] = field(default_factory=dict)
     stopped: bool = False
+
+
+def output_console() -> Console:
+    """Standard output; a file or a pipe has no width at which lines would have to be broken."""
+    return Console() if sys.stdout.isatty() else Console(width=200)
 
 
 @contextmanager
@@ -87,46 +93,47 @@ class StudyRunner:
         *,
         retries: int,
         console: Console,
-        timings: Timings,
         job: Mapping[str, Any],
         main_metric: str | None,
     ) -> None:
         self.executor, self.retries, self.console = executor, retries, console
         self.work_dir, self.job, self.main_metric = work_dir, dict(job), main_metric
         self.outcome = StudyOutcome()
-        self.tracked = {run.digest: _Tracked(run, known_state(run.folder)) for run in runs}
+        self.progress = StudyProgress(console, Timings(), len(runs), 0)
         self.waiting: deque[_Tracked] = deque()
         self.active: dict[str, _Tracked] = {}
-        for tracked in self.tracked.values():
+        for run in runs:
+            tracked = _Tracked(run, known_state(run.folder))
             status, reason = tracked.state["status"], tracked.state.get("reason")
             if status == "finished":
-                self.outcome.finished.append(tracked.run)
-                self._learn(timings, tracked)
-            elif status == "failed" and is_divergence(reason):
-                self.outcome.failed[tracked.run] = reason
+                self.outcome.finished.append(run)
+                self._learn(tracked)
+            elif status == "failed" and reason is not None and is_divergence(reason):
+                self.outcome.failed[run] = reason
             else:
                 self.waiting.append(tracked)
-        self.progress = StudyProgress(console, timings, len(runs), len(self.outcome.finished))
+        self.progress.finished = len(self.outcome.finished)
         self.progress.failed = len(self.outcome.failed)
         for tracked in self.waiting:
             if tracked.state["status"] == DAMAGED:
-                told = f"{tracked.state['reason'].rstrip('.')}; it goes on from its checkpoint"
-                self.progress.event("DAMAGED", tracked.run, told)
+                reason = tracked.state["reason"].rstrip(".")
+                self.progress.event(
+                    "DAMAGED", tracked.run, f"{reason}; it goes on from its checkpoint"
+                )
 
-    @staticmethod
-    def _learn(timings: Timings, tracked: _Tracked) -> None:
+    def _learn(self, tracked: _Tracked) -> None:
         """A run that was trained in one go says how long one takes."""
         attempts = tracked.state["attempts"]
         if len(attempts) == 1 and attempts[0].get("seconds"):
-            timings.add(tracked.run.axes["model"], attempts[0]["seconds"])
+            self.progress.timings.add(tracked.run.axes["model"], attempts[0]["seconds"])
 
     def _write_state(self, tracked: _Tracked) -> None:
         try:
             tracked.run.folder.mkdir(parents=True, exist_ok=True)
             write_state(tracked.run.folder, tracked.state)
         except OSError as error:
-            # Out of space, say: the study goes on, and this run is told of here at least.
-            self.progress.event("NO STATE", tracked.run, f"{error.strerror.lower()}: state.json")
+            # Out of space, say: the study goes on, and this run is named here at least.
+            self.progress.event("NO STATE", tracked.run, os_reason(error))
 
     def _start(self, tracked: _Tracked) -> None:
         run = tracked.run
@@ -136,8 +143,7 @@ class StudyRunner:
             write_json_atomically(run.folder / RUN_FILE, content)
             write_input(run.folder, run.config)
         except OSError as error:
-            name = Path(error.filename or RUN_FILE).name
-            self.progress.event("NO STATE", run, f"{error.strerror.lower()}: {name}")
+            self.progress.event("NO STATE", run, os_reason(error))
         tracked.state["attempts"].append({"started": None})
         tracked.state.update(status="running", reason=None)
         self._write_state(tracked)
@@ -164,33 +170,38 @@ class StudyRunner:
             self._write_state(tracked)  # running without a process: the next `run` goes on
             return
         if reason is None:
-            tracked.state.update(status="finished", reason=None)
-            self._write_state(tracked)
-            self.outcome.finished.append(run)
-            self.progress.finished += 1
-            self._learn(self.progress.timings, tracked)
-            self._check_metric(run)
-            left = time_text(self.progress.left([t.run for t in self.waiting], self._at_a_time()))
-            told = f"{time_text(outcome['seconds'])}; {self.progress.counts(len(self.waiting))}"
-            self.progress.event("finished", run, f"{told}; about {left} left")
-            return
-        if outcome.get("lost"):
-            tracked.losses += 1
-            again = tracked.losses <= MOST_LOSSES
-        else:
-            tracked.failures += 1
-            # The same configuration diverges again; trying until it does not would be cheating.
-            again = tracked.failures <= self.retries and not is_divergence(reason)
-        if again:
+            self._finish(tracked, outcome["seconds"])
+        elif self._is_tried_again(tracked, reason, lost=bool(outcome.get("lost"))):
             self._write_state(tracked)
             self.progress.event("lost" if outcome.get("lost") else "again", run, reason)
             self.waiting.append(tracked)
-            return
-        tracked.state.update(status="failed", reason=reason)
+        else:
+            tracked.state.update(status="failed", reason=reason)
+            self._write_state(tracked)
+            self.outcome.failed[run] = reason
+            self.progress.failed += 1
+            self.progress.event("FAILED", run, reason)
+
+    def _finish(self, tracked: _Tracked, seconds: float) -> None:
+        tracked.state.update(status="finished", reason=None)
         self._write_state(tracked)
-        self.outcome.failed[run] = reason
-        self.progress.failed += 1
-        self.progress.event("FAILED", run, reason)
+        self.outcome.finished.append(tracked.run)
+        self.progress.finished += 1
+        self._learn(tracked)
+        self._check_metric(tracked.run)
+        left = time_text(self.progress.left([t.run for t in self.waiting], self._at_a_time()))
+        counts = self.progress.counts(len(self.waiting))
+        text = f"{time_text(seconds)}; {counts}; about {left} left"
+        self.progress.event("finished", tracked.run, text)
+
+    def _is_tried_again(self, tracked: _Tracked, reason: str, *, lost: bool) -> bool:
+        """Count how an attempt ended, and say whether there is to be another."""
+        if lost:
+            tracked.losses += 1
+            return tracked.losses <= MOST_LOSSES
+        tracked.failures += 1
+        # The same configuration diverges again; trying until it does not would be cheating.
+        return tracked.failures <= self.retries and not is_divergence(reason)
 
     def _check_metric(self, run: StudyRun) -> None:
         """The first run that has ended well shows whether the study's metric is measured at all."""
@@ -209,7 +220,7 @@ class StudyRunner:
         return min(self.executor.capacity(), len(self.waiting) + len(self.active)) or 1
 
     def run(self) -> StudyOutcome:
-        """The loop; an interruption ends what runs, and is told by the outcome."""
+        """Run the loop; an interruption ends what runs, and the outcome says so."""
         with interrupted_once(), self.progress:
             try:
                 while self.waiting or self.active:
@@ -233,7 +244,6 @@ def run_study(
     *,
     retries: int = 1,
     console: Console | None = None,
-    timings: Timings | None = None,
     launcher: str = "none",
     nproc_per_run: int = 1,
     train_script: str | Path | None = None,
@@ -253,7 +263,6 @@ def run_study(
         work_dir: of the study.
         retries: how often a run that failed is started again.
         console: where progress goes; None = standard output.
-        timings: for the time left.
         launcher: that of mmengine for each run: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
         nproc_per_run: processes of a run with ``launcher='pytorch'``.
         train_script: None = ``anl_seg.cli.train``.
@@ -280,8 +289,7 @@ def run_study(
             executor,
             work_dir,
             retries=retries,
-            console=console or Console(),
-            timings=timings or Timings(),
+            console=console or output_console(),
             job=job,
             main_metric=main_metric,
         ).run()

@@ -43,14 +43,9 @@ def _signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
-def ask_to_end(process: subprocess.Popen) -> None:
-    """Send SIGTERM to a training; returns at once."""
-    _signal_group(process.pid, signal.SIGTERM)
-
-
 def end_training(process: subprocess.Popen, folder: str | Path) -> None:
     """End a training and all that it started: SIGTERM, and SIGKILL for what is there after ten seconds."""
-    ask_to_end(process)
+    _signal_group(process.pid, signal.SIGTERM)
     try:
         process.wait(_TERM_SECONDS)
     except subprocess.TimeoutExpired:

@@ -22,7 +22,7 @@ class Executor(ABC):
 
     @abstractmethod
     def wait(self, seconds: float) -> list[tuple[str, dict[str, Any]]]:
-        """Key and outcome of attempts that have ended, after at most so many seconds.
+        """Key and outcome of attempts that have ended, after ``seconds`` at most.
 
         An outcome is that of ``run_attempt``, or ``{"lost": True, "reason": ...}`` where the machine
         went away under the attempt.
@@ -37,8 +37,10 @@ class Executor(ABC):
         """The executor in words, for example ``2 processes of 1 thread``."""
 
 
-def check_resources(cpus_per_run: int | None, gpus_per_run: float | None) -> None:
-    """Raise ValueError for a number of CPUs or GPUs that no run can have."""
+def check_resources(jobs: int | None, cpus_per_run: int | None, gpus_per_run: float | None) -> None:
+    """Raise ValueError for a number of runs at a time, or of CPUs or GPUs of a run, that cannot be."""
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"jobs must be 1 or more; got {jobs}.")
     if cpus_per_run is not None and cpus_per_run < 1:
         raise ValueError(f"cpus_per_run must be 1 or more; got {cpus_per_run}.")
     if gpus_per_run is None:

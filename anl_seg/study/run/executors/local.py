@@ -24,7 +24,7 @@ def visible_gpus() -> list[str]:
 
 
 class LocalExecutor(Executor):
-    """``jobs`` processes at a time; GPUs are given out one (or so many, or a part) per run.
+    """``jobs`` processes at a time; each run gets one GPU, or several, or a part of one.
 
     Args:
         jobs: trainings at a time; None: as many as the GPUs allow, or 1 without GPUs.
@@ -44,9 +44,7 @@ class LocalExecutor(Executor):
         cpus_per_run: int | None = None,
         gpus: list[str] | None = None,
     ) -> None:
-        check_resources(cpus_per_run, gpus_per_run)
-        if jobs is not None and jobs < 1:
-            raise ValueError(f"jobs must be 1 or more; got {jobs}.")
+        check_resources(jobs, cpus_per_run, gpus_per_run)
         gpus = visible_gpus() if gpus is None else gpus
         self.gpus_per_run = (1 if gpus else 0) if gpus_per_run is None else gpus_per_run
         if self.gpus_per_run > len(gpus):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anl_seg.study.run.executors.base import Executor, check_resources
+from anl_seg.study.run.reasons import os_reason
 from anl_seg.study.run.remote import ArchiveError, remote_attempt, unpack
 
 
@@ -46,9 +47,7 @@ class RayExecutor(Executor):
         gpus_per_run: float | None = None,
         cpus_per_run: int | None = None,
     ) -> None:
-        check_resources(cpus_per_run, gpus_per_run)
-        if jobs is not None and jobs < 1:
-            raise ValueError(f"jobs must be 1 or more; got {jobs}.")
+        check_resources(jobs, cpus_per_run, gpus_per_run)
         self._ray = ray = _import_ray()
         settings: dict[str, Any] = dict(log_to_driver=False, logging_level="error")
         if address is None:
@@ -115,7 +114,7 @@ class RayExecutor(Executor):
                 reason = f"what its node sent back is refused: {error}"
                 return {**outcome, "reason": reason, "returncode": None}
             except OSError as error:
-                return {**outcome, "reason": f"{error.strerror}: {error.filename}".lower()}
+                return {**outcome, "reason": os_reason(error)}
         return outcome
 
     def wait(self, seconds: float) -> list[tuple[str, dict[str, Any]]]:
