@@ -11,7 +11,6 @@ from typing import Any
 
 from mmengine.config import Config
 
-from anl_seg import __version__
 from anl_seg._files import write_json_atomically
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config
@@ -22,6 +21,7 @@ from anl_seg.study.run_config import config_digest, config_text, is_noisy, run_c
 from anl_seg.study.run_record import noise_text
 from anl_seg.study.state import PLAN_FILE, read_plan
 from anl_seg.study.study_file import STRENGTH, Study
+from anl_seg.version import __version__
 
 _PACKAGES = ("torch", "numpy", "onedl-mmsegmentation", "onedl-mmengine", "onedl-mmcv")
 _PACKAGES += ("mmsegmentation", "mmengine", "mmcv")
