@@ -21,9 +21,9 @@ from anl_seg.config._walk import as_list
 from anl_seg.config.labels import label_range, values_of_heads
 from anl_seg.config.load import load_config
 from anl_seg.config.options import apply_options
-from anl_seg.corruption.dataset_part import DatasetPart, dataset_parts, plain
-from anl_seg.corruption.folder_part import IMAGE_SUFFIXES, FolderPart
-from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
+from anl_seg.corruption.config_masks import ConfigMasks, datasets_of_config, plain
+from anl_seg.corruption.folder_masks import IMAGE_SUFFIXES, FolderMasks
+from anl_seg.corruption.mask_dataset import DEFAULT_KEY_PARTS, MaskDataset, Sample
 from anl_seg.noise.label_counts import LOOKED_AT, LabelCounts
 from anl_seg.noise.sample_keys import check_keys
 
@@ -51,7 +51,7 @@ class MaskSource:
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[MaskDataset],
         *,
         num_classes: int,
         ignore_index: int,
@@ -173,11 +173,11 @@ def config_source(
         key_parts = cfg.get("noise_key_parts")
     key_parts = DEFAULT_KEY_PARTS if key_parts is None else key_parts
     key_parts = check_integer("key_parts", key_parts, low=1)
-    parts: list[DatasetPart] = []
+    parts: list[ConfigMasks] = []
     for i, loader in enumerate(loaders):
         place = f"{split}_dataloader" + (f".{i}" if len(loaders) > 1 else "")
         scope = cfg.get("default_scope") or "mmseg"
-        parts += dataset_parts(loader["dataset"], f"{place}.dataset", scope, key_parts)
+        parts += datasets_of_config(loader["dataset"], f"{place}.dataset", scope, key_parts)
     parts = [part for part in parts if part.corruption] or parts
     corruption = parts[0].corruption or {}
     if any((part.corruption or {}) != corruption for part in parts):
@@ -258,7 +258,7 @@ def folder_source(
         FileNotFoundError: no such folder, or no mask in it.
     """
     num_classes = check_classes(num_classes)
-    part = FolderPart(
+    part = FolderMasks(
         masks_dir,
         images_dir,
         mask_suffix=mask_suffix,

@@ -181,7 +181,7 @@ def test_wrong_samples():
         evaluate([(pred, label[:8])])
     with pytest.raises(ValueError, match=r"\[0, 2\) or be 255, got 0 to 2"):
         evaluate([(pred, label)], classes=("a", "b"))
-    with pytest.raises(ValueError, match="background must be None or a class in .0, 4., got 9"):
+    with pytest.raises(ValueError, match=r"background must be None or a class in .0, 4., got 9"):
         evaluate([(pred, label)], background=9)
     with pytest.raises(ValueError, match="must differ"):
         evaluate([(pred, label)], classes=("a", "b/c", "b-c"))
