@@ -76,7 +76,7 @@ def one_object(index: int) -> np.ndarray:
     mask = sample(index)[1]
     objects = MaskObjects(mask, mask != 255, background=0)
     largest = max(objects, key=lambda obj: obj.area)
-    alone = np.where(objects.components == largest.index, mask, 0)
+    alone = np.where(objects.components == largest.number, mask, 0)
     return np.pad(alone, SIZE // 2)
 
 
@@ -214,7 +214,7 @@ def objects_hit(
         noisy = corrupt(noise, i)
         objects = MaskObjects(mask, mask != 255, background=0)
         for obj in objects:
-            hits += hit(objects.components == obj.index, mask, noisy)
+            hits += hit(objects.components == obj.number, mask, noisy)
         total += len(objects)
     error = 3 * math.sqrt(rate * (1 - rate) / total)
     return Row(

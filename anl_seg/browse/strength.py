@@ -177,7 +177,7 @@ def _of_paths(
         noise=noise,
         base=base,
         whole=all(isinstance(e, numbers.Integral) for e in entries),
-        inverse=kind.strength_is_inverse and path[-1] == kind.strength,
+        inverse=kind.less_is_stronger and path[-1] == kind.strength_name,
         _paths=(path, *_companions(kind, config, path)),
     )
 
@@ -189,7 +189,7 @@ def _factor(noise: MaskNoise, config: dict[str, Any]) -> Strength | None:
     for path in _inner_noises(config, ()):
         kind = _kind(noise, config, path)
         own = _main(kind, _value(config, path), path)
-        if own is not None and kind.strength_is_inverse:
+        if own is not None and kind.less_is_stronger:
             inverse.append(own)
         elif own is not None:
             direct += [own, *_companions(kind, config, own)]
@@ -206,13 +206,13 @@ def _kind(noise: MaskNoise, config: dict[str, Any], path: _Path) -> type[MaskNoi
 def _companions(kind: type[MaskNoise], config: dict[str, Any], path: _Path) -> list[_Path]:
     """The paths of what must be scaled along with a parameter."""
     owner = _value(config, path[:-1])
-    others = kind.strength_companions if path[-1] == kind.strength else ()
+    others = kind.strength_companions if path[-1] == kind.strength_name else ()
     return [(*path[:-1], other) for other in others if _is_amount(owner.get(other))]
 
 
 def _main(kind: type[MaskNoise], config: dict[str, Any], path: _Path) -> _Path | None:
     """The path of a noise's own strength."""
-    for name in config if kind.strength is None else (kind.strength,):
+    for name in config if kind.strength_name is None else (kind.strength_name,):
         if name not in kind.not_strengths and _is_amount(config.get(name)):
             return (*path, name)
     return None

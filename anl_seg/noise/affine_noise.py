@@ -30,7 +30,7 @@ _SHIFT_RESOLUTION = 1 / 16
 _WIDENING = 1.25
 
 
-@register_noise
+@register_noise(example=dict(beta=0.5), no_noise=dict(beta=0))
 class AffineNoise(ShapeNoise):
     """Turn and shift each object until it differs from itself by a share of its area.
 
@@ -59,7 +59,7 @@ class AffineNoise(ShapeNoise):
     Source: Gonzalez-Jimenez et al., MICCAI 2023; Gao et al., 2022.
     """
 
-    strength = "beta"
+    strength_name = "beta"
     # A class of one region is changed alike with and without it.
     nested_in = ("per_object",)
 
@@ -82,7 +82,7 @@ class AffineNoise(ShapeNoise):
                 return None
             mover = _Mover(valid, objects, obj, direction * 2 * math.pi)
             pose = _search(mover, (turn * 2 - 1) * self.max_angle, self.beta * obj.area)
-            return Shape(pose.window, pose.pixels)
+            return pose.shape
 
         return reshape
 
@@ -100,17 +100,16 @@ class AffineNoise(ShapeNoise):
             _search(_Mover(valid, objects, obj, direction), angle, self.beta * obj.area)
             for obj, angle, direction in zip(objects, angles.tolist(), directions.tolist())
         ]
-        return repaint(mask, valid, objects, poses, order.tolist())
+        return repaint(mask, valid, objects, [pose.shape for pose in poses], order.tolist())
 
 
 affine_noise = as_function(AffineNoise)
 
 
 class _Pose(NamedTuple):
-    """A moved object: its pixels in a window, and how many differ from the old ones."""
+    """A moved object, and in how many pixels it differs from the old one."""
 
-    window: Window
-    pixels: np.ndarray
+    shape: Shape
     xor: int
 
 
@@ -134,7 +133,7 @@ class _Mover:
 
     def still(self) -> _Pose:
         """The object where it is."""
-        return _Pose(self.obj.window, self.crop.view(bool), 0)
+        return _Pose(Shape(self.obj.window, self.crop.view(bool)), 0)
 
     def pose(self, angle: float, shift: float = 0.0) -> _Pose:
         """The object turned about its centroid, then shifted in its direction."""
@@ -145,15 +144,15 @@ class _Mover:
         window = turned.landing(box, right, down, self.valid.shape)
         height, width = window.shape
         if not height or not width:
-            return _Pose(window, np.zeros(window.shape, dtype=bool), area)
+            return _Pose(Shape(window, np.zeros(window.shape, dtype=bool)), area)
         turned.matrix[0, 2] = right + (box.left - window.left)
         turned.matrix[1, 2] = down + (box.top - window.top)
         moved = cv2.warpAffine(self.crop, turned.matrix, (width, height), flags=cv2.INTER_NEAREST)
         pixels = moved.view(bool)
         slices = window.slices
         pixels &= self.valid[slices]
-        shared = np.count_nonzero(pixels & (self.objects.components[slices] == self.obj.index))
-        return _Pose(window, pixels, area + np.count_nonzero(pixels) - 2 * shared)
+        shared = np.count_nonzero(pixels & (self.objects.components[slices] == self.obj.number))
+        return _Pose(Shape(window, pixels), area + np.count_nonzero(pixels) - 2 * shared)
 
 
 class _Turned:

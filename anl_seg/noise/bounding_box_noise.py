@@ -18,7 +18,7 @@ from .objects import MaskObjects
 from .sample_rng import Rng
 
 
-@register_noise
+@register_noise(example=dict(), no_noise=dict(rate=0))
 class BoundingBoxNoise(MaskNoise):
     """Replace each object by its bounding box with probability ``rate``.
 
@@ -45,7 +45,7 @@ class BoundingBoxNoise(MaskNoise):
     Source: boxes as labels, the smaller in front: Khoreva et al., CVPR 2017.
     """
 
-    strength = "rate"
+    strength_name = "rate"
     # The objects boxed at a larger rate include those at a smaller one.
     nested_in = ("rate",)
 

@@ -59,7 +59,7 @@ def _noise_factory(name: object) -> Callable[..., MaskNoise]:
     if isinstance(name, type) and issubclass(name, MaskNoise):
         return name
     key = name[len(_SCOPE) :] if isinstance(name, str) and name.startswith(_SCOPE) else name
-    known = {**NOISES, **PRESETS}
+    known: dict[str, Callable[..., MaskNoise]] = {**NOISES, **PRESETS}
     if not isinstance(key, str) or key not in known:
         raise ValueError(unknown_name("noise", name, known))
     return known[key]

@@ -20,7 +20,7 @@ from .sample_rng import Rng
 from .transition_matrix import load_transition_matrix
 
 
-@register_noise
+@register_noise(example=dict(rate=0.5), no_noise=dict(rate=0))
 class ClassSwapNoise(MaskNoise):
     """Give whole objects another class.
 
@@ -52,7 +52,7 @@ class ClassSwapNoise(MaskNoise):
     Source: Kimhi et al., 2024 (COCO-N, arXiv 2406.10891), there with ``may_keep``.
     """
 
-    strength = "rate"
+    strength_name = "rate"
     # The objects swapped at a larger rate include those at a smaller one, and swap alike.
     nested_in = ("rate",)
 

@@ -32,20 +32,20 @@ def clean_class_frequencies(noisy: Sequence[float], matrix: object) -> np.ndarra
         ValueError: frequencies or matrix are not what they should be, or do not fit each other.
     """
     T = load_transition_matrix(matrix)
-    noisy = np.asarray(noisy, dtype=np.float64)
-    if noisy.shape != (len(T),):
+    given = np.asarray(noisy, dtype=np.float64)
+    if given.shape != (len(T),):
         raise ValueError(
-            f"noisy must have {len(T)} numbers, one per class of the matrix; got shape {noisy.shape}."
+            f"noisy must have {len(T)} numbers, one per class of the matrix; got shape {given.shape}."
         )
-    if not (np.isfinite(noisy).all() and (noisy >= 0).all() and noisy.sum() > 0):
-        raise ValueError(f"noisy must be 0 or more, finite and not all 0; got {noisy.tolist()}.")
+    if not (np.isfinite(given).all() and (given >= 0).all() and given.sum() > 0):
+        raise ValueError(f"noisy must be 0 or more, finite and not all 0; got {given.tolist()}.")
     rank = np.linalg.matrix_rank(T)
     if rank < len(T):
         raise ValueError(
             f"the transition matrix has rank {rank} of {len(T)}: different clean frequencies give the same "
             "noisy ones."
         )
-    share = noisy / noisy.sum()
+    share = given / given.sum()
     rows = np.vstack([T.T, np.full(len(T), _SUM_WEIGHT)])
     found, _ = nnls(rows, np.append(share, _SUM_WEIGHT))
     return found / found.sum()

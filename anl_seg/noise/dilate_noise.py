@@ -21,7 +21,7 @@ from .sample_rng import Rng
 from .window import Window
 
 
-@register_noise
+@register_noise(example=dict(beta=0.5), no_noise=dict(beta=0))
 class DilateNoise(ShapeNoise):
     """Grow each object by a share of its area.
 
@@ -45,7 +45,7 @@ class DilateNoise(ShapeNoise):
     Source: Gonzalez-Jimenez et al., MICCAI 2023; Gao et al., 2022.
     """
 
-    strength = "beta"
+    strength_name = "beta"
     # A class of one region is changed alike with and without it.
     nested_in = ("per_object",)
 
@@ -93,7 +93,7 @@ def _grow(
         whole = window.covers(valid.shape)
         grown = objects.own(obj, window)
         outside = valid[window.slices] & ~grown
-        room = np.count_nonzero(outside)
+        room = int(np.count_nonzero(outside))
         if whole or room >= extra:
             extra = min(extra, room)
             if extra == 0:

@@ -25,7 +25,7 @@ _REACH = 4
 _MAX_SIGMA = 50.0
 
 
-@register_noise
+@register_noise(example=dict(alpha=100, sigma=5), no_noise=dict(alpha=0, sigma=3))
 class ElasticNoise(MaskNoise):
     """Bend the mask by a random, smooth field of displacements; the image stays as it is.
 
@@ -58,7 +58,7 @@ class ElasticNoise(MaskNoise):
     "NSegment+" adds ``min_area``, there 1000.
     """
 
-    strength = "alpha"
+    strength_name = "alpha"
     # The field is the same: labels go farther, or small regions are spared.
     nested_in = ("alpha", "min_area")
 
@@ -123,8 +123,7 @@ def _smoothed(field: np.ndarray, sigma: float) -> np.ndarray:
     row_kernel, column_kernel = _gaussian(sigma, _ROW_WEIGHTS), _gaussian(sigma, _COLUMN_WEIGHTS)
     rows = cv2.sepFilter2D(field, -1, row_kernel, one, borderType=border)
     # A power of two: the division is exact, and so is the rounding.
-    rows /= _DRAWN * _ROW_WEIGHTS // _ALONG_ROWS
-    np.rint(rows, out=rows)
+    rows = np.rint(rows / np.float32(_DRAWN * _ROW_WEIGHTS // _ALONG_ROWS))
     result = cv2.sepFilter2D(rows, -1, one, column_kernel, borderType=border).astype(np.float64)
     row_sum, column_sum = (float(k.sum(dtype=np.float64)) for k in (row_kernel, column_kernel))
     result *= _ROW_WEIGHTS / (_ALONG_ROWS * row_sum * column_sum)

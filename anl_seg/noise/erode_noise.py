@@ -21,7 +21,7 @@ from .sample_rng import Rng
 from .vacated import fill_vacated
 
 
-@register_noise
+@register_noise(example=dict(beta=0.5), no_noise=dict(beta=0))
 class ErodeNoise(ShapeNoise):
     """Shrink each object by a share of its area.
 
@@ -47,7 +47,7 @@ class ErodeNoise(ShapeNoise):
     Source: Gonzalez-Jimenez et al., MICCAI 2023; Gao et al., 2022.
     """
 
-    strength = "beta"
+    strength_name = "beta"
     # A class of one region is changed alike with and without it.
     nested_in = ("per_object",)
 

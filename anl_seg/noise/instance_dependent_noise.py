@@ -42,14 +42,14 @@ _MAX_LOGIT = 40.0
 # feature cannot be negative.
 _LEVELS = 9
 _CELLS = _LEVELS ** len(LocalFeatures._fields)
-_LOWEST_LEVEL = LocalFeatures(brightness=-4, contrast=0, warmth=-4, greenness=-4)
+_LOWEST_LEVEL = (-4, 0, -4, -4)  # of brightness, contrast, warmth, greenness
 # What a draw in [0, 1) and the bounds it falls between are multiplied with.
 _DRAW_BITS = 32
 # Numbers in one table of bounds.
 _TABLE = 2**22
 
 
-@register_noise
+@register_noise(example=dict(rate=0.4), no_noise=dict(rate=0))
 class InstanceDependentNoise(MaskNoise):
     """Flip pixels with a probability, and to classes, that depend on the image around them.
 
@@ -93,7 +93,7 @@ class InstanceDependentNoise(MaskNoise):
     the target by a random projection per class.
     """
 
-    strength = "rate"
+    strength_name = "rate"
     not_strengths = ("background", "projection_seed")
     needs_image = True
     # A pixel that flips at one rate flips to the same class at every higher one.

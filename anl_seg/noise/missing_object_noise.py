@@ -18,7 +18,7 @@ from .objects import MaskObjects
 from .sample_rng import Rng
 
 
-@register_noise
+@register_noise(example=dict(rate=0.5), no_noise=dict(rate=0))
 class MissingObjectNoise(MaskNoise):
     """Let each object vanish with probability ``rate``.
 
@@ -43,7 +43,7 @@ class MissingObjectNoise(MaskNoise):
     Source: Tadokoro et al., 2025 (arXiv 2504.14795), on two classes.
     """
 
-    strength = "rate"
+    strength_name = "rate"
     # The objects missing at a larger rate include those at a smaller one.
     nested_in = ("rate",)
 

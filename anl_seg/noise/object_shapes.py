@@ -51,7 +51,7 @@ def object_shapes(
         objects = MaskObjects(mask, valid, background=background)
         sums = _coordinate_sums(objects.components, len(objects))
         for obj in objects:
-            elongation = _elongation(obj.area, *sums[obj.index])
+            elongation = _elongation(obj.area, *sums[obj.number])
             rows.append([obj.label, obj.area / mask.size, elongation])
     return rows
 

@@ -15,13 +15,13 @@ class MaskObject(NamedTuple):
     """One 8-connected region of one class, or a whole class.
 
     Attributes:
-        index: its number in :attr:`MaskObjects.components`, from 1 on.
+        number: its number in :attr:`MaskObjects.components`, from 1 on.
         label: its class.
         area: its pixels.
         window: its bounding box.
     """
 
-    index: int
+    number: int
     label: int
     area: int
     window: Window
@@ -101,7 +101,7 @@ class MaskObjects:
 
     def own(self, obj: MaskObject, window: Window) -> np.ndarray:
         """Bool of the window's shape, True at the object's pixels."""
-        return self.components[window.slices] == obj.index
+        return self.components[window.slices] == obj.number
 
     def center(self, obj: MaskObject) -> tuple[float, float]:
         """The object's centroid (x, y) in pixels of the image."""

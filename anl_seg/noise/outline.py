@@ -80,6 +80,7 @@ def _in_order(polygon: Polygon) -> Polygon:
             # From the first pixel a clockwise outline goes on to the right rather than down.
             if best is None or _before(best, way):
                 best = way
+    assert best is not None  # a polygon has a first corner
     return best
 
 
@@ -262,7 +263,7 @@ def _boxes(redrawn: Sequence[Outline], image_shape: tuple[int, int]) -> np.ndarr
     """(N, 4) top, bottom, left and right of each new outline, cut at the image; 0 if nothing is left."""
     counts = [sum(map(len, outline.outer)) for outline in redrawn]
     corners = np.concatenate([polygon for outline in redrawn for polygon in outline.outer])
-    first = np.cumsum(counts) - counts
+    first = (np.cumsum(counts) - counts).astype(np.intp)
     (left, top), (right, bottom) = (
         np.minimum.reduceat(corners, first).T,
         np.maximum.reduceat(corners, first).T + 1,

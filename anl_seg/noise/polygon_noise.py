@@ -14,7 +14,7 @@ from .reshape import Reshape, ShapeNoise
 from .sample_rng import Rng
 
 
-@register_noise
+@register_noise(example=dict(tolerance=5), no_noise=dict(tolerance=0))
 class PolygonNoise(ShapeNoise):
     """Replace the outline of each object by a polygon with fewer corners.
 
@@ -39,7 +39,7 @@ class PolygonNoise(ShapeNoise):
     Source: "approximation" noise of COCO-N, Kimhi et al., 2024 (there without holes).
     """
 
-    strength = "tolerance"
+    strength_name = "tolerance"
 
     def __init__(self, tolerance: float | list[float], background: int | None = 0) -> None:
         self.tolerance = check_per_class("tolerance", tolerance, check_number)

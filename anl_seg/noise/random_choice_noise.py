@@ -12,11 +12,22 @@ from anl_seg._checks import check_background, check_flag, check_number
 from .base import MaskContext, MaskNoise, as_function, register_noise
 from .build import build_noises, configs, seeding_configs
 from .objects import MaskObject, MaskObjects
+from .outline import Outline
 from .reshape import Reshape, Shape, ShapeNoise, reshape_objects
 from .sample_rng import Rng
 
 
-@register_noise
+@register_noise(
+    example=dict(
+        noises=[
+            None,
+            dict(type="PolygonNoise", tolerance=8),
+            dict(type="BandNoise", low=3, high=4),
+        ],
+        per_object=True,
+    ),
+    no_noise=dict(noises=[None]),
+)
 class RandomChoiceNoise(MaskNoise):
     """Apply one of several noises, drawn by weight.
 
@@ -92,7 +103,9 @@ class RandomChoiceNoise(MaskNoise):
             if isinstance(noise, ShapeNoise)
         }
 
-        def reshape(objects: MaskObjects, obj: MaskObject, valid: np.ndarray) -> Shape | None:
+        def reshape(
+            objects: MaskObjects, obj: MaskObject, valid: np.ndarray
+        ) -> Shape | Outline | None:
             noise = self._draw(rng)
             return None if noise is None else reshapers[id(noise)](objects, obj, valid)
 

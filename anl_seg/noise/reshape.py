@@ -61,11 +61,9 @@ def reshape_objects(
         reshape: draws one object after the other.
         rng: draws the order of painting, after all that ``reshape`` draws.
     """
-    shapes = [reshape(objects, obj, valid) for obj in objects]
-    outlined = [i for i, shape in enumerate(shapes) if isinstance(shape, Outline)]
-    filled = fill_outlines([shapes[i] for i in outlined], valid)
-    for position, shape in zip(outlined, filled):
-        shapes[position] = shape
+    drawn = [reshape(objects, obj, valid) for obj in objects]
+    filled = iter(fill_outlines([shape for shape in drawn if isinstance(shape, Outline)], valid))
+    shapes = [next(filled) if isinstance(shape, Outline) else shape for shape in drawn]
     order = rng.permutation(len(objects)).tolist()
     return repaint(mask, valid, objects, shapes, order)
 

@@ -43,9 +43,10 @@ class SampleKeys:
 
 def key_remedy(key: str, paths: tuple[str | None, str | None], parts: int) -> str:
     """What to do where two label files (None: unknown) have one key, of ``parts`` last parts of a path."""
-    if not all(paths) or sample_key(paths[1], parts) != key:
+    one, other = paths
+    if not one or not other or sample_key(other, parts) != key:
         return "Each sample needs a 'sample_key' of its own."
-    more = parts_that_differ(paths, parts + 1)
+    more = parts_that_differ((one, other), parts + 1)
     return (
         f"Take more of the path for the key: noise_key_parts = {more} at the top of the config, "
         f"CorruptMask(key_parts={more}), or --key-parts {more} with --masks."

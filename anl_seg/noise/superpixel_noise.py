@@ -15,7 +15,7 @@ from .superpixels import superpixels
 _SMALL_TABLE = 2**20
 
 
-@register_noise
+@register_noise(example=dict(n_segments=120), no_noise=dict(n_segments=10**6))
 class SuperpixelNoise(MaskNoise):
     """Give each valid pixel the class that most valid pixels of its superpixel have.
 
@@ -46,8 +46,8 @@ class SuperpixelNoise(MaskNoise):
     Machairas et al., "Waterpixels", IEEE TIP 2015.
     """
 
-    strength = "n_segments"
-    strength_is_inverse = True
+    strength_name = "n_segments"
+    less_is_stronger = True
     needs_image = True
 
     def __init__(self, n_segments: int, compactness: int = 2) -> None:
@@ -78,9 +78,10 @@ superpixel_noise = as_function(SuperpixelNoise)
 
 
 def _check_compactness(value: object) -> int:
-    if check_integer("compactness", value, low=0) > 255:
+    compactness = check_integer("compactness", value, low=0)
+    if compactness > 255:
         raise ValueError(f"compactness must be an integer in [0, 255], got {value!r}")
-    return int(value)
+    return compactness
 
 
 def _winners(votes: np.ndarray, draw: np.ndarray, num_classes: int) -> np.ndarray:

@@ -26,11 +26,11 @@ class _Tiles(NamedTuple):
     """Windows around what objects leave, which may reach beyond the image.
 
     Attributes:
-        index: (N,) the index of the object of each.
+        number: (N,) the number of the object of each.
         top, left, height, width: (N,) where they lie.
     """
 
-    index: np.ndarray
+    number: np.ndarray
     top: np.ndarray
     left: np.ndarray
     height: np.ndarray
@@ -72,18 +72,19 @@ def fill_vacated(
 
 def _tiles(vacated: Sequence[Vacated]) -> _Tiles:
     """The tiles of all objects or pieces of objects that are small."""
-    index, boxes = [], []
+    numbers: list[int] = []
+    boxes: list[tuple[int, ...]] = []
     for obj, pixels in vacated:
         if max(pixels.shape) <= _MAX_SIDE:
-            found = [(obj.window.left, obj.window.top, *pixels.shape[::-1])]
+            found: list[tuple[int, ...]] = [(obj.window.left, obj.window.top, *pixels.shape[::-1])]
         else:
             found = _pieces(obj, pixels) if pixels.size >= _LARGE else []
         boxes += found
-        index += [obj.index] * len(found)
+        numbers += [obj.number] * len(found)
     left, top, width, height = np.array(boxes, dtype=np.int64).reshape(-1, 4).T
     small = np.maximum(width, height) <= _MAX_SIDE
     tiles = _Tiles(
-        np.array(index, dtype=np.int64),
+        np.array(numbers, dtype=np.int64),
         top - FIRST_MARGIN,
         left - FIRST_MARGIN,
         height + 2 * FIRST_MARGIN,
@@ -92,7 +93,7 @@ def _tiles(vacated: Sequence[Vacated]) -> _Tiles:
     return _Tiles(*(values[small] for values in tiles))
 
 
-def _pieces(obj: MaskObject, pixels: np.ndarray) -> list[list[int]]:
+def _pieces(obj: MaskObject, pixels: np.ndarray) -> list[tuple[int, ...]]:
     """Left, top, width and height in the image of each connected part of the pixels."""
     top, bottom, left, right = MaskObjects(pixels.view(np.uint8), pixels, background=None).boxes.T
     boxes = [left + obj.window.left, top + obj.window.top, right - left, bottom - top]
@@ -114,14 +115,14 @@ def _fill_tiles(
     finds the right one.
     """
     height, width = mask.shape
-    tile = np.repeat(np.arange(len(tiles.index)), tiles.height)
+    tile = np.repeat(np.arange(len(tiles.number)), tiles.height)
     down = np.arange(len(tile)) - np.repeat(np.cumsum(tiles.height) - tiles.height, tiles.height)
     across = np.arange(tiles.width.max())
     rows, columns = tiles.top[tile] + down, tiles.left[tile][:, None] + across
     inside = across < tiles.width[tile][:, None]
     inside &= ((rows >= 0) & (rows < height))[:, None] & (columns >= 0) & (columns < width)
     place = np.clip(rows, 0, height - 1)[:, None] * width + np.clip(columns, 0, width - 1)
-    own = np.take(objects.components, place) == tiles.index[tile][:, None]
+    own = np.take(objects.components, place) == tiles.number[tile][:, None]
     source = inside & ~own & np.take(valid, place)
     wanted = np.flatnonzero(inside & own & np.take(todo, place))
     if not source.any() or not len(wanted):

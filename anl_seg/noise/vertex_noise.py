@@ -17,7 +17,7 @@ from .sample_rng import Rng
 _FARTHEST = (-16000, 16000)
 
 
-@register_noise
+@register_noise(example=dict(sigma=3, tolerance=2), no_noise=dict(sigma=0))
 class VertexNoise(ShapeNoise):
     """Move each vertex of the outline of each object by Gaussian noise.
 
@@ -43,7 +43,7 @@ class VertexNoise(ShapeNoise):
     Source: "localization" noise of COCO-N, Kimhi et al., 2024 (there without holes).
     """
 
-    strength = "sigma"
+    strength_name = "sigma"
 
     def __init__(
         self, sigma: float | list[float], tolerance: float = 0.0, background: int | None = 0

@@ -190,5 +190,5 @@ def test_a_noise_of_ones_own_slides_along_its_first_number():
 @pytest.mark.parametrize("name", NOISES)
 def test_what_a_noise_declares_as_its_strength_is_one_of_its_parameters(name):
     kind, known = NOISES[name], inspect.signature(NOISES[name]).parameters
-    assert kind.strength is None or kind.strength in known
+    assert kind.strength_name is None or kind.strength_name in known
     assert set(kind.strength_companions) <= set(known)

@@ -32,7 +32,7 @@ def test_objects_against_scipy(mask, background):
     assert np.array_equal(objects.components > 0, expected > 0)
     firsts = []
     for obj in objects:
-        own = objects.components == obj.index
+        own = objects.components == obj.number
         y, x = np.nonzero(own)
         number = expected[y[0], x[0]]
         assert np.array_equal(own, expected == number)

@@ -51,7 +51,7 @@ def test_objects_are_those_found_class_by_class(seed, background, per_object):
     assert len(objects) == len(expected)
     covered = np.zeros(mask.shape, dtype=bool)
     for number, (obj, (label, area, box, own)) in enumerate(zip(objects, expected), start=1):
-        assert (obj.index, obj.label, obj.area, tuple(obj.window)) == (number, label, area, box)
+        assert (obj.number, obj.label, obj.area, tuple(obj.window)) == (number, label, area, box)
         assert np.array_equal(objects.components == number, own)
         covered |= own
     assert not objects.components[~covered].any()

@@ -13,14 +13,13 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from anl_seg.cli import study as study_command
-from anl_seg.study import html_report
 from anl_seg.study.escapes import drawn_text, latex_escaped, markdown_table
-from anl_seg.study.executors import LocalExecutor
-from anl_seg.study.html_report import write_report
-from anl_seg.study.runner import run_study
+from anl_seg.study.report import plots, write, write_report
+from anl_seg.study.run.executors import LocalExecutor
+from anl_seg.study.run.runner import run_study
+from anl_seg.study.run.state import known_state, read_plan, read_state, run_status
+from anl_seg.study.run.threads import asked_threads
 from anl_seg.study.shown_paths import path_hider
-from anl_seg.study.state import known_state, read_plan, read_state, told_status
-from anl_seg.study.threads import asked_threads
 from tests.study.hand_made_study import make_study, write_json
 from tests.study.study_helpers import FAKE_TRAIN, fake_run, table
 
@@ -76,8 +75,8 @@ WRONG_IN_PLANS = {
 
 @pytest.fixture
 def no_plots(monkeypatch):
-    monkeypatch.setattr(html_report, "_plots", lambda *_: [])
-    monkeypatch.setattr(html_report, "_panels", lambda *_: ([], []))
+    monkeypatch.setattr(write, "_plots", lambda *_: [])
+    monkeypatch.setattr(write, "_panels", lambda *_: ([], []))
 
 
 def report_files(work_dir):
@@ -107,7 +106,7 @@ def test_run_and_status_go_on_past_a_damaged_state(tmp_path):
     before = table(runs[0])
     for content in (b"{}", b"[]", b'{"sta', LATIN):
         (runs[0].folder / "state.json").write_bytes(content)
-        assert told_status(runs[0].folder) == "damaged"
+        assert run_status(runs[0].folder) == "damaged"
         assert str(runs[0].folder / "state.json") in known_state(runs[0].folder)["reason"]
         with pytest.raises(ValueError, match=r"run0/state\.json"):
             read_state(runs[0].folder)
@@ -154,7 +153,7 @@ def test_a_line_that_json_cannot_hold_is_left_out(tmp_path, no_plots, line):
     (run,) = make_study(tmp_path, losses=("CE",), noises=(("n", 0.2),), seeds=(0,))
     path = next((tmp_path / run["folder"]).glob("*/vis_data/scalars.json"))
     path.write_text(f"{line}\n{path.read_text()}")
-    assert told_status(tmp_path / run["folder"]) == "finished"
+    assert run_status(tmp_path / run["folder"]) == "finished"
     assert "has 1 lines that cannot be read" in report_files(tmp_path)["summary.md"].decode()
 
 
@@ -185,9 +184,9 @@ LABELS = [
 
 
 def test_labels_of_every_kind_are_drawn_and_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(html_report, "_panels", lambda *_: ([], []))
-    monkeypatch.setattr(html_report, "memorization_parts_plots", lambda *_: [])
-    monkeypatch.setattr(html_report, "curve_plots", lambda *_: [])
+    monkeypatch.setattr(write, "_panels", lambda *_: ([], []))
+    monkeypatch.setattr(plots, "memorization_parts_plots", lambda *_: [])
+    monkeypatch.setattr(plots, "curve_plots", lambda *_: [])
     make_study(tmp_path, losses=LABELS, noises=(("$n$_$", 0.2), ("|m|", None)), seeds=(0,))
     files = report_files(tmp_path)
     assert b"could not be made" not in files["summary.md"]
@@ -210,13 +209,13 @@ def test_labels_are_shown_as_they_are():
 
 
 def test_a_plot_that_cannot_be_made_costs_itself_only(tmp_path, monkeypatch):
-    monkeypatch.setattr(html_report, "_panels", lambda *_: ([], []))
-    monkeypatch.setattr(html_report, "curve_plots", lambda *_: [])
+    monkeypatch.setattr(write, "_panels", lambda *_: ([], []))
+    monkeypatch.setattr(plots, "curve_plots", lambda *_: [])
 
     def broken(*_):
         raise RuntimeError(f"no room in {tmp_path}/runs/7")
 
-    monkeypatch.setattr(html_report, "memorization_parts_plots", broken)
+    monkeypatch.setattr(plots, "memorization_parts_plots", broken)
     make_study(tmp_path, losses=("CE",), noises=(("n", 0.2),), seeds=(0,))
     text = report_files(tmp_path)["summary.md"].decode()
     assert (
