@@ -166,17 +166,11 @@ def test_presets_slide(config):
     assert len({str(model.config()) for _, model in positions}) == len(positions)
 
 
-def test_every_noise_but_those_without_a_number_has_a_strength():
-    parameters = {"rate": 0.5, "beta": 0.5, "alpha": 0.5, "sigma": 2, "tolerance": 2, "high": 2}
-    parameters.update(low=1, steps=3, theta1=0.5, theta2=0.5, theta3=0.5, n_segments=9)
-    for name, kind in NOISES.items():
-        known = inspect.signature(kind).parameters
-        needed = {k: v for k, v in parameters.items() if k in known}
-        if "matrix" in known and "rate" not in known:
-            continue
-        if "noises" in known:
-            needed = {"noises": [dict(type="PairNoise", rate=0.2)]}
-        assert find_strength(kind(**needed)) is not None, name
+@pytest.mark.parametrize("name", NOISES)
+def test_every_noise_that_declares_a_strength_or_holds_noises_slides(name):
+    kind = NOISES[name]
+    slides = kind.strength_name is not None or "noises" in inspect.signature(kind).parameters
+    assert (find_strength(kind(**kind.example)) is not None) == slides
 
 
 def test_a_noise_of_ones_own_slides_along_its_first_number():
