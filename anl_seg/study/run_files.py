@@ -51,12 +51,13 @@ def _is_memorization(record: Any) -> bool:
 
 
 def _is_diagnostics(line: dict) -> bool:
-    lists = [line.get(key) for key in _PER_CLASS]
+    lists = [values for key in _PER_CLASS if isinstance(values := line.get(key), list)]
     return (
-        all(isinstance(line.get(key), str) for key in ("loss", "by"))
+        len(lists) == len(_PER_CLASS)
+        and all(isinstance(line.get(key), str) for key in ("loss", "by"))
         and _is_number(line.get("logit_scale"), none=False)
-        and all(isinstance(values, list) and all(map(_is_number, values)) for values in lists)
-        and len({len(values) for values in lists if values is not None}) == 1
+        and all(_is_number(value) for values in lists for value in values)
+        and len({len(values) for values in lists}) == 1
     )
 
 

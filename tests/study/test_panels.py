@@ -21,12 +21,18 @@ from anl_seg.config import (
     replace_losses,
 )
 from anl_seg.engine import write_environment
-from anl_seg.study.html_report import _panels, write_report
-from anl_seg.study.panels import OUTCOMES, choose_runs, draw_panel, outcome_map
+from anl_seg.study.report import runs_frame, write_report
+from anl_seg.study.report.panels import (
+    OUTCOMES,
+    choose_runs,
+    draw_panel,
+    draw_panels,
+    outcome_map,
+)
+from anl_seg.study.report.results import Results
 from anl_seg.study.run_config import config_digest, config_text, config_values
 from anl_seg.study.run_input import planned_config
 from anl_seg.study.run_record import read_study
-from anl_seg.study.tables import runs_frame
 from tests.study.hand_made_study import fail, make_study, write_json
 
 ROOT = Path(__file__).parents[2]
@@ -218,8 +224,7 @@ def test_nothing_in_the_folder_of_a_run_is_run_or_built(study, configs, tmp_path
     finally:
         path.unlink()
         path.write_text(texts[0])
-    _, records = read_study(study)
-    _, notes = _panels(study, records, None, tmp_path, set(), [], str)
+    _, notes = draw_panels(Results.read(study), None, [])
     assert "the study file was not given" in notes[0]
     assert not mark.exists()
 

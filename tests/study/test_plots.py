@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from anl_seg.study.html_report import _plots
-from anl_seg.study.plots import (
+from anl_seg.study.report.plots import (
     curve_plots,
     half_width,
     memorization_parts_plots,
@@ -21,19 +20,19 @@ from anl_seg.study.plots import (
     png_bytes,
     point_of,
     range_text,
+    report_plots,
     save_plot,
     slug,
     strength_plots,
     style_of,
 )
-from anl_seg.study.run_record import read_study
-from anl_seg.study.tables import frame_of
+from anl_seg.study.report.results import Results
 from tests.study.hand_made_study import fail, make_study, memorization_record, metric
 
 
 def load(folder):
-    plan, records = read_study(folder)
-    return records, frame_of(plan, records)
+    results = Results.read(folder)
+    return results.records, results.frame
 
 
 def lines_of(ax):
@@ -175,8 +174,8 @@ def test_runs_by_epoch(tmp_path):
     for run in plan["runs"]:
         run.update(max_iters=None, max_epochs=30)
     (tmp_path / "study.json").write_text(json.dumps(plan))
-    records, frame = load(tmp_path)
-    learning, *others = [plot for plot in _plots(plan, records, frame) if "curves" in plot.title]
+    drawn = report_plots(Results.read(tmp_path)).values()
+    learning, *others = [plot for draw in drawn for plot in draw() if "curves" in plot.title]
     assert drawn_axes(learning)[0].get_xlabel() == "epoch"
     assert drawn_axes(others[0])[-1].get_xlabel() == "iteration"  # as MemorizationHook records
 

@@ -7,10 +7,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -18,8 +19,9 @@ from scipy.stats import t as student
 
 from anl_seg._files import replace_atomically
 from anl_seg.study.escapes import drawn_text
+from anl_seg.study.report.frames import groups
+from anl_seg.study.report.results import Results
 from anl_seg.study.run_record import RunRecord, strength_text
-from anl_seg.study.tables import groups
 
 #: Okabe and Ito's colours, which colour-blind readers tell apart, without yellow; then others.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00", "#56b4e9", "#7f3c8d")
@@ -31,6 +33,10 @@ _COLUMNS = 3
 _UPRIGHT = 5
 #: Level of bands and error bars.
 LEVEL = 0.95
+_INTERVAL = (
+    f"{100 * LEVEL:g} % confidence interval of the mean by Student's t, "
+    "cut off at the range of the values"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +111,7 @@ def slug(text: str) -> str:
     return "-".join(part for part in kept.split("-") if part)[:60] or "x"
 
 
-def _panels(titles: Sequence[str], rows: int = 1) -> tuple[Figure, list[list[Axes]]]:
+def _axes_of(titles: Sequence[str], rows: int = 1) -> tuple[Figure, list[list[Axes]]]:
     """A figure with ``rows`` axes for each title; returns them as [title][row]."""
     columns = min(_COLUMNS, len(titles))
     bands = math.ceil(len(titles) / columns)
@@ -127,7 +133,7 @@ def _panels(titles: Sequence[str], rows: int = 1) -> tuple[Figure, list[list[Axe
 
 def _legend(figure: Figure, axes: Iterable[Axes]) -> None:
     """One legend below, naming each loss once."""
-    entries: dict[str, object] = {}
+    entries: dict[str, Artist] = {}
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels()):
             entries.setdefault(label, handle)
@@ -196,71 +202,74 @@ def _points(
     ax.set_xlim(-0.6, len(names) - 0.4)
 
 
+@dataclass(frozen=True)
+class Panel:
+    """What one axes shows: points over numbers, joined by lines, or side by side over categories.
+
+    Attributes:
+        losses: loss -> place -> point; places are numbers in rising order, or names of categories.
+        names: the categories, in order; None: places are numbers.
+        x_label: of the axis; may be empty.
+        whole: whether only whole numbers are marked on the axis.
+    """
+
+    losses: Mapping[str, Mapping[Any, Point]]
+    names: Sequence[str] | None = None
+    x_label: str = ""
+    whole: bool = False
+
+    def draw(self, ax: Axes, styles: Mapping[str, Mapping[str, Any]]) -> None:
+        """Draw each loss in its style."""
+        if self.names is not None:
+            _points(ax, self.names, self.losses, styles)
+            return
+        for loss, points in self.losses.items():
+            _line(ax, list(points), list(points.values()), styles[loss], loss)
+        if self.x_label:
+            ax.set_xlabel(self.x_label, fontsize=9)
+        if self.whole:
+            ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+
+
+def draw_panels(
+    panels: Mapping[str, Sequence[Panel]], labels: Sequence[str], losses: Iterable[str]
+) -> Figure:
+    """A figure with a column of axes under each title, and one legend below.
+
+    Args:
+        panels: title -> what is drawn below it, one panel for each label.
+        labels: of the vertical axes. Axes with the same label have the same range.
+        losses: all of the study, so that each has one style in all plots.
+    """
+    styles = style_of(list(dict.fromkeys(losses)))
+    figure, axes = _axes_of(list(panels), len(labels))
+    for column, own in zip(axes, panels.values()):
+        for ax, panel in zip(column, own):
+            panel.draw(ax, styles)
+    for row, label in enumerate(labels):
+        axes[0][row].set_ylabel(drawn_text(label), fontsize=9)
+        points = [
+            point
+            for own in panels.values()
+            for places in own[row].losses.values()
+            for point in places.values()
+        ]
+        _same_range([column[row] for column in axes], points)
+    _legend(figure, [ax for column in axes for ax in column])
+    return figure
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _where(frame: pd.DataFrame, model: str, options: str) -> str:
-    """Model and options in words, of those that vary in the study."""
-    parts = [model] if frame["model"].nunique() > 1 else []
-    parts += [options] if frame["options"].nunique() > 1 else []
-    return " | ".join(parts)
+def _varied(runs: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
+    """Whether the model, and whether the options, differ between runs."""
+    return {axis: len({run[axis] for run in runs}) > 1 for axis in ("model", "options")}
 
 
-def strength_plots(frame: pd.DataFrame, value: str, label: str) -> list[Plot]:
-    """A value against the strength of the noise, a panel per noise, a line per loss.
-
-    Noises with fewer than two strengths that are numbers get points over their strengths instead.
-
-    Args:
-        frame: of :func:`anl_seg.study.tables.runs_frame`.
-        value: column to draw.
-        label: of the axis.
-
-    Returns:
-        A plot per model and options with any value.
-    """
-    styles = style_of(list(dict.fromkeys(frame["loss"])))
-    finished = frame[(frame["status"] == "finished") & frame[value].astype(float).notna()]
-    plots = []
-    for (model, options), part in groups(finished, ["model", "options"]):
-        noises = groups(part, ["noise"])
-        where = _where(frame, model, options)
-        figure, panels = _panels([str(noise) for (noise,), _ in noises])
-        drawn: list[Point] = []
-        for ((_,), rows), (ax,) in zip(noises, panels):
-            strengths = list(dict.fromkeys(rows["strength"]))
-            by_loss = {
-                loss: {s: point_of(g[value].astype(float)) for (s,), g in groups(own, ["strength"])}
-                for (loss,), own in groups(rows, ["loss"])
-            }
-            drawn += [point for points in by_loss.values() for point in points.values()]
-            if len(strengths) > 1 and all(map(_is_number, strengths)):
-                for loss, points in by_loss.items():
-                    x = sorted(points)
-                    _line(ax, x, [points[s] for s in x], styles[loss], loss)
-                ax.set_xlabel("strength", fontsize=9)
-            else:
-                names = [strength_text(s) or "no strength" for s in strengths]
-                named = {
-                    loss: {strength_text(s) or "no strength": p for s, p in points.items()}
-                    for loss, points in by_loss.items()
-                }
-                _points(ax, names, named, styles)
-        panels[0][0].set_ylabel(drawn_text(label), fontsize=9)
-        _same_range([ax for (ax,) in panels], drawn)
-        _legend(figure, [ax for (ax,) in panels])
-        plots.append(
-            Plot(
-                f"strength_{slug(value)}" + (f"_{slug(where)}" if where else ""),
-                f"{label} against the strength of the noise" + (f": {where}" if where else ""),
-                f"Mean over seeds; bands and bars: {100 * LEVEL:g} % confidence interval of the mean by "
-                "Student's t, cut off at the range of the values (none where there is one seed). Only "
-                "finished runs.",
-                figure,
-            )
-        )
-    return plots
+def _losses(records: Iterable[RunRecord]) -> list[str]:
+    return [record.axes["loss"] for record in records]
 
 
 #: What a curve shows at each step of a run.
@@ -298,6 +307,58 @@ def _curves(records: Sequence[RunRecord], series: Series) -> dict[str, dict[int,
     return {loss: points for loss, points in found.items() if points}
 
 
+def strength_plots(frame: pd.DataFrame, value: str, label: str) -> list[Plot]:
+    """A value against the strength of the noise, a panel per noise, a line per loss.
+
+    Noises with fewer than two strengths that are numbers get points over their strengths instead.
+
+    Args:
+        frame: of :func:`anl_seg.study.report.frames.runs_frame`.
+        value: column to draw.
+        label: of the axis.
+
+    Returns:
+        A plot per model and options with any value.
+    """
+    finished = frame[(frame["status"] == "finished") & frame[value].astype(float).notna()]
+    varied = _varied(frame[["model", "options"]].to_dict("records"))
+    plots = []
+    for names, part in groups(finished, ["model", "options"]):
+        where = " | ".join(name for name, varies in zip(names, varied.values()) if varies)
+        panels = {
+            str(noise): [_strengths(rows, value)] for (noise,), rows in groups(part, ["noise"])
+        }
+        plots.append(
+            Plot(
+                f"strength_{slug(value)}" + (f"_{slug(where)}" if where else ""),
+                f"{label} against the strength of the noise" + (f": {where}" if where else ""),
+                f"Mean over seeds; bands and bars: {_INTERVAL} (none where there is one seed). Only "
+                "finished runs.",
+                draw_panels(panels, [label], frame["loss"]),
+            )
+        )
+    return plots
+
+
+def _strengths(rows: pd.DataFrame, value: str) -> Panel:
+    """A value of the runs of one noise over its strengths."""
+    strengths = list(dict.fromkeys(rows["strength"]))
+    losses = {
+        loss: {s: point_of(g[value].astype(float)) for (s,), g in groups(own, ["strength"])}
+        for (loss,), own in groups(rows, ["loss"])
+    }
+    if len(strengths) > 1 and all(map(_is_number, strengths)):
+        return Panel(
+            {loss: dict(sorted(p.items())) for loss, p in losses.items()}, None, "strength"
+        )
+
+    def named(strength: Any) -> str:
+        return strength_text(strength) or "no strength"
+
+    texts = {loss: {named(s): p for s, p in points.items()} for loss, points in losses.items()}
+    return Panel(texts, [named(strength) for strength in strengths])
+
+
 def curve_plots(
     records: Sequence[RunRecord],
     rows: Mapping[str, Series],
@@ -316,17 +377,14 @@ def curve_plots(
         title: begins the titles.
         unit: what the steps count.
     """
-    styles = style_of(list(dict.fromkeys(record.axes["loss"] for record in records)))
-    varying = {
-        key: len({record.axes[key] for record in records}) > 1 for key in ("model", "options")
-    }
+    varied = _varied([record.axes for record in records])
     figures: dict[tuple, dict[str, list[RunRecord]]] = {}
     for record in records:
         if record.status == "finished":
             key = tuple(record.axes[axis] for axis in ("model", "options", "noise"))
             figures.setdefault(key, {}).setdefault(record.noise_text, []).append(record)
     plots = []
-    for (model, options, noise), settings in figures.items():
+    for (*names, noise), settings in figures.items():
         curves = {
             setting: [_curves(members, series) for series in rows.values()]
             for setting, members in settings.items()
@@ -334,39 +392,36 @@ def curve_plots(
         curves = {setting: found for setting, found in curves.items() if any(found)}
         if not curves:
             continue
-        figure, panels = _panels(list(curves), len(rows))
-        longest = max(len(p) for found in curves.values() for row in found for p in row.values())
-        for axes, found in zip(panels, curves.values()):
-            for ax, by_loss in zip(axes, found):
-                if longest == 1:
-                    steps = {loss: {"after training": p[max(p)]} for loss, p in by_loss.items()}
-                    _points(ax, ["after training"], steps, styles)
-                    continue
-                for loss, points in by_loss.items():
-                    _line(ax, list(points), list(points.values()), styles[loss], loss)
-            if longest > 1:
-                axes[-1].set_xlabel(unit, fontsize=9)
-                for ax in axes:
-                    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-        for row, label in enumerate(rows):
-            panels[0][row].set_ylabel(drawn_text(label), fontsize=9)
-            points = [
-                p for found in curves.values() for ps in found[row].values() for p in ps.values()
-            ]
-            _same_range([axes[row] for axes in panels], points)
-        _legend(figure, [ax for axes in panels for ax in axes])
-        where = [model] if varying["model"] else []
-        where += [*([options] if varying["options"] else []), str(noise)]
+        where = [*(n for n, varies in zip(names, varied.values()) if varies), str(noise)]
         plots.append(
             Plot(
                 f"{name}_{slug('-'.join(where))}",
                 f"{title}: {' | '.join(where)}",
-                f"Mean over the seeds of finished runs; bands: {100 * LEVEL:g} % confidence interval of the "
-                "mean by Student's t, cut off at the range of the values (none where there is one seed).",
-                figure,
+                f"Mean over the seeds of finished runs; bands: {_INTERVAL} (none where there is one seed).",
+                draw_panels(_curve_panels(curves, unit), list(rows), _losses(records)),
             )
         )
     return plots
+
+
+def _curve_panels(
+    curves: Mapping[str, Sequence[Mapping[str, Mapping[int, Point]]]], unit: str
+) -> dict[str, list[Panel]]:
+    """Title -> the panels below it: curves, or where all are one point each, these side by side."""
+    longest = max(len(p) for found in curves.values() for row in found for p in row.values())
+    if longest > 1:
+        return {
+            setting: [Panel(losses, None, "", True) for losses in found[:-1]]
+            + [Panel(found[-1], None, unit, True)]
+            for setting, found in curves.items()
+        }
+    name = "after training"
+    return {
+        setting: [
+            Panel({loss: {name: p[max(p)]} for loss, p in row.items()}, [name]) for row in found
+        ]
+        for setting, found in curves.items()
+    }
 
 
 def memorization_parts_plots(records: Sequence[RunRecord]) -> list[Plot]:
@@ -374,61 +429,48 @@ def memorization_parts_plots(records: Sequence[RunRecord]) -> list[Plot]:
 
     A figure per setting; columns are the two splits.
     """
-    styles = style_of(list(dict.fromkeys(record.axes["loss"] for record in records)))
-    several = {
-        key: len({record.axes[key] for record in records}) > 1 for key in ("model", "options")
-    }
+    varied = [axis for axis, varies in _varied([r.axes for r in records]).items() if varies]
     settings: dict[str, list[RunRecord]] = {}
     for record in records:
         if record.status == "finished" and record.memorization:
-            where = [record.axes[key] for key in ("model", "options") if several[key]]
-            settings.setdefault(" | ".join([*where, record.noise_text]), []).append(record)
+            where = [*(record.axes[axis] for axis in varied), record.noise_text]
+            settings.setdefault(" | ".join(where), []).append(record)
     plots = []
     for setting, members in settings.items():
-        splits = {
-            "pixels to the clean boundary": ("by_distance", range_text),
-            "clean class": ("by_class", lambda part: str(part["class"])),
+        panels = {
+            "pixels to the clean boundary": _parts(members, "by_distance", range_text),
+            "clean class": _parts(members, "by_class", lambda part: str(part["class"])),
         }
-        drawn = {}
-        for title, (key, name_of) in splits.items():
-            names: list[str] = []
-            values: dict[str, dict[str, list[float]]] = {}
-            for record in members:
-                for part in record.memorization[-1].get(key) or []:
-                    if part["memorized_share"] is None:
-                        continue
-                    name = name_of(part)
-                    if name not in names:
-                        names.append(name)
-                    own = values.setdefault(record.axes["loss"], {}).setdefault(name, [])
-                    own.append(100 * part["memorized_share"])
-            if names:
-                order = [name_of(p) for m in members for p in m.memorization[-1].get(key) or []]
-                names.sort(key=order.index)
-                points = {
-                    loss: {name: point_of(found) for name, found in own.items()}
-                    for loss, own in values.items()
-                }
-                drawn[title] = (names, points)
-        if not drawn:
+        shown = {title: [panel] for title, panel in panels.items() if panel.names}
+        if not shown:
             continue
-        figure, panels = _panels(list(drawn))
-        for (ax,), (names, points) in zip(panels, drawn.values()):
-            _points(ax, names, points, styles)
-        panels[0][0].set_ylabel("memorised, % of wrong pixels", fontsize=9)
-        shown = [p for _, rows in drawn.values() for own in rows.values() for p in own.values()]
-        _same_range([ax for (ax,) in panels], shown)
-        _legend(figure, [ax for (ax,) in panels])
         plots.append(
             Plot(
                 f"memorization-parts_{slug(setting)}",
                 f"Where the noise was memorised: {setting}",
                 "Share of the wrongly labelled training pixels of each part that the trained model predicts "
                 "as their wrong label; mean over seeds, bars as above.",
-                figure,
+                draw_panels(shown, ["memorised, % of wrong pixels"], _losses(records)),
             )
         )
     return plots
+
+
+def _parts(records: Iterable[RunRecord], key: str, name_of: Callable[[Mapping], str]) -> Panel:
+    """The share memorised in the parts of the last records; parts without wrong pixels are left out."""
+    names: dict[str, bool] = {}
+    values: dict[str, dict[str, list[float]]] = {}
+    for record in records:
+        for part in record.memorization[-1].get(key) or []:
+            name, share = name_of(part), part["memorized_share"]
+            names[name] = names.get(name, False) or share is not None
+            if share is not None:
+                own = values.setdefault(record.axes["loss"], {})
+                own.setdefault(name, []).append(100 * share)
+    points = {
+        loss: {name: point_of(found) for name, found in own.items()} for loss, own in values.items()
+    }
+    return Panel(points, [name for name, is_known in names.items() if is_known])
 
 
 def range_text(part: Mapping) -> str:
@@ -458,3 +500,24 @@ def save_plot(plot: Plot, folder: Path) -> bytes:
     replace_atomically(folder / f"{plot.name}.png", png)
     replace_atomically(folder / f"{plot.name}.pdf", pdf_bytes(plot.figure))
     return png
+
+
+def report_plots(results: Results) -> dict[str, Callable[[], list[Plot]]]:
+    """What is drawn -> what draws it, in the order of the page."""
+    records, frame, main = results.records, results.frame, results.metrics.main
+    column = results.metrics.main_column
+    shares = {
+        "memorised, % of wrong": memorization_series("memorized_share"),
+        "corrected, % of wrong": memorization_series("corrected_share"),
+    }
+    return {
+        column: lambda: strength_plots(frame, column, column),
+        "memorised": lambda: strength_plots(frame, "memorized", "memorised, % of wrong pixels"),
+        "learning curves": lambda: curve_plots(
+            records, {main: metric_series(main)}, "learning", "Learning curves", records[0].unit
+        ),
+        "memorisation curves": lambda: curve_plots(
+            records, shares, "memorization", "Memorisation curves"
+        ),
+        "where the noise was memorised": lambda: memorization_parts_plots(records),
+    }

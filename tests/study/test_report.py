@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anl_seg.study import html_report
-from anl_seg.study.html_report import write_report
+from anl_seg.study.report import write, write_report
 from tests.study.hand_made_study import fail, make_study, metric
 
 VOID = {"meta", "img", "input", "br", "link"}
@@ -67,7 +66,7 @@ def make_page(work_dir):
 @pytest.fixture
 def no_plots(monkeypatch):
     """Drawing takes seconds, and many tests look at texts only."""
-    monkeypatch.setattr(html_report, "_plots", lambda *_: [])
+    monkeypatch.setattr(write, "_plots", lambda *_: [])
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +210,7 @@ def test_a_crash_leaves_the_old_page(tmp_path, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(html_report, "page_content", broken)
+    monkeypatch.setattr(write, "page_content", broken)
     with pytest.raises(RuntimeError):
         write_report(tmp_path)
     assert page.read_bytes() == before

@@ -114,10 +114,12 @@ class StudyProgress:
         """Seconds until all is done; None if nothing is known yet."""
         parts = [self.timings.of(run.axes["model"]) for run in waiting]
         active = [a.left(self.timings) for a in self._active.values()]
-        if any(part is None for part in [*parts, *active]):
+        known_parts = [part for part in parts if part is not None]
+        known_active = [part for part in active if part is not None]
+        if len(known_parts) < len(parts) or len(known_active) < len(active):
             return None
         # Not less than the longest that runs now.
-        return max([sum([*parts, *active]) / max(1, at_a_time), *active, 0.0])
+        return max([sum([*known_parts, *known_active]) / max(1, at_a_time), *known_active, 0.0])
 
     def counts(self, waiting: int) -> str:
         """``3 of 48 finished, 2 running, 43 waiting``."""

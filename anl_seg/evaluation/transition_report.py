@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anl_seg.evaluation import EstimateTransitionMatrix
+from anl_seg.evaluation.transition_matrix_metric import EstimateTransitionMatrix
 from anl_seg.noise.estimate_transition_matrix import (
     TransitionCounts,
     TransitionEstimate,
@@ -86,7 +86,7 @@ def resemblance(estimate: TransitionEstimate, names: list[str], resolution: floa
 
 
 def report_counts(counts: TransitionCounts) -> list[str]:
-    """What clean masks tell beyond the matrix."""
+    """What clean masks say beyond the matrix."""
     lines = []
     clumping = counts.clumping()
     if not np.isnan(clumping.correlation):
@@ -105,11 +105,17 @@ def report_counts(counts: TransitionCounts) -> list[str]:
 
 
 def report_anchors(metric: EstimateTransitionMatrix) -> list[str]:
-    """What to think of an estimate by anchor points."""
+    """What to think of an estimate by anchor points.
+
+    Raises:
+        ValueError: the metric has evaluated nothing.
+    """
+    if metric.estimate is None:
+        raise ValueError("there is no estimate: evaluate the metric first.")
     lines = [
         "Anchor points show noise where the model is sure of the class; wrong outlines stay unseen."
     ]
-    if metric.method == "anchor_labels":
+    if metric.anchors is not None and metric.method == "anchor_labels":
         other = metric.anchors.estimate(metric.quantile).matrix
         gap = np.nanmax(np.abs(other - metric.estimate.matrix), initial=0)
         lines.append(f"The model's own probabilities at anchor points differ by up to {gap:.3f}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,10 @@ from mmengine.registry import init_default_scope
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.study.escapes import drawn_text
 from anl_seg.study.picture import measured_dataset, predict
-from anl_seg.study.plots import Plot, slug
+from anl_seg.study.report.plots import Plot, slug
+from anl_seg.study.report.problems import Problem
+from anl_seg.study.report.results import Results
+from anl_seg.study.run_input import planned_config
 from anl_seg.study.run_record import RunRecord
 
 #: Outcome of a pixel -> colour (RGB) in the maps.
@@ -27,6 +30,8 @@ OUTCOMES = {
 }
 #: Of so many images the first with wrong pixels are drawn: some noises leave most images alone.
 _SEARCHED = 40
+#: A page of hundreds of pictures would be too large to open.
+_MOST = 8
 
 
 def outcome_map(
@@ -118,7 +123,8 @@ def draw_panel(
     init_default_scope("mmseg")
     packed, colours = _samples_with_noise(configs[0], samples)
     predictions = [
-        predict(cfg, Path(work_dir) / run.checkpoint, packed) for cfg, run in zip(configs, runs)
+        predict(cfg, Path(work_dir, run.checkpoint or ""), packed)
+        for cfg, run in zip(configs, runs)
     ]
     columns = 3 + len(runs)
     figure = Figure(figsize=(1.9 * columns, 3.7 * len(packed) + 0.7), layout="constrained")
@@ -138,8 +144,8 @@ def draw_panel(
     for ax, title in zip(axes[0], titles):
         ax.set_title(drawn_text(title), fontsize=9)
     patches = [
-        Patch(facecolor=np.array(colour) / 255, edgecolor="#888888", label=name)
-        for name, colour in OUTCOMES.items()
+        Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor="#888888", label=name)
+        for name, (red, green, blue) in OUTCOMES.items()
     ]
     figure.legend(
         handles=patches, loc="outside lower center", ncols=len(patches), fontsize=8, frameon=False
@@ -154,3 +160,58 @@ def draw_panel(
         + ".",
         figure,
     )
+
+
+def _with_config(
+    results: Results,
+    runs: Sequence[RunRecord],
+    configs: Mapping[str, str],
+    problems: list[Problem],
+) -> list[tuple[RunRecord, Config]]:
+    """The runs whose config is known to be harmless, with it; the others are problems."""
+    known = []
+    for run in runs:
+        try:
+            config = planned_config(results.work_dir, run.folder, run.digest, configs)
+            known.append((run, config))
+        except (OSError, ValueError) as error:
+            text = f"Predictions of {run.folder} are not drawn: {str(error).rstrip('.')}."
+            problems.append(Problem(results.hide(text)))
+    return known
+
+
+def draw_panels(
+    results: Results, configs: Mapping[str, str] | None, problems: list[Problem]
+) -> tuple[list[Plot], list[str]]:
+    """The pictures of a study, and sentences on those that are not there.
+
+    Args:
+        results: of the study.
+        configs: see :func:`anl_seg.study.report.write.write_report`.
+        problems: gets the runs whose config cannot be trusted.
+    """
+    chosen = choose_runs(results.records)
+    if not chosen:
+        return [], [
+            "None: they need a finished run with noise, a memorisation record and a checkpoint."
+        ]
+    if configs is None:
+        return [], ["None: the study file was not given, and only it says what may be built."]
+    plots, notes = [], []
+    for runs in chosen[:_MOST]:
+        name = runs[0].noise_text
+        known = _with_config(results, runs, configs, problems)
+        if not known:
+            notes.append(f"{name}: no config can be trusted; see the problems above.")
+            continue
+        try:
+            plots.append(draw_panel(results.work_dir, *zip(*known)))
+        # A moved data set or another version's checkpoint must not cost the tables.
+        except Exception as error:
+            notes.append(
+                f"{name}: the pictures could not be drawn ({type(error).__name__}: {error}); they are of "
+                f"{', '.join(run.folder for run in runs)}."
+            )
+    if len(chosen) > _MOST:
+        notes.append(f"Drawn are the first {_MOST} of {len(chosen)} noises.")
+    return plots, [results.hide(note) for note in notes]
