@@ -60,6 +60,7 @@ setup(
     package_data={
         "anl_seg": ["py.typed"],
         "anl_seg.kernels": ["softmax_cpu.c"],
+        "anl_seg.browse": ["templates/*.j2"],
         "anl_seg.study.report": ["templates/*.j2"],
     },
     ext_modules=[SOFTMAX_CPU],

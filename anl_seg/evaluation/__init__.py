@@ -14,8 +14,8 @@ from anl_seg.evaluation.memorization import (
 )
 from anl_seg.evaluation.noisy_iou_metric import NoisyIoUMetric
 from anl_seg.evaluation.per_class_iou_metric import PerClassIoUMetric
-from anl_seg.evaluation.probabilities import class_probabilities
 from anl_seg.evaluation.transition_matrix_metric import EstimateTransitionMatrix
+from anl_seg.models.probabilities import class_probabilities
 
 __all__ = [
     "BoundaryFScoreMetric",

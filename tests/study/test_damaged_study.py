@@ -219,7 +219,7 @@ def test_a_plot_that_cannot_be_made_costs_itself_only(tmp_path, monkeypatch):
     make_study(tmp_path, losses=("CE",), noises=(("n", 0.2),), seeds=(0,))
     text = report_files(tmp_path)["summary.md"].decode()
     assert (
-        "where the noise was memorised could not be made (RuntimeError: no room in runs/7)" in text
+        "where the noise was memorized could not be made (RuntimeError: no room in runs/7)" in text
     )
 
 
@@ -240,7 +240,7 @@ def test_a_collapsed_model_is_not_the_best_by_a_small_value(tmp_path, no_plots):
         path.write_text(path.read_text().replace('"ECE": ', '"ECE": 0.0'))
     files = report_files(tmp_path)
     text = files["summary.md"].decode()
-    table = text.partition("## Memorised")[2].partition("##")[0]
+    table = text.partition("## Memorized")[2].partition("##")[0]
     assert re.search(r"\| CE \| 0\.00 ± 0\.00 \[2 collapsed\] \|", table)
     assert "| MAE | **" in table or "| GCE | **" in table
     assert "Collapsed: predict one class only" in text

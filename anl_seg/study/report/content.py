@@ -22,7 +22,7 @@ from anl_seg.study.report.significance import ALPHA, paired_tests
 from anl_seg.study.report.tables import ResultTable, Table, result_table
 from anl_seg.study.run_record import RunRecord, strength_text
 
-_WRONG = "Percent of the wrongly labelled training pixels that the trained model predicts as "
+_WRONG = "Percent of the wrongly labeled training pixels that the trained model predicts as "
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class _Shown:
 
 _COUNTS = {
     "memorized": _Shown(
-        "Memorised",
-        f"{_WRONG}their wrong label. A model that predicts one class only repeats few: that is told as "
+        "Memorized",
+        f"{_WRONG}their wrong label. A model that predicts one class only repeats few: that is marked as "
         "collapsed, and is not the best.",
         digits=2,
         lower=True,
@@ -61,7 +61,7 @@ _COUNTS = {
 }
 _COSTS = {
     "noise_share": _Shown(
-        "Realised noise",
+        "Realized noise",
         "Percent of the training pixels whose label the noise changed.",
         digits=2,
     ),

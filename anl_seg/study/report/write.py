@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from anl_seg._files import replace_atomically, write_json_atomically
 from anl_seg.study.escapes import markdown_text
 from anl_seg.study.report.content import page_content
+from anl_seg.study.report.figures import Plot, save_plot
 from anl_seg.study.report.panels import draw_panels
-from anl_seg.study.report.plots import Plot, report_plots, save_plot, slug
+from anl_seg.study.report.plots import report_plots, slug
 from anl_seg.study.report.problems import Problem, catching, find_problems
 from anl_seg.study.report.results import Results
 
@@ -68,9 +69,20 @@ def _plots(results: Results, pictures: _Pictures, problems: list[Problem]) -> li
     for what, draw in report_plots(results).items():
         with catching(problems, f"plots of {what}", results.hide):
             plots += draw()
+    return _written(plots, "plot", results, pictures, problems)
+
+
+def _written(
+    plots: Iterable[Plot],
+    kind: str,
+    results: Results,
+    pictures: _Pictures,
+    problems: list[Problem],
+) -> list[_Picture]:
+    """Write plots; one that cannot be written is a problem."""
     written = []
     for plot in plots:
-        with catching(problems, f"plot {plot.title!r}", results.hide):
+        with catching(problems, f"{kind} {plot.title!r}", results.hide):
             written.append(pictures.add(plot))
     return written
 
@@ -83,7 +95,7 @@ def _panels(
 ) -> tuple[list[_Picture], list[str]]:
     """Draw and write the pictures of training images, and say which are not there."""
     panels, notes = draw_panels(results, configs, problems)
-    return [pictures.add(panel) for panel in panels], notes
+    return _written(panels, "picture", results, pictures, problems), notes
 
 
 def _write_text(path: Path, text: str) -> None:

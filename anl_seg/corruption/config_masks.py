@@ -17,7 +17,7 @@ from mmseg.utils import register_all_modules
 from anl_seg._files import check_regular_file
 from anl_seg._suggest import sentence
 from anl_seg.config._walk import is_wrapper, loads_seg_map, located, type_name
-from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
+from anl_seg.corruption.mask_dataset import DEFAULT_KEY_PARTS, MaskDataset, Sample
 from anl_seg.datasets.transforms.corrupt_mask import key_of_sample
 from anl_seg.noise import build_noise
 
@@ -25,9 +25,9 @@ from anl_seg.noise import build_noise
 _ELSEWHERE = os.path.join(os.path.abspath(os.sep), "anl_seg-corrupted-masks")
 
 
-def dataset_parts(
+def datasets_of_config(
     dataset: Mapping, place: str, scope: str, key_parts: int = DEFAULT_KEY_PARTS
-) -> list[DatasetPart]:
+) -> list[ConfigMasks]:
     """The data sets of a config that load annotations, through wrappers and concatenations.
 
     Args:
@@ -60,13 +60,13 @@ def dataset_parts(
                     f"it stands behind {names[names.index('CorruptMask') - 1]}."
                 )
             corruption = steps[loader + 1]
-        parts.append(DatasetPart(owner, steps[: loader + 1], corruption, at, scope, key_parts))
+        parts.append(ConfigMasks(owner, steps[: loader + 1], corruption, at, scope, key_parts))
     if not parts:
         raise ValueError(f"{place} has no data set with a pipeline.")
     return parts
 
 
-class DatasetPart(Part):
+class ConfigMasks(MaskDataset):
     """One data set of a config.
 
     Args:
@@ -75,7 +75,7 @@ class DatasetPart(Part):
         corruption: the ``CorruptMask`` behind it; None if there is none.
         place: the settings that lead to the data set.
         scope: default scope of the config.
-        key_parts: see :func:`dataset_parts`.
+        key_parts: see :func:`datasets_of_config`.
     """
 
     def __init__(
