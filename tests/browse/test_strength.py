@@ -8,7 +8,7 @@ import pytest
 
 from anl_seg.browse.slider import slide
 from anl_seg.browse.strength import find_strength
-from anl_seg.noise import NOISES, MaskNoise, build_noise
+from anl_seg.noise import NOISES, MaskNoise, SequentialNoise, build_noise
 
 MARKOV = dict(type="MarkovBoundaryNoise", theta1=0.8, theta2=0.05, theta3=0.2)
 
@@ -173,12 +173,28 @@ def test_every_noise_that_declares_a_strength_or_holds_noises_slides(name):
     assert (find_strength(kind(**kind.example)) is not None) == slides
 
 
-def test_a_noise_of_ones_own_slides_along_its_first_number():
-    class BlobNoise(MaskNoise):
-        def __init__(self, background: int = 0, kind: str = "round", blobs: int = 3):
-            self.background, self.kind, self.blobs = background, kind, blobs
+class BlobNoise(MaskNoise):
+    def __init__(self, background: int = 0, kind: str = "round", blobs: int = 3):
+        self.background, self.kind, self.blobs = background, kind, blobs
 
+
+def test_a_noise_of_ones_own_slides_along_its_first_number():
     assert find_strength(BlobNoise()).name == "blobs"
+
+
+def test_a_number_named_as_the_strength_of_another_noise_comes_first():
+    class SpottyNoise(BlobNoise):
+        def __init__(self, blobs: int = 3, rate: float = 0.1):
+            self.blobs, self.rate = blobs, rate
+
+    assert find_strength(SpottyNoise()).name == "rate"
+
+
+def test_a_noise_that_holds_one_that_is_not_registered_stands_still():
+    # Its config names a class that no config can build.
+    strength = find_strength(SequentialNoise([BlobNoise()]))
+    assert strength.is_factor
+    assert strength.default_values() == [1.0]
 
 
 @pytest.mark.parametrize("name", NOISES)
