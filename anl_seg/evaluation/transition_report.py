@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anl_seg.evaluation.estimate_transition_matrix import EstimateTransitionMatrix
+from anl_seg.evaluation.transition_matrix_metric import EstimateTransitionMatrix
 from anl_seg.noise.estimate_transition_matrix import (
     TransitionCounts,
     TransitionEstimate,

@@ -9,11 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from anl_seg._checks import (
-    check_background,
-    check_flag,
-    check_number,
-)
+from anl_seg._checks import check_background, check_flag, check_number
 
 from .base import MaskContext, as_function, register_noise
 from .objects import MaskObject, MaskObjects

@@ -6,11 +6,7 @@ import math
 
 import numpy as np
 
-from anl_seg._checks import (
-    check_background,
-    check_flag,
-    check_rate,
-)
+from anl_seg._checks import check_background, check_flag, check_rate
 
 from .base import MaskContext, as_function, register_noise
 from .distance import choose_smallest, nearest_distances

@@ -7,12 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from anl_seg._checks import (
-    check_background,
-    check_per_class,
-    check_rate,
-    value_per_class,
-)
+from anl_seg._checks import check_background, check_per_class, check_rate, value_per_class
 
 from .base import MaskContext, MaskNoise, as_function, register_noise
 from .object_shapes import load_object_shapes, shape_rows
