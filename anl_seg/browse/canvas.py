@@ -58,7 +58,7 @@ class Canvas:
     def text(
         self, x: float, y: float, text: str, *, size: float = 8, bold: bool = False, right=False
     ) -> None:
-        """A text whose line is centred on y and starts (with ``right``: ends) at x."""
+        """A text whose line is centered on y and starts (with ``right``: ends) at x."""
         self._figure.text(
             x / self._width,
             1 - y / self._height,
@@ -72,7 +72,7 @@ class Canvas:
         )
 
     def swatch(self, x: int, y: float, colour: np.ndarray, side: int = 9) -> None:
-        """A square of one colour, its left edge at x and its middle at y."""
+        """A square of one color, its left edge at x and its middle at y."""
         corner = (x / self._width, 1 - (y + side / 2) / self._height)
         square = Rectangle(
             corner,

@@ -57,7 +57,7 @@ def draw_page(
     Args:
         settings: one for each position of the slider, at least one; with one there is no slider.
         start: the position at which the slider stands at first.
-        painter: knows the colours of the classes.
+        painter: knows the colors of the classes.
         names: of the classes.
         title: of the page; the noise.
         subtitle: where the samples come from.

@@ -40,7 +40,7 @@ class Figure(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """A sample's numbers at one position: in words, and (colour, class, Dice) of each clean class."""
+    """A sample's numbers at one position: in words, and (color, class, Dice) of each clean class."""
 
     changed: str
     dice: list[tuple[str, str, str]]
@@ -68,7 +68,7 @@ def show_sample(
     Args:
         samples: the same one at each position of the slider.
         labels: of the positions; empty texts if there is no slider.
-        painter: knows the colours of the classes.
+        painter: knows the colors of the classes.
         names: of the classes.
         grid: of the pictures.
     """
@@ -100,7 +100,7 @@ def show_sample(
 
 
 def flat(kind: str, alt: str, picture: FlatPicture, position: int | None = None) -> Picture:
-    """A picture of few colours, whose pixels stay sharp when it is enlarged."""
+    """A picture of few colors, whose pixels stay sharp when it is enlarged."""
     return Picture(f"{kind} flat", alt, data_uri("png", png(picture)), position)
 
 

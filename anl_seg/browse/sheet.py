@@ -37,11 +37,11 @@ def draw_sheet(
     """Image, clean and noisy mask, their difference and numbers, a row per sample.
 
     The image has the outline of the clean mask; the column is left out if no sample has an image.
-    The difference has the changed pixels in the colour of their new class.
+    The difference has the changed pixels in the color of their new class.
 
     Args:
         samples: what to show, at least one.
-        painter: knows the colours of the classes.
+        painter: knows the colors of the classes.
         names: of the classes.
         title: of the sheet; the noise.
         subtitle: where the samples come from.
@@ -183,7 +183,7 @@ class _RowText:
 def _legend(
     samples: Sequence[ComparedSample], names: Sequence[str], painter: Painter, width: int
 ) -> list[list[tuple[str, np.ndarray | None, int]]]:
-    """Lines of (name, colour or None for ignored, length in pixels)."""
+    """Lines of (name, color or None for ignored, length in pixels)."""
     present = sorted({label for s in samples for label in formatting.present_classes(s.statistics)})
     entries: list[tuple[str, np.ndarray | None]] = [
         (formatting.shortened(names[label], 40), painter.colours[label]) for label in present

@@ -66,7 +66,7 @@ def _kept(plan: Plan, target: Target, path: Path, known: Mapping[str, Any] | Non
         expected = file_content(plan, target, sample, noisy)
     except ValueError:  # of another size, or ignored elsewhere
         return SOURCE_CHANGED
-    # Colours, and values of pixels that the noise left alone, come from the source too and do not
+    # Colors, and values of pixels that the noise left alone, come from the source too and do not
     # show in the checksum of its labels.
     if source_changed(known, outcome.record) or encode_mask_png(expected) != data:
         return SOURCE_CHANGED
@@ -92,7 +92,7 @@ def corrupted(plan: Plan, target: Target) -> tuple[Sample, np.ndarray]:
 def file_content(plan: Plan, target: Target, sample: Sample, noisy: np.ndarray) -> MaskPng:
     """The file of a noisy mask: the source's own, with other values where the label has changed.
 
-    Where the source has no such file: the labels, in the colours of the classes if they are known.
+    Where the source has no such file: the labels, in the colors of the classes if they are known.
 
     Raises:
         ValueError: the source's file does not hold the labels that the loader gives.

@@ -17,7 +17,7 @@ def find_raw_labels(part: MaskDataset, index: int) -> RawLabels | None:
 
     It is given small files of the kind of the sample's own. None if the sample has no label file of its
     own, or one whose labels do not follow from the values of its pixels one by one (several files, a
-    colour picture, another format).
+    color picture, another format).
     """
     path = part.mask_path(index)
     if path is None:

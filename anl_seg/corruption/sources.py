@@ -64,7 +64,7 @@ class MaskSource:
         self.parts = tuple(parts)
         self.num_classes = check_classes(num_classes)
         self.ignore_index = ignore_index
-        # Names and colours of another number of classes would be attached to the wrong ones.
+        # Names and colors of another number of classes would be attached to the wrong ones.
         names = class_names if class_names and len(class_names) == num_classes else None
         colours = palette if palette and len(palette) == num_classes else None
         self.class_names = None if names is None else tuple(names)
@@ -241,7 +241,7 @@ def folder_source(
 ) -> MaskSource:
     """The PNG masks of a folder and of the folders in it, sorted by path.
 
-    The label of a pixel is the value in the file: 8 or 16 bits of grey, or the index into a palette. A
+    The label of a pixel is the value in the file: 8 or 16 bits of gray, or the index into a palette. A
     sample's key is the last parts of the mask's path, as in ``CorruptMask``.
 
     Args:

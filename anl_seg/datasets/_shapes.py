@@ -181,7 +181,7 @@ def draw_sample(
         for label, kind in enumerate(_KINDS, start=1)
         for _ in range(draws.one_of(kind.counts))
     ]
-    # Larger kinds tend to lie below smaller ones, but neighbours in the list also swap.
+    # Larger kinds tend to lie below smaller ones, but neighbors in the list also swap.
     depth = np.array([label for label, _ in objects]) + draws.integers(0, 2, len(objects))
     for i in np.argsort(depth, kind="stable"):
         label, kind = objects[i]
@@ -194,7 +194,7 @@ def _background(draws: Draws, height: int, width: int) -> tuple[np.ndarray, np.n
     """A cloudy surface with strokes that resemble parts of objects but belong to none.
 
     Returns:
-        image, float32 (H, W, 3), and its mean colour before the clouds, float32 (3,).
+        image, float32 (H, W, 3), and its mean color before the clouds, float32 (3,).
     """
     base = (draws.integer(80, 175) + draws.integers(-12, 12, 3)).astype(np.float32)
     coarse = draws.integers(-22, 22, (6, 6)).astype(np.float32)
@@ -221,7 +221,7 @@ def _direction(draws: Draws) -> tuple[int, int]:
 
 
 def _paint(draws: Draws, base: np.ndarray, tint: tuple[int, int, int]) -> np.ndarray:
-    """A colour that differs from the background's roughly by a tint; float32 (3,)."""
+    """A color that differs from the background's roughly by a tint; float32 (3,)."""
     shift = np.array(tint) + draws.integer(-30, 30) + draws.integers(-26, 26, 3)
     return base + shift.astype(np.float32)
 

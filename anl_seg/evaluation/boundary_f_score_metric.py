@@ -1,4 +1,4 @@
-"""How well predicted outlines follow the labelled ones."""
+"""How well predicted outlines follow the labeled ones."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class PerClassIoUMetric(IoUMetric):
 
         Args:
             results (list): One tuple per image of four (C,) tensors: intersection, union,
-                predicted and labelled pixels of each class.
+                predicted and labeled pixels of each class.
 
         Returns:
             dict: Name to percent; empty with ``format_only``.

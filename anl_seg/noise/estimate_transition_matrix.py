@@ -90,7 +90,7 @@ def transition_matrix_from_counts(confusion: np.ndarray) -> TransitionEstimate:
     hang together (:class:`TransitionCounts` has those).
 
     Args:
-        confusion: (C, C) counts of at least 0; ``confusion[i, j]`` pixels are truly i and labelled j,
+        confusion: (C, C) counts of at least 0; ``confusion[i, j]`` pixels are truly i and labeled j,
             as in :class:`NoiseStatistics`.
 
     Raises:
@@ -118,7 +118,7 @@ class Clumping(NamedTuple):
     """How much wrong pixels hang together; both values nan if there are none.
 
     Args:
-        observed: of the neighbours (left, right, above, below) of wrong pixels that have the same
+        observed: of the neighbors (left, right, above, below) of wrong pixels that have the same
             true class, the share that is wrong too.
         independent: what that share would be if each pixel were wrong independently, at the rate
             of its class.
@@ -154,7 +154,7 @@ class TransitionCounts:
         #: (C,) int64: squares of n[i], and the images that have the class.
         self._row_squares = np.zeros(c, dtype=np.int64)
         self._images = np.zeros(c, dtype=np.int64)
-        #: (C, 3) int64 over pairs of neighbours of one true class: pairs, with one wrong, both wrong.
+        #: (C, 3) int64 over pairs of neighbors of one true class: pairs, with one wrong, both wrong.
         self._pairs = np.zeros((c, 3), dtype=np.int64)
         #: (1,) int64: pixels that only one of the masks ignores.
         self._ignored_once = np.zeros(1, dtype=np.int64)
@@ -236,7 +236,7 @@ class TransitionCounts:
         wrong = 2 * both.sum() + one.sum()
         if wrong == 0:
             return Clumping(float("nan"), float("nan"))
-        # The rate among pixels that have a neighbour: the expectation must be about the same pixels.
+        # The rate among pixels that have a neighbor: the expectation must be about the same pixels.
         rate = _divide(2.0 * both + one, 2.0 * pairs)
         expected = np.nansum(rate * rate * pairs) / np.nansum(rate * pairs)
         return Clumping(float(2 * both.sum() / wrong), float(expected))
@@ -382,7 +382,7 @@ class AnchorPoints:
         Args:
             quantile: in [0, 1], among the pixels predicted as the class. Mean over the pixels from
                 2.5 % below it to 2.5 % above it. High ones pick, among anchor points, those at
-                which the model's errors favour the class; low ones pick pixels that are none.
+                which the model's errors favor the class; low ones pick pixels that are none.
 
         Returns:
             Without standard errors: the error is the model's, not the sample's.

@@ -13,7 +13,7 @@ from anl_seg.study.run.state import read_plan, run_status
 from anl_seg.study.run_files import RunFiles
 from anl_seg.study.shown_paths import hidden, path_hider
 
-#: Share of wrongly (or, the last, rightly) labelled pixels in a memorisation record -> name in tables.
+#: Share of wrongly (or, the last, rightly) labeled pixels in a memorization record -> name in tables.
 SHARES = {
     "memorized_share": "memorized",
     "corrected_share": "corrected",

@@ -192,7 +192,7 @@ def test_labels_are_written_in_the_colours_of_the_classes(make_config, tmp_path,
 
 
 class LoadRedAnnotations(LoadAnnotations):
-    """The label is the red value of a colour picture."""
+    """The label is the red value of a color picture."""
 
     def _load_seg_map(self, results):
         super()._load_seg_map(results)

@@ -45,7 +45,7 @@ def score_by_loop(pred, label, k, tolerance):
 
 
 def random_images(count=5, size=(17, 24)):
-    """Pairs of a predicted and a labelled mask of blobs; "tree" is missing from some."""
+    """Pairs of a predicted and a labeled mask of blobs; "tree" is missing from some."""
     rng = np.random.RandomState(5)
     rows, columns = np.ogrid[: size[0], : size[1]]
     images = []

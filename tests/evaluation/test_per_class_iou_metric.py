@@ -26,7 +26,7 @@ CLASSES = ("background", "traffic light", "car/truck", "missed", "never")
 
 
 def random_images(count: int = 5) -> list:
-    """Pairs of a predicted and a labelled (6, 7) mask; some labels are 255."""
+    """Pairs of a predicted and a labeled (6, 7) mask; some labels are 255."""
     rng = np.random.RandomState(3)
     images = []
     for _ in range(count):

@@ -75,7 +75,7 @@ def test_without_a_clean_run_that_finished_there_is_no_half(study):
     assert all(map(math.isnan, third))
 
 
-def test_counts_are_summarised_over_the_seeds(study):
+def test_counts_are_summarized_over_the_seeds(study):
     row = summary_frame(runs_frame(study[0])).iloc[0]
     assert row["classes_unlearned mean"] == 0.5
     assert (row["classes_halved mean"], row["classes_halved n"]) == (1, 2)

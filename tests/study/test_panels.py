@@ -146,13 +146,13 @@ def test_panel_shows_masks_predictions_and_outcomes(study, configs):
                     if n == c:
                         name = "right label, predicted" if p == c else "right label, missed"
                     else:
-                        name = "memorised" if p == n else "corrected" if p == c else "other"
+                        name = "memorized" if p == n else "corrected" if p == c else "other"
                     assert tuple(found[y, x]) == OUTCOMES[name]
     assert all(run.digest in plot.caption for run in runs)
 
 
 def test_predictions_are_those_of_the_last_checkpoint(study, configs):
-    """Weights of a constant class give a picture of one colour."""
+    """Weights of a constant class give a picture of one color."""
     _, records = read_study(study)
     run = records[0]
     path = study / run.checkpoint
@@ -235,7 +235,7 @@ def test_outcome_map_of_ignored_pixels():
     clean = np.array([[0, 0, 0, 0, 0, 0]])
     expected = [
         OUTCOMES["right label, predicted"],
-        OUTCOMES["memorised"],
+        OUTCOMES["memorized"],
         OUTCOMES["other"],
         OUTCOMES["corrected"],
         OUTCOMES["right label, missed"],
@@ -253,7 +253,7 @@ def test_strongest_noise_and_the_seed_that_most_losses_have(tmp_path):
         ):
             fail(tmp_path, run, "exit 1")
     _, records = read_study(tmp_path)
-    (chosen,) = choose_runs(records)  # clean runs have nothing to memorise
+    (chosen,) = choose_runs(records)  # clean runs have nothing to memorize
     assert [(r.axes["loss"], r.axes["strength"], r.axes["seed"]) for r in chosen] == [
         (loss, 0.4, 1) for loss in ("CE", "GCE", "MAE")
     ]

@@ -91,8 +91,8 @@ class MemorizationHook(Hook):
     - the shares go to the visualizer (``vis_data/scalars.json``) with the iteration as step, and
     - a record is added to ``memorization.json`` in the work dir: ``step`` (iterations trained),
       ``epoch``, the six counts of pixels, ``memorized_share``, ``corrected_share`` and
-      ``other_share`` (of wrongly labelled pixels) and ``right_correct_share`` (of the rightly
-      labelled ones). A share of no pixels is null in the file and left out of the scalars.
+      ``other_share`` (of wrongly labeled pixels) and ``right_correct_share`` (of the rightly
+      labeled ones). A share of no pixels is null in the file and left out of the scalars.
       ``by_distance`` and ``by_class`` hold the same counts and shares for parts of the pixels, and
       each list's counts add up to those of the record: by the distance to the nearest pixel of
       another class in the clean mask (``low`` <= d < ``high``, in pixels, ``high`` null in the last

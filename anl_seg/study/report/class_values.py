@@ -35,7 +35,7 @@ def class_values(record: RunRecord, metrics: Metrics) -> dict[str, float]:
 def is_collapsed(record: RunRecord, metrics: Metrics) -> bool:
     """Whether a finished run learned one class at most: it predicts that one whatever the image.
 
-    By the values of its classes, or by how many of the rightly labelled training pixels of each class
+    By the values of its classes, or by how many of the rightly labeled training pixels of each class
     it predicts; below 1 % is not learned. Not where neither is known of two classes or more.
     """
     parts = record.memorization[-1].get("by_class") or [] if record.memorization else []

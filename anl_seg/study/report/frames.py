@@ -94,8 +94,8 @@ def runs_frame(work_dir: str | Path) -> pd.DataFrame:
     - for each metric M of the study ``final M``, ``best M`` (of all validations), ``last_k M`` (mean
       of the last k) and, if the study has ``stop_by``, ``stopped M`` (at the validation where that is
       best, whose step is ``stop_step``);
-    - ``memorized``, ``corrected``, ``other``: percent of the wrongly labelled training pixels, at the
-      end; ``right_correct``: percent of the rightly labelled ones;
+    - ``memorized``, ``corrected``, ``other``: percent of the wrongly labeled training pixels, at the
+      end; ``right_correct``: percent of the rightly labeled ones;
     - ``classes_unlearned``, ``classes_halved``: numbers of classes, see
       :func:`anl_seg.study.report.class_values.lost_classes`;
     - ``collapsed``: whether it predicts one class only;
@@ -142,7 +142,7 @@ def summary_frame(frame: pd.DataFrame, values: Sequence[str] | None = None) -> p
 
     Args:
         frame: of :func:`runs_frame`.
-        values: columns to summarise; None = all that are measured.
+        values: columns to summarize; None = all that are measured.
 
     Raises:
         KeyError: a column that is not there.

@@ -1,4 +1,4 @@
-"""Pictures of training images: masks, what each loss predicts, and where it memorised the noise."""
+"""Pictures of training images: masks, what each loss predicts, and where it memorized the noise."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from mmengine.registry import init_default_scope
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.study.escapes import drawn_text
 from anl_seg.study.picture import measured_dataset, predict
-from anl_seg.study.report.plots import Plot, slug
+from anl_seg.study.report.figures import Plot
+from anl_seg.study.report.plots import slug
 from anl_seg.study.report.problems import Problem
 from anl_seg.study.report.results import Results
 from anl_seg.study.run_input import planned_config
 from anl_seg.study.run_record import RunRecord
 
-#: Outcome of a pixel -> colour (RGB) in the maps.
+#: Outcome of a pixel -> color (RGB) in the maps.
 OUTCOMES = {
-    "memorised": (213, 94, 0),
+    "memorized": (213, 94, 0),
     "corrected": (0, 114, 178),
     "other": (240, 228, 66),
     "right label, predicted": (235, 235, 235),
     "right label, missed": (150, 150, 150),
 }
-#: Of so many images the first with wrong pixels are drawn: some noises leave most images alone.
+#: Of this many images the first with wrong pixels are drawn: some noises leave most images alone.
 _SEARCHED = 40
 #: A page of hundreds of pictures would be too large to open.
 _MOST = 8
@@ -37,7 +38,7 @@ _MOST = 8
 def outcome_map(
     pred: np.ndarray, noisy: np.ndarray, clean: np.ndarray, ignore_index: int = 255
 ) -> np.ndarray:
-    """Colours of ``OUTCOMES`` for each pixel; white where a mask is ignored.
+    """Colors of ``OUTCOMES`` for each pixel; white where a mask is ignored.
 
     Args:
         pred, noisy, clean: (H, W) integers.
@@ -57,15 +58,15 @@ def outcome_map(
         right & (pred == clean),
         right & (pred != clean),
     )
-    for mask, colour in zip(masks, OUTCOMES.values()):
-        picture[mask] = colour
+    for mask, color in zip(masks, OUTCOMES.values()):
+        picture[mask] = color
     return picture
 
 
 def choose_runs(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
     """For each model, options and noise the runs to draw, one per loss.
 
-    Of the finished runs with a checkpoint and a memorisation record: the last strength of the plan that
+    Of the finished runs with a checkpoint and a memorization record: the last strength of the plan that
     has any, and of its seeds the first for which most losses have one.
     """
     groups: dict[tuple, list[RunRecord]] = {}
@@ -89,7 +90,7 @@ def _mask(sample: dict, key: str) -> np.ndarray:
 
 
 def _samples_with_noise(cfg: Config, count: int) -> tuple[list[dict], np.ndarray]:
-    """The first training images with wrong pixels, packed, and the colours of the classes (256, 3)."""
+    """The first training images with wrong pixels, packed, and the colors of the classes (256, 3)."""
     dataset = measured_dataset(cfg)
     changed: list[dict] = []
     unchanged: list[dict] = []
@@ -100,18 +101,18 @@ def _samples_with_noise(cfg: Config, count: int) -> tuple[list[dict], np.ndarray
         if len(changed) == count:
             break
     palette = np.array(dataset.metainfo["palette"], dtype=np.uint8)
-    colours = np.full((256, 3), 255, dtype=np.uint8)
-    colours[: len(palette)] = palette[:256]
-    return (changed + unchanged)[:count], colours
+    colors = np.full((256, 3), 255, dtype=np.uint8)
+    colors[: len(palette)] = palette[:256]
+    return (changed + unchanged)[:count], colors
 
 
 def draw_panel(
     work_dir: str | Path, runs: Sequence[RunRecord], configs: Sequence[Config], *, samples: int = 3
 ) -> Plot:
-    """Image, clean and noisy mask, and per run its prediction and below it where it memorised.
+    """Image, clean and noisy mask, and per run its prediction and below it where it memorized.
 
-    Two rows per training image: the first ones whose masks the noise changed; others if there are
-    not so many.
+    Two rows per training image: the first ones whose masks the noise changed; others if these are
+    too few.
 
     Args:
         work_dir: of the study.
@@ -121,7 +122,7 @@ def draw_panel(
     """
     allow_mmengine_checkpoints()
     init_default_scope("mmseg")
-    packed, colours = _samples_with_noise(configs[0], samples)
+    packed, colors = _samples_with_noise(configs[0], samples)
     predictions = [
         predict(cfg, Path(work_dir, run.checkpoint or ""), packed)
         for cfg, run in zip(configs, runs)
@@ -135,10 +136,10 @@ def draw_panel(
         clean, noisy = _mask(sample, "gt_sem_seg_clean"), _mask(sample, "gt_sem_seg")
         upper, lower = axes[2 * row], axes[2 * row + 1]
         image = sample["inputs"].numpy().transpose(1, 2, 0)[..., ::-1]
-        for ax, picture in zip(upper, (image, colours[clean], colours[noisy])):
+        for ax, picture in zip(upper, (image, colors[clean], colors[noisy])):
             ax.imshow(picture, interpolation="nearest")
         for column, own in enumerate(predictions, start=3):
-            upper[column].imshow(colours[own[row].astype(int)], interpolation="nearest")
+            upper[column].imshow(colors[own[row].astype(int)], interpolation="nearest")
             lower[column].imshow(outcome_map(own[row], noisy, clean), interpolation="nearest")
     titles = ["image", "clean mask", "noisy mask", *(run.axes["loss"] for run in runs)]
     for ax, title in zip(axes[0], titles):
@@ -193,7 +194,7 @@ def draw_panels(
     chosen = choose_runs(results.records)
     if not chosen:
         return [], [
-            "None: they need a finished run with noise, a memorisation record and a checkpoint."
+            "None: they need a finished run with noise, a memorization record and a checkpoint."
         ]
     if configs is None:
         return [], ["None: the study file was not given, and only it says what may be built."]

@@ -31,7 +31,7 @@ class Problem:
 
 
 @contextmanager
-def catching(problems: list[Problem], what: str, hide: Callable[[str], str]) -> Iterator[None]:
+def catching(problems: list[Problem], hide: Callable[[str], str], what: str) -> Iterator[None]:
     """Make an error in one part of the report a problem: it must not cost the other parts."""
     try:
         yield
@@ -124,7 +124,7 @@ def find_problems(results: Results) -> list[Problem]:
         ),
         *_about(
             finished,
-            "Collapsed: predict one class only, so that few memorised pixels, or a small error, say nothing "
+            "Collapsed: predict one class only, so that few memorized pixels, or a small error, say nothing "
             "good of them; they are not marked as best by small values, and do not count in ranks by them: "
             "{n}.",
             lambda r: bool(frame.at[r.folder, "collapsed"]),
@@ -146,7 +146,7 @@ def find_problems(results: Results) -> list[Problem]:
         ),
         *_about(
             finished,
-            "Trained on noisy masks, and no memorisation record: {n}.",
+            "Trained on noisy masks, and no memorization record: {n}.",
             lambda r: trained_on_noise(r) and not r.memorization,
         ),
         *_about(

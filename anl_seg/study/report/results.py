@@ -19,7 +19,7 @@ from anl_seg.study.shown_paths import path_hider
 
 @dataclass(frozen=True)
 class Results:
-    """A study as its folders tell of it, read once.
+    """A study as its folders show it, read once.
 
     Attributes:
         work_dir: of the study.

@@ -1,4 +1,4 @@
-"""Which differences between losses a study can and cannot tell: ranks and paired tests."""
+"""Which differences between losses a study shows, and which it cannot show: ranks and paired tests."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ def paired_tests(
 
     Returns:
         A row per other loss: ``loss``, ``reference``, ``pairs``, ``wins``, ``losses``, ``ties``, ``mean
-        difference`` (loss minus reference), ``p``, ``p corrected``, ``smallest p`` (that so many pairs
-        could give after correction), ``verdict``: ``better``, ``worse``, ``no difference shown`` or ``too
-        few pairs``.
+        difference`` (loss minus reference), ``p``, ``p corrected``, ``smallest p`` (the least that this
+        many pairs could give after correction), ``verdict``: ``better``, ``worse``, ``no difference
+        shown`` or ``too few pairs``.
 
     Raises:
         ValueError: no such loss.

@@ -141,7 +141,7 @@ def result_table(
 
     Args:
         summary: of :func:`anl_seg.study.report.frames.summary_frame`.
-        value: a column of the runs that was summarised.
+        value: a column of the runs that was summarized.
         lower: whether the lowest mean is the best; None marks none as best. Then what collapsed is marked,
             and is not the best.
         title: heading.

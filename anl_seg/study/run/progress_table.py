@@ -96,10 +96,10 @@ class StudyProgress:
         if self.console.is_terminal:
             self._live.stop()
 
-    def event(self, word: str, run: StudyRun, told: str = "") -> None:
+    def event(self, word: str, run: StudyRun, detail: str = "") -> None:
         """Print one line: the time, what happened to which run, and more of it."""
         text = f"{time.strftime('%H:%M:%S')}  {word:<9} {run.name}"
-        self.console.print(f"{text}  ({told})" if told else text, markup=False, highlight=False)
+        self.console.print(f"{text}  ({detail})" if detail else text, markup=False, highlight=False)
 
     def start(self, run: StudyRun, attempt: int) -> None:
         """An attempt starts."""
@@ -107,7 +107,7 @@ class StudyProgress:
         self.event("start", run, f"attempt {attempt}" if attempt > 1 else "")
 
     def end(self, run: StudyRun) -> None:
-        """An attempt has ended; what that means is told by :meth:`event`."""
+        """An attempt has ended; what that means is said by :meth:`event`."""
         self._active.pop(run.digest, None)
 
     def left(self, waiting: Iterable[StudyRun], at_a_time: int) -> float | None:
