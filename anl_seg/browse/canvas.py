@@ -20,15 +20,14 @@ FONT = "DejaVu Sans"
 
 def new_figure(width: int, height: int) -> Figure:
     """A white figure of so many pixels."""
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
 
 
 def figure_png(figure: Figure) -> bytes:
     """The figure as PNG; the same bytes for the same figure."""
-    figure.canvas.draw()
-    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
     stream = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "PNG")
     return stream.getvalue()

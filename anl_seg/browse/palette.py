@@ -43,7 +43,7 @@ def class_colours(palette: Sequence[Sequence[int]] | None, num_classes: int) -> 
     return np.array(_extended(list(_SAFE[:num_classes]), num_classes), dtype=np.uint8)
 
 
-def _extended(colours: list[tuple[int, int, int]], count: int) -> list[tuple[int, int, int]]:
+def _extended(colours: list[tuple[int, ...]], count: int) -> list[tuple[int, ...]]:
     if len(colours) >= count:
         return colours
     levels = np.array(np.meshgrid(_LEVELS, _LEVELS, _LEVELS, indexing="ij")).reshape(3, -1).T

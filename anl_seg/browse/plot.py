@@ -43,11 +43,11 @@ def draw_statistics(
         y += 16
     bottom = 130 / height
     box = (bottom, 1 - head / height - bottom)
-    _histogram(figure.add_axes([0.05, box[0], 0.25, box[1]]), statistics)
+    _histogram(figure.add_axes((0.05, box[0], 0.25, box[1])), statistics)
     if present:
         labels = [drawable(words.shortened(names[label], 18)) for label in present]
         _confusion(figure, (0.39, *box), statistics, present, labels)
-        _dice(figure.add_axes([0.80, box[0], 0.18, box[1]]), statistics, present, labels)
+        _dice(figure.add_axes((0.80, box[0], 0.18, box[1])), statistics, present, labels)
     return figure_png(figure)
 
 
@@ -85,7 +85,7 @@ def _confusion(
     labels: Sequence[str],
 ) -> None:
     left, bottom, height = place
-    axes = figure.add_axes([left, bottom, 0.27, height])
+    axes = figure.add_axes((left, bottom, 0.27, height))
     confusion = statistics.total.confusion[np.ix_(present, present)].astype(np.float64)
     clean = confusion.sum(axis=1, keepdims=True)
     shares = 100 * np.divide(confusion, clean, out=np.zeros_like(confusion), where=clean > 0)
@@ -109,7 +109,7 @@ def _confusion(
     axes.set_ylabel("clean", fontsize=9)
     _title(axes, "confusion, % of each clean class")
     axes.tick_params(labelsize=8 if len(labels) <= 30 else 6.5)
-    bar = figure.add_axes([left + 0.275, bottom, 0.008, height])
+    bar = figure.add_axes((left + 0.275, bottom, 0.008, height))
     figure.colorbar(picture, cax=bar).ax.tick_params(labelsize=7)
 
 

@@ -85,9 +85,9 @@ def draw_sheet(
             x += widths[column] + _GAP
         text.draw(canvas, x, y, painter)
         y += row_height + _GAP
-    for line in legend:
+    for entries in legend:
         x = _GAP
-        for name, colour, length in line:
+        for name, colour, length in entries:
             if colour is None:
                 canvas.picture(x, int(y) + 3, painter.stripes(9).rgba[..., :3])
             else:
@@ -165,8 +165,8 @@ class _RowText:
         canvas.text(x, y, "Dice of clean and noisy", size=7.5)
         y += _LINE
         for number, (label, name, score) in enumerate(self.classes):
-            column, line = divmod(number, self.per_column)
-            left, middle = x + column * self.column_width, y + line * _LINE
+            column, row = divmod(number, self.per_column)
+            left, middle = x + column * self.column_width, y + row * _LINE
             canvas.swatch(left, middle, painter.colours[label])
             canvas.text(left + 14, middle, name)
             canvas.text(left + self.column_width - 14, middle, score, right=True)

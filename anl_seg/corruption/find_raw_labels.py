@@ -48,10 +48,11 @@ class _Asker:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "values.png"
             labels = self._ask(path, values)
-            # A loader that reads other files answers the same whatever it is given.
-            mirrored = None if labels is None else self._ask(path, values[::-1])
             if labels is not None:
-                return labels if np.array_equal(labels[::-1], mirrored) else None
+                # A loader that reads other files answers the same whatever it is given.
+                mirrored = self._ask(path, values[::-1])
+                same = mirrored is not None and np.array_equal(labels[::-1], mirrored)
+                return labels if same else None
             if self._side > 16:
                 return None  # one by one would take minutes
             return self._one_by_one(path)

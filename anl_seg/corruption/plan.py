@@ -25,13 +25,13 @@ class Target(NamedTuple):
     """One file to write.
 
     Attributes:
-        index: of the sample in the source.
+        sample_index: number of the sample in the source.
         dataset: number of its data set there.
         key: what seeds its noise.
         file: where it goes, below the output folder, in posix form.
     """
 
-    index: int
+    sample_index: int
     dataset: int
     key: str
     file: str
@@ -123,7 +123,7 @@ class Plan:
         )
 
     def _source_size(self, target: Target) -> int | None:
-        inner = self.source.locate(target.index)[1]
+        inner = self.source.locate(target.sample_index)[1]
         path = self.source.parts[target.dataset].mask_path(inner)
         return None if path is None else os.path.getsize(path)
 

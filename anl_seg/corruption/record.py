@@ -60,7 +60,7 @@ def outcome_of(
         "key": target.key,
         "sha256": hashlib.sha256(data).hexdigest(),
         "clean_sha256": labels_sha256(sample.mask),
-        **({"image_sha256": _image_sha256(sample.image)} if plan.with_image else {}),
+        **({} if sample.image is None else {"image_sha256": _image_sha256(sample.image)}),
         **numbers(statistics),
     }
     return Outcome(record, statistics, len(data))

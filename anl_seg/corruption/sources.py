@@ -65,10 +65,11 @@ class MaskSource:
         self.num_classes = check_classes(num_classes)
         self.ignore_index = ignore_index
         # Names and colours of another number of classes would be attached to the wrong ones.
-        whole = class_names is not None and len(class_names) == num_classes
-        self.class_names = tuple(class_names) if whole else None
-        whole = palette is not None and len(palette) == num_classes
-        self.palette = [list(map(int, colour)) for colour in palette] if whole else None
+        self.class_names = self.palette = None
+        if class_names is not None and len(class_names) == num_classes:
+            self.class_names = tuple(class_names)
+        if palette is not None and len(palette) == num_classes:
+            self.palette = [list(map(int, colour)) for colour in palette]
         self.corruption = None if corruption is None else dict(corruption)
         self.origin = dict(origin or {})
         self.name = name
@@ -159,9 +160,11 @@ def config_source(
         ValueError: no such data loader, no annotation loader in a pipeline, data sets that are corrupted
             differently, no samples, or an unknown number of classes.
     """
-    given = isinstance(config, Config)
-    name = config.filename if given else os.fspath(config)
-    cfg = copy.deepcopy(config) if given else load_config(os.fspath(config))
+    if isinstance(config, Config):
+        name, cfg = config.filename, copy.deepcopy(config)
+    else:
+        name = os.fspath(config)
+        cfg = load_config(name)
     apply_options(cfg, cfg_options)
     loaders = as_list(cfg.get(f"{split}_dataloader"))
     if not loaders:

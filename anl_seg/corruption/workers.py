@@ -10,8 +10,9 @@ import pickle
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import cv2
@@ -21,7 +22,7 @@ from anl_seg._processes import end_with
 
 def unordered(
     function: Callable[[Any, Any], Any], state: Any, items: Iterable[Any], jobs: int
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """``function(state, item)`` for every item, in whatever order they are done.
 
     Args:
@@ -42,16 +43,18 @@ def unordered(
             yield function(state, item)
         return
     # fork is quick and what mmseg's data loaders use on Linux; it is not safe on every other system.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    forks = context.get_start_method() == "fork"
+    forks = sys.platform == "linux"
+    context: multiprocessing.context.ForkContext | multiprocessing.context.SpawnContext = (
+        multiprocessing.get_context("fork") if forks else multiprocessing.get_context("spawn")
+    )
     waiting = iter(items)
-    workers: dict[Connection, multiprocessing.process.BaseProcess] = {}
+    workers: dict[Connection, BaseProcess] = {}
     try:
         with _one_opencv_thread():
             for item in itertools.islice(waiting, jobs):
                 ours, theirs = context.Pipe()
                 inherited = [*workers, ours] if forks else None
-                worker = context.Process(
+                worker: BaseProcess = context.Process(
                     target=_work,
                     args=(theirs, inherited, os.getpid(), function, state),
                     daemon=True,
@@ -61,7 +64,8 @@ def unordered(
                 workers[ours] = worker
                 ours.send(item)
         while workers:
-            for connection in wait(list(workers)):
+            ready = wait(list(workers))
+            for connection in [one for one in workers if one in ready]:
                 yield _answer(connection, workers[connection])
                 item = next(waiting, None)
                 if item is None:
@@ -87,7 +91,7 @@ def _one_opencv_thread() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
-def _answer(connection: Connection, worker: multiprocessing.process.BaseProcess) -> Any:
+def _answer(connection: Connection, worker: BaseProcess) -> Any:
     try:
         done, value = connection.recv()
     except (EOFError, ConnectionResetError):
