@@ -470,13 +470,14 @@ def test_resume_makes_what_is_missing_or_broken(masks_dir, tmp_path, silent, fil
 
 
 def test_two_runs_at_a_time_are_refused(masks_dir, tmp_path, silent, monkeypatch):
-    from anl_seg.corruption import lock, run
+    from anl_seg import _files
+    from anl_seg.corruption import run
 
     out = tmp_path / "out"
     out.mkdir()
-    monkeypatch.setattr(run, "locked", lambda folder: lock.locked(folder, seconds=0.1))
+    monkeypatch.setattr(run, "locked", lambda folder: _files.locked(folder, seconds=0.1))
     with (
-        lock.locked(out),
+        _files.locked(out),
         pytest.raises(ValueError, match=r"another process is writing to '.*out'"),
     ):
         corrupt_dataset(folder_source(masks_dir, num_classes=4), SYMMETRIC, out, console=silent)
