@@ -108,7 +108,7 @@ def written_checkpoints(*folders: str | Path) -> list[Path]:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenCheckpoint:
     """Where a training goes on.
 
     Attributes:
@@ -119,7 +119,7 @@ class Choice:
     path: str | None
     passed_over: dict[str, str]
 
-    def told(self) -> str | None:
+    def note(self) -> str | None:
         """One line that names all files; None where nothing was passed over."""
         if not self.passed_over:
             return None
@@ -152,7 +152,7 @@ def _candidates(folders: tuple[Path, ...], passed_over: dict[str, str]) -> Itera
     yield from map(str, written)
 
 
-def latest_whole(folder: str | Path, *others: str | Path) -> Choice:
+def latest_whole(folder: str | Path, *others: str | Path) -> ChosenCheckpoint:
     """The checkpoint that ``last_checkpoint`` names in a folder, or the latest older one that is whole.
 
     Without ``last_checkpoint`` (or where it names none in these folders) the latest whole one there.
@@ -166,10 +166,10 @@ def latest_whole(folder: str | Path, *others: str | Path) -> Choice:
     passed_over: dict[str, str] = {}
     named = _named(folders[0])
     if named is not None and "://" in named:
-        return Choice(named, {})
+        return ChosenCheckpoint(named, {})
     for path in _candidates(folders, passed_over):
         why = damage(path)
         if why is None:
-            return Choice(path, passed_over)
+            return ChosenCheckpoint(path, passed_over)
         passed_over[path] = why
-    return Choice(None, passed_over)
+    return ChosenCheckpoint(None, passed_over)

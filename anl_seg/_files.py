@@ -1,6 +1,6 @@
 """Files: written whole or not at all, read only where they are regular, named only below a folder, locked.
 
-Standard library and NumPy only.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PureWindowsPath
 from typing import IO, Any
-
-import numpy as np
 
 try:
     import fcntl
@@ -107,10 +105,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray):
+    if hasattr(value, "tolist"):  # numpy's, which is not loaded for this
         return _plain(value.tolist())
-    if isinstance(value, np.generic):
-        return _plain(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -16,6 +16,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import argparse
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,12 +30,10 @@ BASELINE = "copy of the mask"
 LIMIT = 30  # ms
 _MATRIX = (0.6 * np.eye(CLASSES) + 0.4 * np.roll(np.eye(CLASSES), 2, axis=1)).tolist()
 
-#: One typical setting of each model; ``background=None`` gives all 19 classes objects.
-SETTINGS = {
-    "SymmetricNoise": dict(rate=0.4),
-    "PairNoise": dict(rate=0.4),
+#: One typical setting of each model: its example, or one in which all 19 classes have objects.
+SETTINGS: dict[str, dict[str, Any]] = {
+    **{name: kind.example for name, kind in NOISES.items()},
     "TransitionMatrixNoise": dict(matrix=_MATRIX),
-    "InstanceDependentNoise": dict(rate=0.4),
     "SuperpixelNoise": dict(n_segments=200),
     "DilateNoise": dict(beta=0.3, background=None),
     "ErodeNoise": dict(beta=0.3, background=None),

@@ -214,7 +214,7 @@ def objects_hit(
         noisy = corrupt(noise, i)
         objects = MaskObjects(mask, mask != 255, background=0)
         for obj in objects:
-            hits += hit(objects.components == obj.index, mask, noisy)
+            hits += hit(objects.components == obj.number, mask, noisy)
         total += len(objects)
     error = 3 * math.sqrt(rate * (1 - rate) / total)
     return Row(

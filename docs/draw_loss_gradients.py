@@ -77,10 +77,16 @@ NOT_DRAWN = {
     "normalized_loss": "built from a loss",
     "normalized_negative_loss": "built from a loss",
     "peer_loss": "needs another pixel's label",
-    "select_for_negative_learning": "not a loss",
-    "student_t_shares": "of the image",
     "t_loss": "of the image",
 }
+
+
+def all_panels() -> dict[str, dict[str, str]]:
+    """PANELS, and a last one of the losses that stand in none of them."""
+    listed = {*NOT_DRAWN, *(name for panel in PANELS.values() for name in panel)}
+    known = (getattr(functional, name) for name in functional.__all__ if name not in listed)
+    others = {loss.__name__: loss.__name__.removesuffix("_loss") for loss in known}
+    return {**PANELS, "Others": others} if others else PANELS
 
 
 def symmetric_matrix(rate: float) -> Tensor:
@@ -118,8 +124,8 @@ def gradient_weight(loss: Callable[..., Tensor], p_y: Tensor) -> Tensor:
 
 
 def curves(p_y: Tensor) -> dict[str, Tensor]:
-    """Function name -> its weight at each p_y, for every loss of PANELS."""
-    names = [name for panel in PANELS.values() for name in panel]
+    """Function name -> its weight at each p_y, for every loss that is drawn."""
+    names = [name for panel in all_panels().values() for name in panel]
     return {
         name: gradient_weight(partial(getattr(functional, name), **ARGUMENTS.get(name, {})), p_y)
         for name in names
@@ -130,10 +136,11 @@ def draw(path: Path = FILE) -> Path:
     """Write the picture, a panel per family, every curve divided by its largest value drawn."""
     p_y = torch.sigmoid(torch.linspace(-np.log(999), np.log(999), 601, dtype=torch.float64))
     weights = curves(p_y)
-    fig, axes = plt.subplots(
-        2, 3, figsize=(12, 7.2), sharex=True, sharey=True, layout="constrained"
-    )
-    for ax, (title, panel) in zip(axes.flat, PANELS.items()):
+    panels = all_panels()
+    rows = -(-len(panels) // 3)
+    size = 12, 3.6 * rows
+    fig, axes = plt.subplots(rows, 3, figsize=size, sharex=True, sharey=True, layout="constrained")
+    for ax, (title, panel) in zip(axes.flat, panels.items()):
         if "cross_entropy" not in panel:
             ax.plot(p_y, 1.0 - p_y, color="0.75", lw=3, label="CE (1)")
         for name, colour, style in zip(panel, COLOURS, STYLES):

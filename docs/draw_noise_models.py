@@ -21,39 +21,6 @@ SIZE, CLASSES, SEED = 160, 4, 0
 #: Blue, green, red; readable for the colour-blind (Okabe and Ito).
 PALETTE = np.array([[235, 235, 235], [178, 114, 0], [0, 159, 230], [115, 158, 0]], np.uint8)
 
-MODELS = {
-    "SymmetricNoise": dict(rate=0.4),
-    "PairNoise": dict(rate=0.4),
-    "TransitionMatrixNoise": dict(
-        matrix=[[1, 0, 0, 0], [0.3, 0.7, 0, 0], [0, 0, 0.7, 0.3], [0, 0, 0.3, 0.7]]
-    ),
-    "InstanceDependentNoise": dict(rate=0.4),
-    "SuperpixelNoise": dict(n_segments=120),
-    "DilateNoise": dict(beta=0.5),
-    "ErodeNoise": dict(beta=0.5),
-    "AffineNoise": dict(beta=0.5),
-    "AlphaBetaNoise": dict(alpha=1, beta=0.5),
-    "BandNoise": dict(low=2, high=5),
-    "MarkovBoundaryNoise": dict(steps=120, theta1=0.6, theta2=0.05, theta3=0.1),
-    "ElasticNoise": dict(alpha=100, sigma=5),
-    "PolygonNoise": dict(tolerance=5),
-    "VertexNoise": dict(sigma=3, tolerance=2),
-    "BoundingBoxNoise": dict(),
-    "ClassSwapNoise": dict(rate=0.5),
-    "MissingObjectNoise": dict(rate=0.5),
-    "SpuriousObjectNoise": dict(rate=0.6),
-    "RandomChoiceNoise": dict(
-        noises=[
-            None,
-            dict(type="PolygonNoise", tolerance=8),
-            dict(type="BandNoise", low=3, high=4),
-        ],
-        per_object=True,
-    ),
-    "SequentialNoise": dict(
-        noises=[dict(type="ClassSwapNoise", rate=0.4), dict(type="SymmetricNoise", rate=0.1)]
-    ),
-}
 PRESET_ARGUMENTS = {
     "alpha_beta": [dict(alpha=0.7, beta=0.7)],
     "coco_n": [dict(level=level) for level in ("easy", "medium", "hard")],
@@ -79,7 +46,7 @@ def coloured(mask: np.ndarray, outlines_of: np.ndarray | None = None) -> np.ndar
 
 def pictures() -> dict[str, dict]:
     """File stem and noise config of each picture."""
-    configs = {name: dict(type=name, **MODELS[name]) for name in NOISES}
+    configs = {name: dict(type=name, **kind.example) for name, kind in NOISES.items()}
     for preset in PRESETS:
         for arguments in PRESET_ARGUMENTS.get(preset, [{}]):
             stem = "_".join([preset, *(str(v) for v in arguments.values() if isinstance(v, str))])

@@ -11,7 +11,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,15 +23,15 @@ from anl_seg._processes import interrupted_once
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.cli._job import add_launcher
 from anl_seg.cli._program import command_parser, errors_in_a_sentence
-from anl_seg.study.estimate import expected_seconds, time_run
-from anl_seg.study.executors import Executor, LocalExecutor, RayExecutor
-from anl_seg.study.grid import StudyRun, plan_study, planned_runs, write_plan
+from anl_seg.study.file import Study, load_study
+from anl_seg.study.plan import StudyRun, plan_study, planned_runs, write_plan
 from anl_seg.study.progress_table import Timings, time_text
+from anl_seg.study.run.estimate import expected_seconds, time_run
+from anl_seg.study.run.executors import Executor, LocalExecutor, RayExecutor
+from anl_seg.study.run.runner import only_runner, output_console, run_study
+from anl_seg.study.run.state import DAMAGED, check_work_dir, known_state, run_status
+from anl_seg.study.run.threads import asked_threads
 from anl_seg.study.run_record import noise_text
-from anl_seg.study.runner import only_runner, run_study
-from anl_seg.study.state import DAMAGED, check_work_dir, known_state, told_status
-from anl_seg.study.study_file import Study, load_study
-from anl_seg.study.threads import asked_threads
 
 COMMANDS = {
     "plan": "list the runs and what they will cost, after timing one",
@@ -131,7 +130,7 @@ def show_grid(runs: list[StudyRun], console: Console) -> None:
     for run in runs:
         axes = run.axes
         noise = noise_text(axes)
-        cells = [run.digest, told_status(run.folder), axes["model"], axes["loss"], noise]
+        cells = [run.digest, run_status(run.folder), axes["model"], axes["loss"], noise]
         table.add_row(*map(Text, [*cells, str(axes["seed"]), axes["options"]]))
     console.print(table)
 
@@ -140,7 +139,7 @@ def show_cost(
     runs: list[StudyRun], work_dir: Path, executor: Executor, console: Console, timed: bool
 ) -> None:
     """What the runs that are not finished will take."""
-    waiting = [run for run in runs if told_status(run.folder) != "finished"]
+    waiting = [run for run in runs if run_status(run.folder) != "finished"]
     timings = _finished_timings(runs)
     for model in dict.fromkeys(run.axes["model"] for run in waiting):
         if model in timings.expected or not timed:
@@ -204,7 +203,6 @@ def run(args: argparse.Namespace, study: Study, work_dir: Path, console: Console
     check_work_dir(work_dir)
     with only_runner(work_dir):
         write_plan(study, runs, work_dir)
-    timings = _finished_timings(runs)
     executor = make_executor(args)
     _say(console, f"{study.name}: {len(runs)} runs in {work_dir}; {executor.describe()}")
     outcome = run_study(
@@ -213,7 +211,6 @@ def run(args: argparse.Namespace, study: Study, work_dir: Path, console: Console
         work_dir,
         retries=retries,
         console=console,
-        timings=timings,
         launcher=args.launcher,
         nproc_per_run=args.nproc_per_run,
         main_metric=study.metrics["main"],
@@ -230,7 +227,7 @@ def run(args: argparse.Namespace, study: Study, work_dir: Path, console: Console
 
 def status(args: argparse.Namespace, study: Study, work_dir: Path, console: Console) -> int:
     runs = planned_runs(work_dir)
-    statuses = {run: told_status(run.folder) for run in runs}
+    statuses = {run: run_status(run.folder) for run in runs}
     show_grid(runs, console)
     counts = Counter(statuses.values())
     console.print(f"{len(runs)} runs: " + ", ".join(f"{n} {word}" for word, n in counts.items()))
@@ -262,8 +259,7 @@ def report(args: argparse.Namespace, study: Study, work_dir: Path, console: Cons
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    # A file or a pipe has no width at which lines would have to be broken.
-    console = Console() if sys.stdout.isatty() else Console(width=200)
+    console = output_console()
     try:
         with errors_in_a_sentence("study"), interrupted_once():
             study = load_study(args.study)

@@ -190,6 +190,7 @@ def check_losses(cfg: Config) -> None:
             if any(entry.parameter == "ce_share" for entry in schedule.entries):
                 hint = (
                     ". ce_share is a parameter of ANLCELoss and the other active negative losses: "
-                    "--anl-schedule and _base_/anl_schedule.py go with these"
+                    "--anl-schedule and _base_/anl_schedule.py go with these, and with any other loss as the "
+                    "loss of WarmStartLoss"
                 )
             raise ValueError(f"{str(error).rstrip('.')}{hint}.") from None

@@ -14,11 +14,19 @@ from mmengine.logging import print_log
 from mmseg.registry import MODELS
 
 from anl_seg.config._walk import as_list, resolved, type_name
-from anl_seg.config.loss_config import MASK_HEADS, check_loss, loss_heads, qualified_loss
+from anl_seg.config.loss_config import (
+    MASK_HEADS,
+    check_loss,
+    loss_class,
+    loss_heads,
+    qualified_loss,
+)
 from anl_seg.models.losses import AdaptiveLoss, NoiseRobustDiceLoss, PixelLoss
 
 #: mmseg's losses that classify each pixel on its own.
 _PIXEL_LOSSES = ("CrossEntropyLoss", "OhemCrossEntropy", "FocalLoss")
+#: Losses of ours around another one, and where they have it.
+_WRAPPERS = {"AdaptiveLoss": "base", "WarmStartLoss": "loss"}
 #: mmseg's losses over regions: replaced where they stand alone, kept beside a pixel loss.
 _REGION_LOSSES = ("DiceLoss", "LovaszLoss", "TverskyLoss")
 #: mmseg's sampler of the pixels that a head has most wrong.
@@ -41,16 +49,24 @@ def _replaceable(old: Mapping, head: Mapping, alone: bool) -> bool:
     return cls is not None and issubclass(cls, (PixelLoss, AdaptiveLoss))
 
 
+def _inner(loss: Mapping) -> dict | None:
+    """The config of the loss around which another of ours is wrapped, or None."""
+    return loss.get(_WRAPPERS.get(type_name(loss), ""))
+
+
 def _settings(loss: Mapping) -> Mapping:
-    """The settings of a loss config; those of ``AdaptiveLoss`` may stand in its base."""
-    base = loss.get("base") if type_name(loss) == "AdaptiveLoss" else None
-    return loss if base is None else {**base, **loss}
+    """The settings of a loss config; those of a wrapper may stand in its inner loss."""
+    inner = _inner(loss)
+    return loss if inner is None else {**_settings(inner), **loss}
 
 
 def _set(loss: dict, name: str, value: object) -> None:
     """Set a setting where a loss config has it."""
-    base = loss.get("base") if type_name(loss) == "AdaptiveLoss" else None
-    (loss if base is None or name not in base else base)[name] = value
+    inner = _inner(loss)
+    if inner is not None and name in _settings(inner):
+        _set(inner, name, value)
+    else:
+        loss[name] = value
 
 
 def _hands_on_weights(old: Mapping, loss: Mapping) -> bool:
@@ -63,12 +79,12 @@ def _weights_pixels(old: Mapping) -> bool:
         return not (old.get("use_sigmoid") or old.get("use_mask"))
     if type_name(old) == "OhemCrossEntropy":
         return True
-    kind = resolved(_settings(old), MODELS)
-    return (
-        kind is not None
-        and issubclass(kind, (PixelLoss, AdaptiveLoss))
-        and not issubclass(kind, NoiseRobustDiceLoss)
-    )
+    kind = resolved(old, MODELS)
+    if kind is None or not issubclass(kind, (PixelLoss, AdaptiveLoss)):
+        return False
+    while (inner := _inner(old)) is not None:
+        old, kind = inner, loss_class(inner["type"])
+    return not issubclass(kind, NoiseRobustDiceLoss)
 
 
 def _replaced(old: Mapping, loss: Mapping) -> dict:

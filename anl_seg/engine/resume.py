@@ -65,6 +65,6 @@ def choose_resumed(cfg: Config) -> None:
     if not cfg.get("resume"):
         return
     choice = latest_whole(cfg.work_dir, *_other_folders(cfg))
-    if told := choice.told():
-        _say(told)
+    if note := choice.note():
+        _say(note)
     cfg.load_from, cfg.resume = choice.path, choice.path is not None

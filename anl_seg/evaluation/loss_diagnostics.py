@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from anl_seg.functional._class_sums import class_sums
-from anl_seg.functional._labels import valid_mask
-from anl_seg.functional._pixels import flip_point, full_logits
+from anl_seg.functional._pixels import flip_point, full_logits, valid_mask
 from anl_seg.functional._precision import full_precision
 
 

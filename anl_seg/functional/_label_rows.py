@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
+
+from anl_seg.functional._pixels import Pixels
 
 
 def check_square(name: str, table: Tensor, num_classes: int) -> None:
@@ -15,14 +16,9 @@ def check_square(name: str, table: Tensor, num_classes: int) -> None:
         )
 
 
-def label_rows(table: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """``table[label]`` with the columns in the place of the classes: (N, *) -> (N, C, *).
+def label_rows(table: Tensor, px: Pixels) -> Tensor:
+    """``table[label]`` with the columns in the place of the classes: (C, C) -> (N, C, *).
 
     Pixels that do not count get row 0.
-
-    Args:
-        table: (C, C).
-        target: labels (N, *), integers.
-        valid: (N, *), True where the label lies in [0, C) and counts.
     """
-    return table[torch.where(valid, target, 0).long()].movedim(-1, 1)
+    return table[px.labels].movedim(-1, 1)

@@ -1,54 +1,14 @@
-"""Which labels count, and the check that names those out of range."""
+"""The check that names the labels out of range."""
 
 from __future__ import annotations
-
-import operator
 
 import torch
 from torch import Tensor
 
-_FAR = torch.iinfo(torch.int64).max
+#: Farther than any label of a mask.
+FAR = torch.iinfo(torch.int64).max
 #: An ``ignore_index`` that no mask has.
 NO_LABEL = torch.iinfo(torch.int64).min
-
-
-def label_to_ignore(ignore_index: int | None) -> int:
-    """``ignore_index`` as a number; None, as mmseg's heads may have it, ignores nothing.
-
-    Raises:
-        TypeError: neither None nor an integer.
-        ValueError: no label can have the number.
-    """
-    if ignore_index is None:
-        return NO_LABEL
-    if not isinstance(ignore_index, int):
-        try:
-            ignore_index = operator.index(ignore_index)
-        except TypeError:
-            raise TypeError(
-                f"ignore_index must be an integer, or None to ignore no label; got {ignore_index!r}."
-            ) from None
-    if not NO_LABEL <= ignore_index <= _FAR:
-        raise ValueError(f"ignore_index must fit into 64 bits; got {ignore_index}.")
-    return ignore_index
-
-
-def valid_mask(target: Tensor, num_classes: int, ignore_index: int) -> Tensor:
-    """True where a label is neither ``ignore_index`` nor out of range.
-
-    Args:
-        target: labels (N, *), integers.
-        num_classes: C, number of classes.
-        ignore_index: the label of pixels that do not count.
-
-    Returns:
-        bool tensor (N, *).
-    """
-    target = target.long()  # an ignore_index outside of the dtype would wrap around
-    in_range = (target >= 0) & (target < num_classes)
-    if ignore_index is not None and 0 <= ignore_index < num_classes:
-        return in_range & (target != ignore_index)
-    return in_range
 
 
 def _message(low: int, high: int, count: int, num_classes: int, ignore_index: int) -> str:
@@ -101,8 +61,8 @@ def _report(target: Tensor, bad: Tensor) -> Tensor:
     return torch.stack(
         [
             bad.sum(),
-            torch.where(bad, target, _FAR).amin(),
-            torch.where(bad, target, -_FAR).amax(),
+            torch.where(bad, target, FAR).amin(),
+            torch.where(bad, target, -FAR).amax(),
         ]
     )
 

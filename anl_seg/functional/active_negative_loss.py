@@ -7,7 +7,7 @@ from functools import partial
 from torch import Tensor
 
 from anl_seg.functional._precision import without_autocast
-from anl_seg.functional.active_passive_loss import PixelFunction, active_passive_loss
+from anl_seg.functional.active_passive_loss import PartFunction, active_passive_loss
 from anl_seg.functional.normalized_cross_entropy import normalized_cross_entropy
 from anl_seg.functional.normalized_focal_loss import normalized_focal_loss
 from anl_seg.functional.normalized_negative_cross_entropy import normalized_negative_cross_entropy
@@ -19,8 +19,8 @@ def active_negative_loss(
     logits: Tensor,
     target: Tensor,
     *,
-    active: PixelFunction,
-    negative: PixelFunction,
+    active: PartFunction,
+    negative: PartFunction,
     alpha: float = 5.0,
     beta: float = 5.0,
     ignore_index: int = 255,

@@ -10,7 +10,7 @@ from anl_seg.functional._pixels import check_logits
 from anl_seg.functional._precision import full_precision, without_autocast
 
 
-class PixelFunction(Protocol):
+class PartFunction(Protocol):
     """A per-pixel loss: logits (N, C, *), labels (N, *) -> loss (N, *)."""
 
     def __call__(self, logits: Tensor, target: Tensor, *, ignore_index: int) -> Tensor: ...
@@ -21,8 +21,8 @@ def active_passive_loss(
     logits: Tensor,
     target: Tensor,
     *,
-    active: PixelFunction,
-    passive: PixelFunction,
+    active: PartFunction,
+    passive: PartFunction,
     alpha: float = 1.0,
     beta: float = 1.0,
     ignore_index: int = 255,

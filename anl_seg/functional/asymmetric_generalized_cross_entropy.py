@@ -2,46 +2,27 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from anl_seg.functional import class_forms
-from anl_seg.functional._pixels import Pixels
-from anl_seg.functional._precision import without_autocast
+from anl_seg.functional._per_pixel import POSITIVE, pointwise
 
 
-def check_parameters(a: float, q: float) -> None:
-    """Raise ValueError unless a > 0 and q > 0."""
-    if not a > 0.0:
-        raise ValueError(f"a must be above 0; got {a}.")
-    if not q > 0.0:
-        raise ValueError(f"q must be above 0; got {q}.")
-
-
-@without_autocast
+@pointwise(a=POSITIVE, q=POSITIVE)
 def asymmetric_generalized_cross_entropy(
-    logits: Tensor, target: Tensor, *, a: float = 1.0, q: float = 2.0, ignore_index: int = 255
+    log_p: Tensor, *, a: float = 1.0, q: float = 2.0
 ) -> Tensor:
-    """``((a + 1)^q - (a + p_y)^q) / q`` per pixel.
+    """``((a + 1)^q - (a + p_y)^q) / q`` per pixel, in [0, ((a + 1)^q - a^q) / q].
 
-    Asymmetric: the minimiser under noise is that of clean data where the true label is the most
-    frequent one, by a factor of at least ((a + 1) / a)^(1 - q) if q < 1. a -> 0 is generalised cross
+    Asymmetric: the minimizer under noise is that of clean data where the true label is the most
+    frequent one, by a factor of at least ((a + 1) / a)^(1 - q) if q < 1. a -> 0 is generalized cross
     entropy.
 
     Args:
-        logits: (N, C, *), any real; one channel is a binary head.
-        target: (N, *), integers in [0, C) or ``ignore_index``.
         a: above 0; the larger, the nearer the loss is to a linear one.
         q: above 0; above 1 the gradient grows with p_y, below 1 it falls.
-        ignore_index: label of pixels that do not count.
-
-    Returns:
-        Loss (N, *), in [0, ((a + 1)^q - a^q) / q], 0 where ignored; float32, or float64 for float64 logits.
-
-    Raises:
-        ValueError: a label out of range, shapes that do not fit, or a parameter out of range.
     """
-    check_parameters(a, q)
-    px = Pixels(logits, target, ignore_index)
-    return px.masked(
-        class_forms.asymmetric_generalized_cross_entropy(px.label_log_prob(), a=a, q=q)
-    )
+    # (a + 1)^q is taken out, which leaves expm1 of log1p: the difference of two large powers would lose
+    # the digits of a small loss.
+    rest = -torch.expm1(log_p)  # 1 - p_y
+    return -((a + 1.0) ** q) * torch.expm1(q * torch.log1p(-rest / (a + 1.0))) / q

@@ -8,18 +8,12 @@ import numpy as np
 from torch import Tensor
 
 from anl_seg.functional._label_rows import check_square, label_rows
+from anl_seg.functional._per_pixel import Allowed, per_pixel
 from anl_seg.functional._pixels import Pixels
-from anl_seg.functional._precision import without_autocast
 
 #: Largest condition number of a matrix that is inverted. Beyond it the weights of the loss reach a
 #: million and estimation error of the matrix, or float32, is all that is left of them.
 MAX_CONDITION = 1e6
-
-
-def check_clamp(min_prob: float) -> None:
-    """Raise ValueError unless 0 <= min_prob < 1; 0 is no clamp."""
-    if not 0.0 <= min_prob < 1.0:
-        raise ValueError(f"min_prob must lie in [0, 1), 0 for no clamp; got {min_prob}.")
 
 
 def invert_transition_matrix(matrix: np.ndarray) -> np.ndarray:
@@ -42,15 +36,10 @@ def invert_transition_matrix(matrix: np.ndarray) -> np.ndarray:
     return np.linalg.inv(matrix)
 
 
-@without_autocast
-def backward_correction(
-    logits: Tensor,
-    target: Tensor,
-    *,
-    inverse: Tensor,
-    min_prob: float = 1e-7,
-    ignore_index: int = 255,
-) -> Tensor:
+@per_pixel(
+    min_prob=Allowed("lie in [0, 1), 0 for no clamp", lambda value: 0.0 <= value < 1.0),
+)
+def backward_correction(px: Pixels, *, inverse: Tensor, min_prob: float = 1e-7) -> Tensor:
     """``sum_k inv(T)[y, k] l_k`` per pixel, l_k = -log max(p_k, min_prob).
 
     Unbiased: its mean over the noisy labels of a clean one is cross entropy with the clean label
@@ -59,24 +48,11 @@ def backward_correction(
     class below it passes no gradient. The identity gives cross entropy (clamped).
 
     Args:
-        logits: (N, C, *), any real; one channel is a binary head.
-        target: (N, *), noisy labels, integers in [0, C) or ``ignore_index``.
         inverse: (C, C) inverse of T[true, noisy], from :func:`invert_transition_matrix`.
         min_prob: lower clamp of the probabilities, in [0, 1); 0 is none.
-        ignore_index: label of pixels that do not count.
-
-    Returns:
-        Loss (N, *), any real, 0 where ignored; float32, or float64 for float64 logits.
-
-    Raises:
-        ValueError: a label out of range, shapes that do not fit, an inverse of another size, or
-            min_prob out of range.
     """
-    check_clamp(min_prob)
-    px = Pixels(logits, target, ignore_index)
     check_square("inverse", inverse, px.num_classes)
     log_p = px.log_probs()
     if min_prob > 0.0:
         log_p = log_p.clamp(min=math.log(min_prob))
-    rows = label_rows(inverse.detach().to(px.logits), target, px.valid)
-    return px.masked(-(rows * log_p).sum(dim=1))
+    return -(label_rows(inverse.detach().to(px.logits), px) * log_p).sum(dim=1)

@@ -46,15 +46,23 @@ def entropy_regularization(
     Raises:
         ValueError: a label out of range, shapes that do not fit, or a prior of the wrong length.
     """
-    num_classes = max(logits.shape[1], 2)
+    if mass is None:
+        px = Pixels(logits, target, ignore_index)
+        px.check_labels()
+        mass = px.mass(min_prob)
+    return entropy_of(mass, max(logits.shape[1], 2), class_prior, min_prob, sync)
+
+
+def entropy_of(
+    mass: Tensor, num_classes: int, class_prior: Tensor | None, min_prob: float, sync: bool
+) -> Tensor:
+    """:func:`entropy_regularization` from the mass of each class, (C,)."""
     check_min_prob(min_prob, num_classes)
     if class_prior is not None and tuple(class_prior.shape) != (num_classes,):
         raise ValueError(
             f"class_prior must have {num_classes} entries, one per class; "
             f"got shape {tuple(class_prior.shape)}."
         )
-    if mass is None:
-        mass = Pixels(logits, target, ignore_index).mass(min_prob)
     if sync and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
         from torch.distributed.nn.functional import all_reduce
 

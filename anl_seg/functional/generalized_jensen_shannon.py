@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from anl_seg.functional._per_pixel import per_pixel
 from anl_seg.functional._pixels import Pixels
-from anl_seg.functional._precision import without_autocast
 
 #: Lower clamp inside the logarithms in the published code, for log 0. The gradient is zero through a
 #: logarithm that it holds; the factor in front, below 1e-7 there, keeps its own.
@@ -42,15 +42,13 @@ def view_weights(pi: float | Sequence[float], views: int = 1) -> tuple[float, ..
     return weights
 
 
-@without_autocast
+@per_pixel()
 def generalized_jensen_shannon(
-    logits: Tensor,
-    target: Tensor,
+    px: Pixels,
     *,
     pi: float | Sequence[float] = 0.5,
     scaled: bool = True,
     logits2: Tensor | None = None,
-    ignore_index: int = 255,
 ) -> Tensor:
     """``sum_i pi_i KL(d_i || m) / Z`` per pixel: d_1 the one-hot label, the others the predictions, m =
     sum_i pi_i d_i.
@@ -60,43 +58,34 @@ def generalized_jensen_shannon(
     pixels (GJS) the loss also asks the predictions to agree.
 
     Args:
-        logits: (N, C, *), any real; one channel is a binary head.
-        target: (N, *), integers in [0, C) or ``ignore_index``.
         pi: weight of the label, in (0, 1), which the views share the rest of; the larger, the more
             tolerant and the slower to learn. Or the weights of label and views, for two views three
             positive numbers of sum 1, as published.
-        scaled: divide by Z = -(1 - pi_1) log(1 - pi_1), pi_1 that of the label; False is Z = 1.
+        scaled: divide by Z = -(1 - pi_1) log(1 - pi_1), pi_1 that of the label; False is Z = 1. With one
+            view the loss then lies in [0, H(pi) / Z], H the entropy of (pi, 1 - pi).
         logits2: logits of a second view, of the shape of ``logits`` and in place with it pixel by pixel.
-        ignore_index: label of pixels that do not count.
-
-    Returns:
-        Loss (N, *), 0 where ignored; scaled with one view 0 to H(pi) / Z, H the entropy of (pi, 1 - pi);
-        float32, or float64 for float64 logits.
-
-    Raises:
-        ValueError: a label out of range, shapes that do not fit, or a wrong ``pi``.
     """
     of_label, *of_view = view_weights(pi, 1 if logits2 is None else 2)
-    views = [Pixels(logits, target, ignore_index)]
+    views = [px]
     if logits2 is not None:
-        if logits2.shape != logits.shape:
+        if logits2.shape != px.given.shape:
             raise ValueError(
-                f"logits2 must have the shape of logits, {tuple(logits.shape)}; "
+                f"logits2 must have the shape of logits, {tuple(px.given.shape)}; "
                 f"got {tuple(logits2.shape)}."
             )
-        views.append(Pixels(logits2, target, ignore_index))
-    px = views[0]
+        views.append(Pixels(logits2, px.target, px.ignore_index))
     log_p = [view.log_probs() for view in views]
     probs = [values.exp() for values in log_p]
-    mixed = sum(share * p for share, p in zip(of_view, probs))  # m without the label's share
+    first, *others = (share * p for share, p in zip(of_view, probs))
+    mixed = sum(others, first)  # m without the label's share
     log_mixed = mixed.clamp(min=PROB_CLAMP).log()
     log_label = (px.of_label(mixed) + of_label).clamp(min=PROB_CLAMP).log()  # log m_y
     loss = -of_label * log_label
     for share, p, values in zip(of_view, probs, log_p):
         log_view = values.clamp(min=math.log(PROB_CLAMP))
-        others = px.without_label(p * (log_view - log_mixed)).sum(dim=1)
+        of_others = px.without_label(p * (log_view - log_mixed)).sum(dim=1)
         own = px.of_label(p) * (px.of_label(log_view) - log_label)
-        loss = loss + share * (others + own)
+        loss = loss + share * (of_others + own)
     if scaled:
         loss = loss / -((1.0 - of_label) * math.log1p(-of_label))
-    return px.masked(loss)
+    return loss

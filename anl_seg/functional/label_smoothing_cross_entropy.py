@@ -6,26 +6,17 @@ import math
 
 from torch import Tensor
 
-from anl_seg.functional._pixels import Pixels, check_min_prob
-from anl_seg.functional._precision import without_autocast
+from anl_seg.functional._per_pixel import INSIDE_0_1, Allowed, per_pixel
+from anl_seg.functional._pixels import Pixels
+
+_BELOW_1 = Allowed(
+    "be a finite number below 1 (negative allowed)", lambda value: -math.inf < value < 1.0
+)
 
 
-def check_smoothing(smoothing: float) -> None:
-    """Raise ValueError unless smoothing is a finite number below 1."""
-    if not -math.inf < smoothing < 1.0:
-        raise ValueError(
-            f"smoothing must be a finite number below 1 (negative allowed); got {smoothing}."
-        )
-
-
-@without_autocast
+@per_pixel(smoothing=_BELOW_1, min_prob=INSIDE_0_1)
 def label_smoothing_cross_entropy(
-    logits: Tensor,
-    target: Tensor,
-    *,
-    smoothing: float = 0.1,
-    min_prob: float = 1e-7,
-    ignore_index: int = 255,
+    px: Pixels, *, smoothing: float = 0.1, min_prob: float = 1e-7
 ) -> Tensor:
     """``(1 - s) l_y + (s / C) sum_k l_k`` per pixel, l_k = -log p_k, s = ``smoothing``.
 
@@ -39,23 +30,10 @@ def label_smoothing_cross_entropy(
     gradient. Wei et al. begin with a warm-up by cross entropy; here that is up to the schedule.
 
     Args:
-        logits: (N, C, *), any real; one channel is a binary head.
-        target: (N, *), integers in [0, C) or ``ignore_index``.
-        smoothing: below 1; 0 is cross entropy (unclamped).
+        smoothing: below 1; 0 is cross entropy (unclamped). In [0, 1) the loss is 0 or more.
         min_prob: lower clamp of the probabilities where ``smoothing`` is negative, in (0, 1).
-        ignore_index: label of pixels that do not count.
-
-    Returns:
-        Loss (N, *), 0 or more with smoothing in [0, 1), any real with negative smoothing, 0 where
-        ignored; float32, or float64 for float64 logits.
-
-    Raises:
-        ValueError: a label out of range, shapes that do not fit, or a parameter out of range.
     """
-    check_smoothing(smoothing)
-    check_min_prob(min_prob)
-    px = Pixels(logits, target, ignore_index)
     log_p = px.log_probs()
     if smoothing < 0.0:
         log_p = log_p.clamp(min=math.log(min_prob))
-    return px.masked(-(1.0 - smoothing) * px.of_label(log_p) - smoothing * log_p.mean(dim=1))
+    return -(1.0 - smoothing) * px.of_label(log_p) - smoothing * log_p.mean(dim=1)

@@ -5,29 +5,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from anl_seg.functional._labels import label_to_ignore, valid_mask
-from anl_seg.functional._pixels import check_shapes, full_logits, less_peak
+from anl_seg.functional._per_pixel import SHARE
+from anl_seg.functional._pixels import (
+    Pixels,
+    class_factors,
+    full_logits,
+    less_peak,
+    with_mean_1,
+)
 from anl_seg.functional._precision import without_autocast
-
-#: A class predicted nowhere has this mass at least.
-_LEAST_MASS = 1e-6
-
-
-def class_factors(mass: Tensor, count: Tensor, exponent: float) -> Tensor:
-    """1 / m_k^exponent, from the sum of p_k over ``count`` pixels."""
-    return (mass / count).clamp(min=_LEAST_MASS).pow(-exponent)
-
-
-def with_mean_1(weight: Tensor, count: Tensor) -> Tensor:
-    """``weight``, 0 where it does not count, scaled so that its mean over ``count`` pixels is 1."""
-    total = weight.sum()
-    return weight * (count / torch.where(total > 0, total, 1.0))
 
 
 def check_mass_balance(exponent: float) -> None:
     """Raise ValueError unless ``exponent`` is in [0, 1]."""
-    if not 0.0 <= exponent <= 1.0:
-        raise ValueError(f"mass_balance must lie in [0, 1]; got {exponent}.")
+    SHARE.check("mass_balance", exponent)
 
 
 @without_autocast
@@ -57,14 +48,16 @@ def mass_balance(
         ValueError: ``exponent`` out of range, shapes that do not fit.
     """
     check_mass_balance(exponent)
-    check_shapes(logits, target)
+    return pixel_factors(Pixels(logits, target, ignore_index), exponent)
+
+
+def pixel_factors(px: Pixels, exponent: float) -> Tensor:
+    """:func:`mass_balance` of a batch that is checked already."""
     # `detach`: forward-mode derivatives pass through `torch.no_grad`.
-    logits = full_logits(logits.detach())
-    valid = valid_mask(target, logits.shape[1], label_to_ignore(ignore_index))
+    probs = less_peak(full_logits(px.given.detach())).softmax(dim=1)
     # `where`, so that NaN at an ignored pixel stays there.
-    probs = torch.where(valid.unsqueeze(1), less_peak(logits).softmax(dim=1), 0.0)
-    count = valid.sum().clamp(min=1)
+    probs = torch.where(px.valid.unsqueeze(1), probs, 0.0)
     mass = probs.sum(dim=[0, *range(2, probs.dim())])
-    factors = class_factors(mass, count, exponent).view(1, -1, *[1] * (probs.dim() - 2))
+    factors = class_factors(mass, px.count(), exponent).view(1, -1, *[1] * (probs.dim() - 2))
     # Not a matrix product: its precision is up to the settings of the process.
-    return with_mean_1(probs.mul_(factors).sum(dim=1), count)
+    return with_mean_1(probs.mul_(factors).sum(dim=1), px.count())

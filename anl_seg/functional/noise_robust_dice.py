@@ -8,29 +8,22 @@ import torch
 from torch import Tensor
 
 from anl_seg.functional._class_sums import class_sums
+from anl_seg.functional._per_pixel import Allowed, per_pixel
 from anl_seg.functional._pixels import Pixels
-from anl_seg.functional._precision import without_autocast
 
 
-def check_dice(gamma: float, epsilon: float) -> None:
-    """Raise ValueError unless 1 <= gamma <= 2 and epsilon > 0."""
-    if not 1.0 <= gamma <= 2.0:
-        raise ValueError(f"gamma must lie in [1, 2]; got {gamma}.")
-    if not epsilon > 0.0:
-        raise ValueError(f"epsilon must be positive; got {epsilon}.")
-
-
-@without_autocast
+@per_pixel(
+    gamma=Allowed("lie in [1, 2]", lambda value: 1.0 <= value <= 2.0),
+    epsilon=Allowed("be positive", lambda value: value > 0.0),
+)
 def noise_robust_dice(
-    logits: Tensor,
-    target: Tensor,
+    px: Pixels,
     *,
     gamma: float = 1.5,
     epsilon: float = 1e-5,
     per_image: bool = False,
     weight: Tensor | None = None,
     class_weight: Tensor | None = None,
-    ignore_index: int = 255,
 ) -> Tensor:
     """Noise-robust Dice of a region, given as each pixel's share of it.
 
@@ -48,24 +41,13 @@ def noise_robust_dice(
     the pixels are no loss of these alone. The regions of ``per_image`` count alike in that mean.
 
     Args:
-        logits: (N, C, *), any real; one channel is a binary head, of two classes here:
-            ``class_weight=[0, 1]`` is the paper's, of the foreground alone.
-        target: (N, *), integers in [0, C) or ``ignore_index``.
         gamma: in [1, 2].
         epsilon: positive; keeps the quotient finite, hardly felt for any class with a label.
         per_image: each image is a region; otherwise the batch is one.
         weight: (N, *) weights of the pixels, 0 or more; None = 1.
-        class_weight: (C,) weights of the classes' terms, 0 or more; None = 1.
-        ignore_index: label of pixels that do not count.
-
-    Returns:
-        Shares (N, *), 0 or more, 0 where ignored; float32, or float64 for float64 logits.
-
-    Raises:
-        ValueError: a label out of range, shapes that do not fit, or a parameter out of range.
+        class_weight: (C,) weights of the classes' terms, 0 or more; None = 1. ``[0, 1]`` on a binary head is
+            the paper's, of the foreground alone.
     """
-    check_dice(gamma, epsilon)
-    px = Pixels(logits, target, ignore_index)
     log_p = px.log_probs()
     num_classes = px.num_classes
     if class_weight is not None and tuple(class_weight.shape) != (num_classes,):
@@ -79,7 +61,7 @@ def noise_robust_dice(
         w = torch.where(px.valid, weight.to(log_p), 0.0)
     batch, pixels = len(log_p), math.prod(log_p.shape[2:])
     probs = torch.where(px.valid.unsqueeze(1), log_p.exp(), 0.0)
-    labels = torch.where(px.valid, target, 0).long().reshape(batch, pixels)
+    labels = px.labels.reshape(batch, pixels)
     # (N, C): the weight of the labels of each class.
     area = class_sums(w.reshape(batch, pixels), labels, num_classes)
     squares = (w.unsqueeze(1) * probs.square()).reshape(batch, num_classes, pixels).sum(dim=2)
@@ -102,4 +84,4 @@ def noise_robust_dice(
     miss = torch.expm1(px.of_label(log_p)).neg()
     # pow has an infinite second, but a finite first derivative at 0 for gamma >= 1.
     own = px.of_label(scale.expand_as(log_p)) * miss.pow(gamma)
-    return px.masked(others + own)
+    return others + own

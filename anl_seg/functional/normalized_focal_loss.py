@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor
 
-from anl_seg.functional._pixels import Pixels, check_gamma, focal_weight
-from anl_seg.functional._precision import without_autocast
+from anl_seg.functional._per_pixel import NOT_NEGATIVE, per_pixel
+from anl_seg.functional._pixels import Pixels
+from anl_seg.functional.focal_loss import focal_loss
+from anl_seg.functional.normalized_loss import normalized
 
 
-@without_autocast
-def normalized_focal_loss(
-    logits: Tensor, target: Tensor, *, gamma: float = 0.5, ignore_index: int = 255
-) -> Tensor:
-    """``FL_y / sum_k FL_k`` per pixel, FL_k = -(1 - p_k)^gamma log p_k.
+@per_pixel(gamma=NOT_NEGATIVE)
+def normalized_focal_loss(px: Pixels, *, gamma: float = 0.5) -> Tensor:
+    """``FL_y / sum_k FL_k`` per pixel, in [0, 1], FL_k = -(1 - p_k)^gamma log p_k.
 
     The factors (1 - p)^gamma are held constant in the gradient. Its sum over all labels is 1; gamma
-    = 0 is normalised cross entropy.
+    = 0 is normalized cross entropy.
 
     Args:
-        logits: (N, C, *), any real; one channel is a binary head.
-        target: (N, *), integers in [0, C) or ``ignore_index``.
         gamma: focusing exponent, 0 or more.
-        ignore_index: label of pixels that do not count.
-
-    Returns:
-        Loss (N, *), in [0, 1], 0 where ignored; float32, or float64 for float64 logits.
-
-    Raises:
-        ValueError: a label out of range, shapes that do not fit, or gamma below 0.
     """
-    check_gamma(gamma)
-    px = Pixels(logits, target, ignore_index)
-    log_p = px.finite_log_probs()
-    focal = focal_weight(log_p, gamma) * log_p
-    return px.masked(px.of_label(focal) / focal.sum(dim=1))
+    return normalized(px, partial(focal_loss.form, gamma=gamma))

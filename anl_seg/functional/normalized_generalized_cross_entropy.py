@@ -6,32 +6,19 @@ from functools import partial
 
 from torch import Tensor
 
-from anl_seg.functional import class_forms
-from anl_seg.functional._precision import without_autocast
-from anl_seg.functional.generalized_cross_entropy import check_q
-from anl_seg.functional.normalized_loss import normalized_loss
+from anl_seg.functional._per_pixel import per_pixel
+from anl_seg.functional._pixels import Pixels
+from anl_seg.functional.generalized_cross_entropy import EXPONENT, generalized_cross_entropy
+from anl_seg.functional.normalized_loss import normalized
 
 
-@without_autocast
-def normalized_generalized_cross_entropy(
-    logits: Tensor, target: Tensor, *, q: float = 0.7, ignore_index: int = 255
-) -> Tensor:
-    """``(1 - p_y^q) / (C - sum_k p_k^q)`` per pixel, probabilities clamped at 1e-7.
+@per_pixel(q=EXPONENT)
+def normalized_generalized_cross_entropy(px: Pixels, *, q: float = 0.7) -> Tensor:
+    """``(1 - p_y^q) / (C - sum_k p_k^q)`` per pixel, in [0, 1], probabilities clamped at 1e-7.
 
-    Its sum over all labels is 1; q -> 0 is normalised cross entropy.
+    Its sum over all labels is 1; q -> 0 is normalized cross entropy.
 
     Args:
-        logits: (N, C, *), any real; one channel is a binary head.
-        target: (N, *), integers in [0, C) or ``ignore_index``.
         q: in (0, 1].
-        ignore_index: label of pixels that do not count.
-
-    Returns:
-        Loss (N, *), in [0, 1], 0 where ignored; float32, or float64 for float64 logits.
-
-    Raises:
-        ValueError: a label out of range, shapes that do not fit, or q outside (0, 1].
     """
-    check_q(q)
-    form = partial(class_forms.generalized_cross_entropy, q=q)
-    return normalized_loss(logits, target, base=form, ignore_index=ignore_index)
+    return normalized(px, partial(generalized_cross_entropy.form, q=q))

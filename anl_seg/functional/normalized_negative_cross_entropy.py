@@ -6,34 +6,25 @@ import math
 
 from torch import Tensor
 
-from anl_seg.functional._pixels import Pixels, check_min_prob
-from anl_seg.functional._precision import without_autocast
+from anl_seg.functional._per_pixel import INSIDE_0_1, RELATIVE, per_pixel
+from anl_seg.functional._pixels import Pixels, flip_point
+from anl_seg.functional.cross_entropy import cross_entropy
+from anl_seg.functional.normalized_negative_loss import flipped
 
 
-@without_autocast
+@per_pixel(min_prob=INSIDE_0_1, relative_min_prob=RELATIVE)
 def normalized_negative_cross_entropy(
-    logits: Tensor, target: Tensor, *, min_prob: float = 1e-7, ignore_index: int = 255
+    px: Pixels, *, min_prob: float = 1e-7, relative_min_prob: float | None = None
 ) -> Tensor:
-    """``1 - (A + log p_y) / sum_k (A + log p_k)`` per pixel, A = -log min_prob.
+    """``1 - (A + log p_y) / sum_k (A + log p_k)`` per pixel, in [0, 1]; A = -log min_prob.
 
-    Cross entropy flipped vertically at ``min_prob``, normalised, and applied to the complementary
+    Cross entropy flipped vertically at ``min_prob``, normalized, and applied to the complementary
     labels (Ye et al. 2023, eq. 11). Its sum over all labels is C - 1. Probabilities are clamped to
     [min_prob, 1]; a class below the clamp passes no gradient.
 
     Args:
-        logits: (N, C, *), any real; one channel is a binary head.
-        target: (N, *), integers in [0, C) or ``ignore_index``.
         min_prob: the flip point, in (0, 1) and below 1 / C.
-        ignore_index: label of pixels that do not count.
-
-    Returns:
-        Loss (N, *), in [0, 1], 0 where ignored; float32, or float64 for float64 logits.
-
-    Raises:
-        ValueError: a label out of range, shapes that do not fit, or min_prob out of range.
+        relative_min_prob: the flip point as a share of 1 / C, in (0, 1), in place of ``min_prob``.
     """
-    px = Pixels(logits, target, ignore_index)
-    check_min_prob(min_prob, px.num_classes)
-    log_min = math.log(min_prob)
-    flipped = px.log_probs().clamp(min=log_min) - log_min
-    return px.masked(1.0 - px.of_label(flipped) / flipped.sum(dim=1))
+    min_prob = flip_point(min_prob, relative_min_prob, px.num_classes)
+    return flipped(px, cross_entropy.form, min_prob, top=-math.log(min_prob))

@@ -3,46 +3,39 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from torch import Tensor
 
-from anl_seg.functional._pixels import Pixels, check_gamma, check_min_prob, focal_weight
-from anl_seg.functional._precision import without_autocast
+from anl_seg.functional._per_pixel import (
+    INSIDE_0_1,
+    NOT_NEGATIVE,
+    RELATIVE,
+    per_pixel,
+)
+from anl_seg.functional._pixels import Pixels, flip_point
+from anl_seg.functional.focal_loss import focal_loss
+from anl_seg.functional.normalized_negative_loss import flipped
 
 
-@without_autocast
+@per_pixel(gamma=NOT_NEGATIVE, min_prob=INSIDE_0_1, relative_min_prob=RELATIVE)
 def normalized_negative_focal_loss(
-    logits: Tensor,
-    target: Tensor,
+    px: Pixels,
     *,
     gamma: float = 0.5,
     min_prob: float = 1e-7,
-    ignore_index: int = 255,
+    relative_min_prob: float | None = None,
 ) -> Tensor:
-    """``1 - (A - FL_y) / sum_k (A - FL_k)`` per pixel, A = -(1 - min_prob)^gamma log min_prob.
+    """``1 - (A - FL_y) / sum_k (A - FL_k)`` per pixel, in [0, 1]; A = FL at min_prob.
 
     FL_k = -(1 - p_k)^gamma log p_k with log p_k clamped at log min_prob; the factors (1 - p)^gamma
-    are held constant in the gradient. gamma = 0 is normalised negative cross entropy. The terms
-    A - FL_k are summed one by one: C A - sum_k FL_k would lose two digits in float32.
+    are held constant in the gradient. gamma = 0 is normalized negative cross entropy.
 
     Args:
-        logits: (N, C, *), any real; one channel is a binary head.
-        target: (N, *), integers in [0, C) or ``ignore_index``.
         gamma: focusing exponent, 0 or more.
         min_prob: the flip point, in (0, 1) and below 1 / C.
-        ignore_index: label of pixels that do not count.
-
-    Returns:
-        Loss (N, *), in [0, 1], 0 where ignored; float32, or float64 for float64 logits.
-
-    Raises:
-        ValueError: a label out of range, shapes that do not fit, or a parameter out of range.
+        relative_min_prob: the flip point as a share of 1 / C, in (0, 1), in place of ``min_prob``.
     """
-    check_gamma(gamma)
-    px = Pixels(logits, target, ignore_index)
-    check_min_prob(min_prob, px.num_classes)
-    log_min = math.log(min_prob)
-    top = -((1.0 - min_prob) ** gamma) * log_min
-    log_p = px.log_probs().clamp(min=log_min)
-    flipped = top + focal_weight(log_p, gamma) * log_p
-    return px.masked(1.0 - px.of_label(flipped) / flipped.sum(dim=1))
+    min_prob = flip_point(min_prob, relative_min_prob, px.num_classes)
+    top = -((1.0 - min_prob) ** gamma) * math.log(min_prob)
+    return flipped(px, partial(focal_loss.form, gamma=gamma), min_prob, top)

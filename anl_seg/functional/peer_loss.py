@@ -7,30 +7,23 @@ import math
 import torch
 from torch import Tensor
 
-from anl_seg.functional._pixels import Pixels, check_min_prob
-from anl_seg.functional._precision import without_autocast
+from anl_seg.functional._per_pixel import INSIDE_0_1, Allowed, one_of, per_pixel
+from anl_seg.functional._pixels import Pixels
 
 PAIRINGS = ("random", "expected")
 
 
-def check_peer(alpha: float, pairing: str) -> None:
-    """Raise ValueError unless alpha is finite, 0 or more, and the pairing is a known one."""
-    if not 0.0 <= alpha < math.inf:
-        raise ValueError(f"alpha must be a finite number, 0 or more; got {alpha}.")
-    if pairing not in PAIRINGS:
-        raise ValueError(f"pairing must be one of {', '.join(PAIRINGS)}; got {pairing!r}.")
+_FINITE = Allowed("be a finite number, 0 or more", lambda value: 0.0 <= value < math.inf)
 
 
-@without_autocast
+@per_pixel(alpha=_FINITE, pairing=one_of(PAIRINGS), min_prob=INSIDE_0_1)
 def peer_loss(
-    logits: Tensor,
-    target: Tensor,
+    px: Pixels,
     *,
     alpha: float = 1.0,
     pairing: str = "random",
     min_prob: float = 1e-7,
     generator: torch.Generator | None = None,
-    ignore_index: int = 255,
 ) -> Tensor:
     """``l_y - alpha l_y'`` per pixel, y' the label of a random valid pixel of the batch.
 
@@ -45,27 +38,13 @@ def peer_loss(
     it. (Published code adds 1e-5 or 1e-8 inside the logarithm for the same end.)
 
     Args:
-        logits: (N, C, *), any real; one channel is a binary head.
-        target: (N, *), integers in [0, C) or ``ignore_index``.
         alpha: weight of the peer term, 0 or more; 0 is cross entropy. The larger, the more tolerant.
         pairing: ``random``, or ``expected``: the mean over all labels of the batch,
             sum_k share(k) l_k, without a draw.
         min_prob: lower clamp of the probabilities in the peer term, in (0, 1).
         generator: source of the draws, on the device of the labels; None is torch's own.
-        ignore_index: label of pixels that do not count.
-
-    Returns:
-        Loss (N, *), any real from alpha log(min_prob), 0 where ignored; float32, or float64 for
-        float64 logits.
-
-    Raises:
-        ValueError: a label out of range, shapes that do not fit, or a parameter out of range.
     """
-    check_peer(alpha, pairing)
-    check_min_prob(min_prob)
-    px = Pixels(logits, target, ignore_index)
-    log_p = px.log_probs()
-    labels = torch.where(px.valid, target, 0).long()
+    log_p, labels = px.log_probs(), px.labels
     counts = torch.zeros(px.num_classes, dtype=torch.long, device=labels.device)
     counts = counts.scatter_add(0, labels.flatten(), px.valid.long().flatten())
     log_min = math.log(min_prob)
@@ -79,4 +58,4 @@ def peer_loss(
         drawn = torch.multinomial(chances, max(labels.numel(), 1), True, generator=generator)
         drawn = drawn[: labels.numel()].view_as(labels)
         peer = log_p.gather(1, drawn.unsqueeze(1)).squeeze(1).clamp(min=log_min)
-    return px.masked(alpha * peer - px.of_label(log_p))
+    return alpha * peer - px.of_label(log_p)

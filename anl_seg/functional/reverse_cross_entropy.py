@@ -6,8 +6,8 @@ import math
 
 from torch import Tensor
 
+from anl_seg.functional._per_pixel import per_pixel
 from anl_seg.functional._pixels import Pixels
-from anl_seg.functional._precision import without_autocast
 
 #: Stands for log 0 of the one-hot label: log 1e-4, the value of the authors' code.
 LOG_ZERO = math.log(1e-4)
@@ -16,24 +16,22 @@ LOG_ZERO = math.log(1e-4)
 PROB_CLAMP = 1e-7
 
 
-@without_autocast
-def reverse_cross_entropy(logits: Tensor, target: Tensor, *, ignore_index: int = 255) -> Tensor:
-    """``-log(1e-4)`` times the sum over k != y of max(p_k, 1e-7), per pixel.
+@per_pixel()
+def reverse_cross_entropy(px: Pixels) -> Tensor:
+    """``-log(1e-4)`` times the sum over k != y of max(p_k, 1e-7), per pixel, in [0, 9.2104].
 
     Cross entropy with prediction and label exchanged; about 9.21 times the mean absolute error, and
     symmetric like it.
-
-    Args:
-        logits: (N, C, *), any real; one channel is a binary head.
-        target: (N, *), integers in [0, C) or ``ignore_index``.
-        ignore_index: label of pixels that do not count.
-
-    Returns:
-        Loss (N, *), in [0, 9.2104], 0 where ignored; float32, or float64 for float64 logits.
-
-    Raises:
-        ValueError: a label out of range, or shapes that do not fit.
     """
-    px = Pixels(logits, target, ignore_index)
-    probs = px.log_probs().exp().clamp(min=PROB_CLAMP)
-    return px.masked(-LOG_ZERO * px.without_label(probs).sum(dim=1))
+    return -LOG_ZERO * px.without_label(clamped_probs(px.log_probs())).sum(dim=1)
+
+
+def class_form(log_p: Tensor) -> Tensor:
+    """The loss of each class as the label, (N, C, *) -> (N, C, *); a small one has fewer digits here."""
+    probs = clamped_probs(log_p)
+    return -LOG_ZERO * (probs.sum(dim=1, keepdim=True) - probs)
+
+
+def clamped_probs(log_p: Tensor) -> Tensor:
+    """max(p, 1e-7)."""
+    return log_p.exp().clamp(min=PROB_CLAMP)

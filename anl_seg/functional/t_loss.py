@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from anl_seg.functional._per_pixel import Allowed, per_pixel
 from anl_seg.functional._pixels import Pixels
 from anl_seg.functional._precision import full_precision, without_autocast
 
@@ -15,12 +16,8 @@ _SERIES = (1.0 / 1188.0, 1.0 / 1680.0, 1.0 / 1260.0, 1.0 / 360.0, 1.0 / 12.0)
 _SERIES_FROM = 8.0
 
 
-def check_t_loss(epsilon: float, log_precision: float) -> None:
-    """Raise ValueError unless epsilon > 0 and log_precision is finite."""
-    if not 0.0 < epsilon < math.inf:
-        raise ValueError(f"epsilon must be a positive number; got {epsilon}.")
-    if not -math.inf < log_precision < math.inf:
-        raise ValueError(f"log_precision must be a finite number; got {log_precision}.")
+_EPSILON = Allowed("be a positive number", lambda value: 0.0 < value < math.inf)
+_LOG_PRECISION = Allowed("be a finite number", lambda value: -math.inf < value < math.inf)
 
 
 def _stirling_rest(x: Tensor) -> Tensor:
@@ -100,7 +97,8 @@ def student_t_shares(
     Returns:
         Shares (N, *), any real; float32, or float64 for float64 errors.
     """
-    check_t_loss(epsilon, log_precision)
+    _EPSILON.check("epsilon", epsilon)
+    _LOG_PRECISION.check("log_precision", log_precision)
     error = full_precision(squared_error)
     weight = weight.to(error.dtype)
     nu = nu.to(error) if isinstance(nu, Tensor) else error.new_full((), float(nu))
@@ -132,26 +130,50 @@ def student_t_shares(
     return even.view(shape) + slope.view(shape) * centred
 
 
-def _t_loss(px: Pixels, weight: Tensor | None, **params) -> Tensor:
-    log_p = px.log_probs()
-    # -expm1(log p) keeps the digits of 1 - p where p is near 1.
-    miss = torch.expm1(px.of_label(log_p))
-    error = 0.5 * (miss.square() + px.without_label(log_p.exp()).square().sum(dim=1))
-    w = px.valid if weight is None else torch.where(px.valid, weight, 0.0)
-    return px.masked(student_t_shares(px.masked(error), w, **params))
+_parameters = per_pixel(epsilon=_EPSILON, log_precision=_LOG_PRECISION)
 
 
-@without_autocast
-def t_loss(
-    logits: Tensor,
-    target: Tensor,
+@_parameters
+def multiclass_t_loss(
+    px: Pixels,
     *,
     nu: Tensor | float = 1.0,
     epsilon: float = 1e-8,
     log_precision: float = 1.0,
     per_image: bool = False,
     weight: Tensor | None = None,
-    ignore_index: int = 255,
+) -> Tensor:
+    """Our extension of T-Loss to C classes, not published: e^2 = half of sum_k (p_k - [k = y])^2.
+
+    One t distribution over the image, one error per pixel. With two classes e^2 is (p_1 - y)^2, so it
+    is :func:`t_loss`; a pixel that is surely wrong has e^2 = 1 with any number of classes.
+
+    Args:
+        nu: as in :func:`t_loss`, and so the other parameters and the result.
+    """
+    log_p = px.log_probs()
+    # -expm1(log p) keeps the digits of 1 - p where p is near 1.
+    miss = torch.expm1(px.of_label(log_p))
+    error = 0.5 * (miss.square() + px.without_label(log_p.exp()).square().sum(dim=1))
+    return student_t_shares(
+        px.masked(error),
+        px.valid if weight is None else torch.where(px.valid, weight, 0.0),
+        nu=nu,
+        epsilon=epsilon,
+        log_precision=log_precision,
+        per_image=per_image,
+    )
+
+
+@_parameters
+def t_loss(
+    px: Pixels,
+    *,
+    nu: Tensor | float = 1.0,
+    epsilon: float = 1e-8,
+    log_precision: float = 1.0,
+    per_image: bool = False,
+    weight: Tensor | None = None,
 ) -> Tensor:
     """T-Loss of a binary mask as published: Student t errors of a whole image, e = p_1 - y.
 
@@ -164,67 +186,28 @@ def t_loss(
       the term D log(nu) / 2 and to the log precision, too; so do we.
     * Both average over images. Here that is ``per_image=True``; see there.
 
+    The shares of an image add up to its loss (without ``per_image``).
+
     Args:
-        logits: (N, 2, *) or (N, 1, *) (a binary head), any real.
-        target: (N, *), 0, 1 or ``ignore_index``.
         nu: log of the degrees of freedom, a scalar; learnable where it is a parameter.
         epsilon: positive.
         log_precision: log of the precision of every pixel's error.
         per_image: scale the shares for the mean of the images' losses, as published.
         weight: (N, *) weights of the pixels, 0 or more; None = 1. Weight 2 is the pixel twice.
-        ignore_index: label of pixels that do not count.
-
-    Returns:
-        Shares (N, *) of the images' losses, any real, 0 where ignored; float32, or float64 for
-        float64 logits. Their sum over an image is its loss (without ``per_image``).
 
     Raises:
-        ValueError: more than two classes, a label out of range, shapes that do not fit, or a
-            parameter out of range.
+        ValueError: more than two classes.
     """
-    px = Pixels(logits, target, ignore_index)
     if px.num_classes != 2:
         raise ValueError(
             f"T-Loss is published for two classes; the logits have {px.num_classes}. "
             "multiclass_t_loss (MulticlassTLoss) is our extension."
         )
-    return _t_loss(
+    return multiclass_t_loss.of(
         px,
-        weight,
         nu=nu,
         epsilon=epsilon,
         log_precision=log_precision,
         per_image=per_image,
-    )
-
-
-@without_autocast
-def multiclass_t_loss(
-    logits: Tensor,
-    target: Tensor,
-    *,
-    nu: Tensor | float = 1.0,
-    epsilon: float = 1e-8,
-    log_precision: float = 1.0,
-    per_image: bool = False,
-    weight: Tensor | None = None,
-    ignore_index: int = 255,
-) -> Tensor:
-    """Our extension of T-Loss to C classes, not published: e^2 = half of sum_k (p_k - [k = y])^2.
-
-    One t distribution over the image, one error per pixel. With two classes e^2 is (p_1 - y)^2, so it
-    is :func:`t_loss`; a pixel that is surely wrong has e^2 = 1 with any number of classes.
-
-    Args:
-        logits: (N, C, *), any real; one channel is a binary head.
-        target: (N, *), integers in [0, C) or ``ignore_index``.
-        nu: as in :func:`t_loss`, and so the other parameters and the result.
-    """
-    return _t_loss(
-        Pixels(logits, target, ignore_index),
-        weight,
-        nu=nu,
-        epsilon=epsilon,
-        log_precision=log_precision,
-        per_image=per_image,
+        weight=weight,
     )

@@ -101,8 +101,8 @@ def serves(logits: Tensor, terms: Sequence[t.Term]) -> bool:
     return (
         logits.dtype != torch.float64
         and logits.stride(2) == 1
-        and len(t.class_sums(terms)) <= MAX_SUMS
         and library() is not None
+        and _in_c(tuple(terms))[2] <= MAX_SUMS
     )
 
 

@@ -12,8 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anl_seg.functional._labels import valid_mask
-from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._pixels import Pixels, valid_mask
 from anl_seg.kernels.dispatch import transforms_active
 from anl_seg.kernels.terms import Term
 

@@ -8,11 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anl_seg.functional._labels import label_to_ignore
-from anl_seg.functional._pixels import check_shapes, flat_labels, flat_pixels, with_two_channels
+from anl_seg.functional._pixels import Pixels, flat_labels, flat_pixels, with_two_channels
 from anl_seg.kernels import blocked, compiled, functional_form, two_classes
 from anl_seg.kernels.dispatch import obstacle
-from anl_seg.kernels.terms import Term
+from anl_seg.kernels.terms import Term, for_classes
 
 
 class _TwoClasses(torch.autograd.Function):
@@ -105,12 +104,19 @@ def fused_pixel_loss(
     Raises:
         ValueError: a label out of range, shapes that do not fit, or a parameter out of range.
     """
-    check_shapes(logits, target)
-    ignore_index = label_to_ignore(ignore_index)
-    num_classes = max(logits.shape[1], 2)
-    terms = tuple(term.for_classes(num_classes) for term in terms)
-    if obstacle(logits) is not None:
-        return functional_form.pixel_loss(logits, target, terms, ignore_index, mass_min)
+    px = Pixels(logits, target, ignore_index)
+    if obstacle(logits) is None:
+        return fused_loss_of(px, tuple(terms), mass_min)
+    terms = for_classes(tuple(terms), px.num_classes)
+    return functional_form.pixel_loss(logits, target, terms, px.ignore_index, mass_min)
+
+
+def fused_loss_of(
+    px: Pixels, terms: tuple[Term, ...], mass_min: float | None
+) -> tuple[Tensor, Tensor | None]:
+    """:func:`fused_pixel_loss` of a batch that is checked already, and for which there is no obstacle."""
+    logits, target, ignore_index, num_classes = px.given, px.target, px.ignore_index, px.num_classes
+    terms = for_classes(terms, num_classes)
     if logits.is_cuda:
         from anl_seg.kernels import cuda
 

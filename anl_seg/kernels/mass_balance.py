@@ -5,15 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from anl_seg.functional import mass_balance as functional_mass_balance
-from anl_seg.functional._labels import label_to_ignore, valid_mask
-from anl_seg.functional._pixels import check_shapes, flat_labels, flat_pixels
-from anl_seg.functional.mass_balance import check_mass_balance, class_factors, with_mean_1
+from anl_seg.functional._pixels import (
+    Pixels,
+    class_factors,
+    flat_labels,
+    flat_pixels,
+    with_mean_1,
+)
+from anl_seg.functional.mass_balance import check_mass_balance, pixel_factors
 from anl_seg.kernels import compiled
 from anl_seg.kernels.dispatch import use_fused
 
 
-@torch.no_grad()
 def mass_balance(
     logits: Tensor,
     target: Tensor,
@@ -41,11 +44,17 @@ def mass_balance(
         ValueError: ``exponent`` or a label out of range, shapes that do not fit.
     """
     check_mass_balance(exponent)
-    check_shapes(logits, target)
-    ignore_index = label_to_ignore(ignore_index)
-    if not use_fused(logits, kernels):
-        return functional_mass_balance(logits, target, exponent, ignore_index)
-    count = valid_mask(target, max(logits.shape[1], 2), ignore_index).sum().clamp(min=1)
+    px = Pixels(logits, target, ignore_index)
+    return mass_balance_of(px, exponent, use_fused(logits, kernels))
+
+
+@torch.no_grad()
+def mass_balance_of(px: Pixels, exponent: float, fused: bool) -> Tensor:
+    """:func:`mass_balance` of a batch that is checked already; ``fused``: by a kernel where there is one."""
+    logits = px.given
+    if not fused:
+        return pixel_factors(px, exponent)
+    count = px.count()
 
     def factors(mass: Tensor) -> Tensor:
         return class_factors(mass, count, exponent)
@@ -53,10 +62,10 @@ def mass_balance(
     if logits.is_cuda:
         from anl_seg.kernels import cuda
 
-        return with_mean_1(cuda.class_weights(logits, target, ignore_index, factors), count)
+        return with_mean_1(cuda.class_weights(logits, px.target, px.ignore_index, factors), count)
     pixels = flat_pixels(logits)
     if not compiled.serves(pixels, ()):
-        return functional_mass_balance(logits, target, exponent, ignore_index)
-    labels = flat_labels(target).long()
-    weight = compiled.class_weights(pixels, labels, ignore_index, factors)
-    return with_mean_1(weight, count).view(target.shape)
+        return pixel_factors(px, exponent)
+    labels = flat_labels(px.target).long()
+    weight = compiled.class_weights(pixels, labels, px.ignore_index, factors)
+    return with_mean_1(weight, count).view(px.target.shape)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -383,6 +384,12 @@ def _with_flip_point(term: Term, num_classes: int) -> Term:
         term = replace(term, min_prob=relative / num_classes, relative_min_prob=None)
     term.check(num_classes)
     return term
+
+
+@lru_cache(maxsize=1024)
+def for_classes(terms: tuple[Term, ...], num_classes: int) -> tuple[Term, ...]:
+    """The terms for so many classes, checked."""
+    return tuple(term.for_classes(num_classes) for term in terms)
 
 
 def scaled(terms: Sequence[Term] | None, weight: float) -> tuple[Term, ...] | None:

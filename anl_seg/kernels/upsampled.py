@@ -15,9 +15,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from anl_seg.functional._label_tensor import check_label_tensor
-from anl_seg.functional._labels import check_labels, label_to_ignore, valid_mask
-from anl_seg.functional._pixels import with_two_channels
+from anl_seg.functional._labels import check_labels
+from anl_seg.functional._pixels import (
+    check_label_tensor,
+    label_to_ignore,
+    valid_mask,
+    with_two_channels,
+)
 from anl_seg.functional._precision import no_autocast_on
 from anl_seg.kernels import functional_form
 from anl_seg.kernels.blocked import block_gradient, block_totals, mass_gradient

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from anl_seg.functional import mass_balance
-from anl_seg.functional._labels import label_to_ignore, valid_mask
-from anl_seg.functional._pixels import with_two_channels
+from anl_seg.functional._pixels import label_to_ignore, valid_mask, with_two_channels
 from anl_seg.functional._precision import no_autocast_on
 from anl_seg.functional.mass_balance import check_mass_balance, class_factors, with_mean_1
 from anl_seg.kernels.functional_form import resize

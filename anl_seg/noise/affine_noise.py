@@ -30,7 +30,7 @@ _SHIFT_RESOLUTION = 1 / 16
 _WIDENING = 1.25
 
 
-@register_noise
+@register_noise(example=dict(beta=0.5), no_noise=dict(beta=0))
 class AffineNoise(ShapeNoise):
     """Turn and shift each object until it differs from itself by a share of its area.
 

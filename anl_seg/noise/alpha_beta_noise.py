@@ -18,7 +18,7 @@ from .erode_noise import erode_noise
 from .sample_rng import Rng
 
 
-@register_noise
+@register_noise(example=dict(alpha=1, beta=0.5), no_noise=dict(alpha=0, beta=0.5))
 class AlphaBetaNoise(MaskNoise):
     """With probability ``alpha``, dilate, erode or move all objects of the mask.
 

@@ -25,7 +25,7 @@ from .sample_rng import Rng
 _METRICS = ("euclidean", "chessboard")
 
 
-@register_noise
+@register_noise(example=dict(low=2, high=5), no_noise=dict(low=0, high=0))
 class BandNoise(ShapeNoise):
     """Dilate or erode each class by a band of random width.
 

@@ -37,6 +37,10 @@ class MaskNoise:
     is given checked input, or ``__call__``.
     """
 
+    #: Parameters of a typical setting for four classes: pictures, benchmarks and tests of all models use it.
+    example: ClassVar[dict[str, Any]] = {}
+    #: Parameters with which masks stay as they are.
+    no_noise: ClassVar[dict[str, Any]] = {}
     #: The parameter that makes the model weaker or stronger; None: the first that is a number.
     strength_name: ClassVar[str | None] = None
     #: Whether less of it is more noise.
@@ -131,15 +135,26 @@ NOISES: dict[str, type[MaskNoise]] = {}
 _Noise = TypeVar("_Noise", bound=type[MaskNoise])
 
 
-def register_noise(noise: _Noise) -> _Noise:
+def register_noise(
+    *, example: dict[str, Any], no_noise: dict[str, Any]
+) -> Callable[[_Noise], _Noise]:
     """Enter a class into :data:`NOISES` under its own name (decorator).
+
+    Args:
+        example: parameters of a typical setting for four classes.
+        no_noise: parameters with which masks stay as they are.
 
     Raises:
         KeyError: another class has this name.
     """
-    if NOISES.setdefault(noise.__name__, noise) is not noise:
-        raise KeyError(f"there is a noise of the name {noise.__name__} already.")
-    return noise
+
+    def register(noise: _Noise) -> _Noise:
+        if NOISES.setdefault(noise.__name__, noise) is not noise:
+            raise KeyError(f"there is a noise of the name {noise.__name__} already.")
+        noise.example, noise.no_noise = example, no_noise
+        return noise
+
+    return register
 
 
 _MASK_ARGS = """

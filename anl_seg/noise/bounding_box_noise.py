@@ -18,7 +18,7 @@ from .objects import MaskObjects
 from .sample_rng import Rng
 
 
-@register_noise
+@register_noise(example=dict(), no_noise=dict(rate=0))
 class BoundingBoxNoise(MaskNoise):
     """Replace each object by its bounding box with probability ``rate``.
 

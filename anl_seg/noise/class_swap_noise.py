@@ -20,7 +20,7 @@ from .sample_rng import Rng
 from .transition_matrix import load_transition_matrix
 
 
-@register_noise
+@register_noise(example=dict(rate=0.5), no_noise=dict(rate=0))
 class ClassSwapNoise(MaskNoise):
     """Give whole objects another class.
 

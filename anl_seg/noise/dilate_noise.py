@@ -21,7 +21,7 @@ from .sample_rng import Rng
 from .window import Window
 
 
-@register_noise
+@register_noise(example=dict(beta=0.5), no_noise=dict(beta=0))
 class DilateNoise(ShapeNoise):
     """Grow each object by a share of its area.
 

@@ -25,7 +25,7 @@ _REACH = 4
 _MAX_SIGMA = 50.0
 
 
-@register_noise
+@register_noise(example=dict(alpha=100, sigma=5), no_noise=dict(alpha=0, sigma=3))
 class ElasticNoise(MaskNoise):
     """Bend the mask by a random, smooth field of displacements; the image stays as it is.
 

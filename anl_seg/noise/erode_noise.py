@@ -21,7 +21,7 @@ from .sample_rng import Rng
 from .vacated import fill_vacated
 
 
-@register_noise
+@register_noise(example=dict(beta=0.5), no_noise=dict(beta=0))
 class ErodeNoise(ShapeNoise):
     """Shrink each object by a share of its area.
 

@@ -49,7 +49,7 @@ _DRAW_BITS = 32
 _TABLE = 2**22
 
 
-@register_noise
+@register_noise(example=dict(rate=0.4), no_noise=dict(rate=0))
 class InstanceDependentNoise(MaskNoise):
     """Flip pixels with a probability, and to classes, that depend on the image around them.
 

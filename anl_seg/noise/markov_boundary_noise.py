@@ -28,7 +28,10 @@ _BLUR_REACH = 2
 _MAX_STEPS = 10**6
 
 
-@register_noise
+@register_noise(
+    example=dict(steps=120, theta1=0.6, theta2=0.05, theta3=0.1),
+    no_noise=dict(steps=0, theta1=0.5, theta2=0.5, theta3=0),
+)
 class MarkovBoundaryNoise(ShapeNoise):
     """Let the outline of each class wander, flip pixels and smooth the result.
 

@@ -18,7 +18,7 @@ from .objects import MaskObjects
 from .sample_rng import Rng
 
 
-@register_noise
+@register_noise(example=dict(rate=0.5), no_noise=dict(rate=0))
 class MissingObjectNoise(MaskNoise):
     """Let each object vanish with probability ``rate``.
 

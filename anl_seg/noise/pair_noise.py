@@ -10,7 +10,7 @@ from .base import MaskContext, MaskNoise, as_function, register_noise
 from .sample_rng import Rng
 
 
-@register_noise
+@register_noise(example=dict(rate=0.4), no_noise=dict(rate=0))
 class PairNoise(MaskNoise):
     """Flip each valid pixel of class k with probability ``rate`` to class (k + 1) mod C.
 

@@ -14,7 +14,7 @@ from .reshape import Reshape, ShapeNoise
 from .sample_rng import Rng
 
 
-@register_noise
+@register_noise(example=dict(tolerance=5), no_noise=dict(tolerance=0))
 class PolygonNoise(ShapeNoise):
     """Replace the outline of each object by a polygon with fewer corners.
 

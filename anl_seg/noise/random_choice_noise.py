@@ -17,7 +17,17 @@ from .reshape import Reshape, Shape, ShapeNoise, reshape_objects
 from .sample_rng import Rng
 
 
-@register_noise
+@register_noise(
+    example=dict(
+        noises=[
+            None,
+            dict(type="PolygonNoise", tolerance=8),
+            dict(type="BandNoise", low=3, high=4),
+        ],
+        per_object=True,
+    ),
+    no_noise=dict(noises=[None]),
+)
 class RandomChoiceNoise(MaskNoise):
     """Apply one of several noises, drawn by weight.
 

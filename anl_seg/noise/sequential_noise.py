@@ -12,7 +12,12 @@ from .build import build_noises, configs, seeding_configs
 from .sample_rng import Rng
 
 
-@register_noise
+@register_noise(
+    example=dict(
+        noises=[dict(type="ClassSwapNoise", rate=0.4), dict(type="SymmetricNoise", rate=0.1)]
+    ),
+    no_noise=dict(noises=[dict(type="PairNoise", rate=0)]),
+)
 class SequentialNoise(MaskNoise):
     """Apply several noises, each to the result of the one before.
 

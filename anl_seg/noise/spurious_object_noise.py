@@ -21,7 +21,7 @@ from .sample_rng import Rng
 from .window import Window
 
 
-@register_noise
+@register_noise(example=dict(rate=0.6), no_noise=dict(rate=0))
 class SpuriousObjectNoise(MaskNoise):
     """Let each object spawn, with probability ``rate``, one that is not there.
 

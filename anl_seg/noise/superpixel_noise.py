@@ -15,7 +15,7 @@ from .superpixels import superpixels
 _SMALL_TABLE = 2**20
 
 
-@register_noise
+@register_noise(example=dict(n_segments=120), no_noise=dict(n_segments=10**6))
 class SuperpixelNoise(MaskNoise):
     """Give each valid pixel the class that most valid pixels of its superpixel have.
 

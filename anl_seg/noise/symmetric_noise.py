@@ -10,7 +10,7 @@ from .base import MaskContext, MaskNoise, as_function, register_noise
 from .sample_rng import Rng
 
 
-@register_noise
+@register_noise(example=dict(rate=0.4), no_noise=dict(rate=0))
 class SymmetricNoise(MaskNoise):
     """Flip each valid pixel with probability ``rate`` to one of the other classes, drawn uniformly.
 

@@ -14,7 +14,10 @@ from .transition_matrix import load_transition_matrix
 _BUCKETS = 256
 
 
-@register_noise
+@register_noise(
+    example=dict(matrix=[[1, 0, 0, 0], [0.3, 0.7, 0, 0], [0, 0, 0.7, 0.3], [0, 0, 0.3, 0.7]]),
+    no_noise=dict(matrix=np.eye(4)),
+)
 class TransitionMatrixNoise(MaskNoise):
     """Redraw each valid pixel of class k from the probabilities ``matrix[k]``.
 

@@ -17,7 +17,7 @@ from .sample_rng import Rng
 _FARTHEST = (-16000, 16000)
 
 
-@register_noise
+@register_noise(example=dict(sigma=3, tolerance=2), no_noise=dict(sigma=0))
 class VertexNoise(ShapeNoise):
     """Move each vertex of the outline of each object by Gaussian noise.
 

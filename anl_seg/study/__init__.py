@@ -1,4 +1,4 @@
-"""Studies: grids of trainings from one file, run, resumed and reported; and the comparison of a few runs.
+"""Studies: grids of trainings from one file, run, resumed and reported.
 
 Names are loaded on first use, so that processes which only watch a training load neither torch nor mmseg.
 """
@@ -9,26 +9,20 @@ from importlib import import_module
 
 #: Public names and the modules that hold them.
 _LAZY = {
-    "Experiment": "plan",
-    "Run": "plan",
-    "RunResult": "collect",
-    "Study": "study_file",
-    "StudyOutcome": "runner",
-    "StudyRun": "grid",
-    "collect_run": "collect",
+    "Study": "file",
+    "StudyOutcome": "run.runner",
+    "StudyRun": "plan",
     "comparison_records": "report",
+    "comparison_study": "comparison",
     "comparison_table": "report",
     "draw_predictions": "picture",
-    "experiments_of": "plan",
-    "launch_runs": "launch",
-    "load_study": "study_file",
-    "plan_runs": "plan",
-    "plan_study": "grid",
-    "read_plan": "state",
-    "run_study": "runner",
-    "slug": "plan",
+    "load_study": "file",
+    "plan_study": "plan",
+    "read_plan": "run.state",
+    "run_comparison": "comparison",
+    "run_study": "run.runner",
     "value_cell": "report",
-    "write_plan": "grid",
+    "write_plan": "plan",
 }
 
 __all__ = sorted(_LAZY)

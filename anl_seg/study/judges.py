@@ -13,7 +13,7 @@ from anl_seg.config._walk import joined, unwrapped
 
 
 def _names(leaf: dict) -> list[str | None]:
-    """What tells the images of a data set from others, one by one; None where it says nothing."""
+    """What identifies each image of a data set; None where the set does not say."""
     dataset = DATASETS.build({**leaf, "pipeline": []})
     names: list[str | None] = []
     for index in range(len(dataset)):
@@ -33,7 +33,7 @@ def _narrowed(given: int | Sequence[int] | None, chosen: list[int], size: int) -
 
 
 def pick_samples(dataset: dict, samples: int) -> dict:
-    """A data set config with so many of the images of another, evenly spaced.
+    """A data set config with ``samples`` of the images of another, evenly spaced.
 
     Wrappers that repeat or balance are left out, and of concatenated sets each gives its part; an
     image that comes several times counts once. ``indices`` of the config are kept: the picked images
@@ -82,11 +82,11 @@ def check_unseen(cfg: Config) -> None:
 
 
 def judged_config(cfg: Config, samples: int | None) -> Config:
-    """Let a config validate on so many images that it does not train on; changed in place.
+    """Let a config validate on some images that it does not train on; changed in place.
 
     Args:
         cfg: a config with ``train_dataloader`` and ``val_dataloader``.
-        samples: None = all.
+        samples: number of images; None = all.
 
     Raises:
         ValueError: see :func:`pick_samples` and :func:`check_unseen`.

@@ -16,7 +16,9 @@ from torch.utils.data import Dataset
 
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.study.escapes import drawn_text
-from anl_seg.study.plan import Run, trained_config
+from anl_seg.study.plan import StudyRun
+from anl_seg.study.run_config import config_values
+from anl_seg.study.run_record import run_labels
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -47,17 +49,17 @@ def predict(cfg: Config, checkpoint: Path, samples: Sequence[dict]) -> list[np.n
     return predictions
 
 
-def _checkpoint(run: Run) -> Path:
+def _checkpoint(run: StudyRun) -> Path:
     return Path((run.folder / "last_checkpoint").read_text(encoding="utf-8").strip())
 
 
-def draw_predictions(runs: Sequence[Run], path: str | Path, *, samples: int = 3) -> Path:
+def draw_predictions(runs: Sequence[StudyRun], path: str | Path, *, samples: int = 3) -> Path:
     """Draw image, clean mask, noisy mask and each run's prediction, a row per training image.
 
-    Models and data are built from the runs' own configs; those in their folders are not read.
+    Models and data are built from the planned configs; those in the folders of the runs are not read.
 
     Args:
-        runs: finished runs over the same data set and noise.
+        runs: finished runs, with their configs, over the same data set and noise.
         path: PNG file to write; its folder must exist.
         samples: number of rows.
 
@@ -65,7 +67,7 @@ def draw_predictions(runs: Sequence[Run], path: str | Path, *, samples: int = 3)
         ``path``.
     """
     allow_mmengine_checkpoints()
-    configs = [trained_config(run) for run in runs]
+    configs = [Config(config_values(run.config)) for run in runs]
     init_default_scope("mmseg")
     packed, palette = _measured_samples(configs[0], range(samples))
     columns = {
@@ -73,9 +75,9 @@ def draw_predictions(runs: Sequence[Run], path: str | Path, *, samples: int = 3)
         "clean mask": [palette[p["data_samples"].gt_sem_seg_clean.data[0].numpy()] for p in packed],
         "noisy mask": [palette[p["data_samples"].gt_sem_seg.data[0].numpy()] for p in packed],
     }
-    for run, cfg in zip(runs, configs):
+    for run, cfg, label in zip(runs, configs, run_labels([run.axes for run in runs])):
         predictions = predict(cfg, _checkpoint(run), packed)
-        columns[run.label] = [palette[p] for p in predictions]
+        columns[label] = [palette[p] for p in predictions]
     figure, axes = plt.subplots(
         samples, len(columns), figsize=(2 * len(columns), 2 * samples + 0.3), squeeze=False
     )

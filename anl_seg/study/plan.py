@@ -1,320 +1,306 @@
-"""From configs, losses, noises and seeds to a list of runs, each with a folder of its own."""
+"""The runs of a study: every combination of its axes, each with a digest of its full configuration."""
 
 from __future__ import annotations
 
-import copy
-import hashlib
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import itertools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
-from anl_seg._checks import check_integer
-from anl_seg.config import (
-    inject_noise,
-    load_config,
-    measure_memorization,
-    noisy_evaluation,
-    parse_spec,
-    replace_losses,
-)
+from anl_seg import __version__
+from anl_seg._files import write_json_atomically
+from anl_seg._suggest import WRONG_INPUT, sentence
+from anl_seg.config import load_config, noisy_evaluation
 from anl_seg.config.loss_config import check_losses
-from anl_seg.config.options import apply_options, options_last, parse_cfg_options
-from anl_seg.noise import build_noise
+from anl_seg.engine.environment import commit
 from anl_seg.study._quiet import quiet
-from anl_seg.study.checkpoints import progress
-from anl_seg.study.run_config import check_options
-from anl_seg.study.schedule import training_length
+from anl_seg.study.file import STRENGTH, Study
+from anl_seg.study.known_metrics import check_metric
+from anl_seg.study.run.state import PLAN_FILE, read_plan
+from anl_seg.study.run_config import config_digest, config_text, is_noisy, run_config
+from anl_seg.study.run_record import noise_text
 
-#: Settings that tell the runs of a comparison apart: one value for all of them would mix them up.
-_OWN = {"randomness.seed": "--seeds", "work_dir": "--work-dir", "resume": None, "load_from": None}
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """What is compared: a config, and perhaps a loss in place of its own.
-
-    Attributes:
-        config: path of the config.
-        label: what tells this experiment from the others; names its folder and its rows.
-        loss: loss as on the command line, ``Type:key=value,...``; None = that of the config.
-    """
-
-    config: str
-    label: str
-    loss: str | None = None
+_PACKAGES = (
+    *("torch", "numpy", "onedl-mmsegmentation", "onedl-mmengine", "onedl-mmcv"),
+    *("mmsegmentation", "mmengine", "mmcv"),
+)
 
 
-@dataclass(frozen=True)
-class Run:
-    """One training: an experiment under one noise with one seed.
+@dataclass(frozen=True, eq=False)
+class StudyRun:
+    """One training of a study.
 
     Attributes:
-        experiment: config and loss.
-        noise: noise as on the command line, ``Type:key=value,...``.
-        seed: seed of training and of the noise.
-        folder: work dir.
-        max_iters: iterations of the run; None where it trains by epochs.
-        digest: of the full configuration; decides whether a run that is there still fits.
-        max_epochs: epochs of the run; None where it trains by iterations.
-        options: words of ``--cfg-options``.
+        digest: of the full configuration; names the folder.
+        folder: absolute path.
+        axes: ``model``, ``loss``, ``noise``, ``strength`` (None, a number or a dict), ``seed``,
+            ``options``: labels and values of this run.
+        max_iters: iterations, or None where the config trains by epochs.
+        max_epochs: epochs, or None where the config trains by iterations.
+        name: what progress calls the run.
+        config: text of the full configuration; empty where only the plan was read.
     """
 
-    experiment: Experiment
-    noise: str
-    seed: int
-    folder: Path
-    max_iters: int | None
     digest: str
-    max_epochs: int | None = None
-    options: tuple[str, ...] = ()
-
-    @property
-    def label(self) -> str:
-        """What tells the experiment from the others."""
-        return self.experiment.label
-
-    @property
-    def name(self) -> str:
-        """What progress calls the run."""
-        return f"{self.label} | {self.noise} | seed {self.seed}"
-
-    @property
-    def finished_file(self) -> Path:
-        """Written when the run has ended well; holds the digest."""
-        return self.folder / "finished.json"
-
-    @property
-    def started_file(self) -> Path:
-        """Written when the run is started; holds the digest."""
-        return self.folder / "started.json"
-
-    @property
-    def length(self) -> int:
-        """Iterations or epochs of the run."""
-        return self.max_iters or self.max_epochs or 1
-
-    def done(self) -> int:
-        """Iterations or epochs that the run has logged."""
-        return progress(self.folder, "iter" if self.max_epochs is None else "epoch")
-
-    def is_finished(self) -> bool:
-        """Whether this very run has ended well.
-
-        Raises:
-            ValueError: the folder holds a run of another configuration, finished or begun, or a file
-                that cannot be read.
-        """
-        for file, word in ((self.finished_file, "a finished run"), (self.started_file, "a run")):
-            if file.is_file() and _digest_in(file) != self.digest:
-                raise ValueError(
-                    f"{self.folder} holds {word} of another configuration; "
-                    "give another work dir, or remove that folder."
-                )
-        return self.finished_file.is_file()
+    folder: Path
+    axes: dict[str, Any]
+    max_iters: int | None
+    max_epochs: int | None
+    name: str
+    config: str = ""
 
     def command(self) -> list[str]:
-        """Arguments for tools/train.py."""
-        loss = self.experiment.loss
-        return [
-            self.experiment.config,
-            *([] if loss is None else [f"--loss={loss}"]),
-            f"--work-dir={self.folder}",
-            f"--noise={self.noise}",
-            f"--noise-seed={self.seed}",
-            "--measure-memorization",
-            "--resume",
-            "--cfg-options",
-            f"randomness.seed={self.seed}",
-            *self.options,
-        ]
+        """The training as one would start it by hand from the repository's folder."""
+        config = self.folder / "input" / "config.py"
+        return ["python", "tools/train.py", str(config), f"--work-dir={self.folder}"]
+
+    def record(self, work_dir: Path) -> dict:
+        """The run as JSON files hold it."""
+        return {
+            "digest": self.digest,
+            "name": self.name,
+            "folder": self.folder.relative_to(work_dir).as_posix(),
+            "axes": self.axes,
+            "command": self.command(),
+            "max_iters": self.max_iters,
+            "max_epochs": self.max_epochs,
+        }
 
 
-def _digest_in(file: Path) -> str:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))["digest"]
-    except (ValueError, KeyError, TypeError) as error:
+def _name(study: Study, axes: Mapping[str, Any]) -> str:
+    """Noise and seed, and of model, loss and options what differs within the study."""
+    parts = [axes["model"]] if len(study.models) > 1 else []
+    parts += [axes["loss"]] if len(study.losses) > 1 or not parts else []
+    parts += [noise_text(axes), f"seed {axes['seed']}"]
+    parts += [axes["options"]] if len(study.options) > 1 else []
+    return " | ".join(parts)
+
+
+def _placeholders(value: Any) -> list[str | None]:
+    """Keys of the placeholders inside a noise config; None stands for a bare ``{strength}``."""
+    if isinstance(value, str):
+        return [match.group(1) for match in STRENGTH.finditer(value)]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [found for item in value for found in _placeholders(item)]
+    return []
+
+
+def _filled(value: Any, strength: Any) -> Any:
+    """A noise config with the strength in place of its placeholders."""
+    if isinstance(value, Mapping):
+        return {key: _filled(item, strength) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_filled(item, strength) for item in value)
+    if not isinstance(value, str):
+        return value
+
+    def of(match: Any) -> Any:
+        return strength if match.group(1) is None else strength[match.group(1)]
+
+    whole = STRENGTH.fullmatch(value)
+    return of(whole) if whole else STRENGTH.sub(lambda match: str(of(match)), value)
+
+
+def _settings_of_noise(
+    label: str, noise: dict | None, strengths: list
+) -> list[tuple[Any, dict | None]]:
+    """(strength, noise config) of every strength, or one with None where the noise has none."""
+    keys = _placeholders(noise)
+    if not keys:
+        return [(None, noise)]
+    if not strengths:
+        raise ValueError(f"axes.noise[{label!r}] has {{strength}}, but there is no axes.strength.")
+    for strength in strengths:
+        names = list(strength) if isinstance(strength, Mapping) else [None]
+        for key in keys:
+            if key not in names:
+                asked = "{strength}" if key is None else f"{{strength[{key}]}}"
+                raise ValueError(
+                    f"axes.noise[{label!r}] has {asked}, and the strength {strength!r} has no such value."
+                )
+    return [(strength, _filled(noise, strength)) for strength in strengths]
+
+
+def _checked_base(study: Study, label: str) -> Config:
+    cfg = load_config(study.models[label])
+    if is_noisy(cfg) and study.noises != {"own": None}:
         raise ValueError(
-            f"{file} cannot be read ({type(error).__name__}: {error}): remove that folder."
-        ) from error
-
-
-def _labels(configs: Sequence[str]) -> list[str]:
-    """The parts of each config's name that not all configs share."""
-    parts = [Path(c).stem.split("_") for c in configs]
-    shared = set(parts[0]).intersection(*parts[1:]) if len(parts) > 1 else set()
-    return ["_".join(p for p in part if p not in shared) or "_".join(part) for part in parts]
-
-
-def experiments_of(configs: Sequence[str], losses: Sequence[str] = ()) -> list[Experiment]:
-    """Every config with its own loss, or, where losses are given, with each of them.
-
-    Args:
-        configs: paths; the parts of their names that differ become the labels.
-        losses: losses as on the command line; part of the label.
-    """
-    if not losses:
-        return [Experiment(c, label) for c, label in zip(configs, _labels(configs))]
-    if len(configs) == 1:
-        return [Experiment(configs[0], loss, loss) for loss in losses]
-    return [
-        Experiment(config, f"{label} {loss}", loss)
-        for config, label in zip(configs, _labels(configs))
-        for loss in losses
-    ]
-
-
-def slug(text: str) -> str:
-    """The text as the name of a folder."""
-    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")
-
-
-def _checked_options(words: Sequence[str]) -> dict:
-    """Options of all runs.
-
-    Raises:
-        ValueError: no ``key=value``, or a setting that every run has of its own.
-    """
-    options = parse_cfg_options(words)
-    for name, argument in _OWN.items():
-        if name in options or name.partition(".")[0] in options:
-            told = f"give {argument}" if argument else "a run goes on from its own checkpoint"
-            raise ValueError(f"--cfg-options {name}: each run has its own; {told}.")
-    return options
-
-
-def _of_loss(name: str) -> bool:
-    return ".loss_" in name
-
-
-def merge_options(cfg: Config, options: Mapping) -> None:
-    """Put ``--cfg-options`` into a config whose losses are not yet in their place: all but those of losses.
-
-    Raises:
-        KeyError: a setting that there is not.
-    """
-    settings = {name: value for name, value in options.items() if not _of_loss(name)}
-    check_options(cfg, settings)
-    apply_options(cfg, settings)
-
-
-@contextmanager
-def _told(config: str) -> Iterator[None]:
-    """Errors say which of the configs is meant."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{config}: {error}") from error
-
-
-def _trained(base: Config, loss: str | None, noise: str, seed: int, options: Mapping) -> Config:
-    """A copy of a config with loss, noise and measuring, and the options that have the last word."""
-    cfg = copy.deepcopy(base)
-    with options_last(cfg, options):
-        if loss is not None:
-            replace_losses(cfg, parse_spec(loss))
-        inject_noise(cfg, parse_spec(noise), seed=seed, keep_clean=True)
-    measure_memorization(cfg)
+            f"{study.models[label]} corrupts its training masks already; a study with a noise axis needs a "
+            "base with clean masks."
+        )
     return cfg
 
 
-def trained_config(run: Run) -> Config:
-    """The config that tools/train.py makes for a run, but for what names folders."""
-    base, options = load_config(run.experiment.config), parse_cfg_options(run.options)
-    with quiet():
-        return _trained(base, run.experiment.loss, run.noise, run.seed, options)
+def _placed(where: str, build: Callable[[], Config]) -> Config:
+    """Build a config; errors say where in the study file the reason stands."""
+    try:
+        return build()
+    except WRONG_INPUT as error:
+        raise ValueError(f"{where}: {sentence(error)}") from error
 
 
-def _rehearsed(
-    base: Config, loss: str | None, noise: str, options: dict, who: str, allow_noisy_eval: bool
-) -> dict[str, int | None]:
-    """Do to a config what tools/train.py will do for a run; how long that will train.
+def _lacks_metric(cfg: Config, metric: str) -> Exception | bool:
+    """The error of a config that does not measure a metric; False if it may."""
+    try:
+        check_metric(cfg, metric)
+    except KeyError as error:
+        return error
+    return False
+
+
+def plan_study(
+    study: Study, work_dir: str | Path, *, allow_noisy_eval: bool = False
+) -> list[StudyRun]:
+    """Every run of a study; all configurations are built, nothing is written.
+
+    Args:
+        study: a checked study.
+        work_dir: where the folders of the runs are to be.
+        allow_noisy_eval: accept corrupted validation masks.
 
     Raises:
-        KeyError, TypeError, ValueError: what a training would refuse.
+        FileNotFoundError: a base config that is not there.
+        KeyError: a main metric that no run of a model measures.
+        ValueError: an unknown or wrong loss, noise, option or budget, or masks that a validation must not
+            have (it is said where); no runs, or two runs of the same configuration.
     """
-    check_options(base, {name: value for name, value in options.items() if not _of_loss(name)})
-    cfg = _trained(base, loss, noise, 0, options)
+    work_dir = Path(work_dir).absolute()
+    noises = [
+        (label, strength, noise)
+        for label, spec in study.noises.items()
+        for strength, noise in _settings_of_noise(label, spec, study.strengths)
+    ]
+    if study.strengths and all(strength is None for _, strength, _ in noises):
+        raise ValueError("axes.strength is given, but no noise has {strength} in it.")
+    with quiet():
+        return _build_runs(study, noises, work_dir, allow_noisy_eval)
+
+
+def _check(cfg: Config, allow_noisy_eval: bool) -> Config:
+    """A run's config, if it has losses and masks that tools/train.py would take.
+
+    Raises:
+        KeyError, TypeError, ValueError: what it would refuse.
+    """
     check_losses(cfg)
     noisy = [] if allow_noisy_eval else noisy_evaluation(cfg)
     if noisy:
         raise ValueError(
             f"the masks of {' and '.join(noisy)} are corrupted, so the scores would be against wrong labels."
         )
-    return training_length(cfg, who)
+    return cfg
 
 
-def plan_runs(
-    experiments: Sequence[Experiment],
-    noises: Sequence[str],
-    seeds: Sequence[int],
-    work_dir: str | Path,
-    *,
-    options: Sequence[str] = (),
-    allow_noisy_eval: bool = False,
-    who: str = "a comparison",
-) -> list[Run]:
-    """Every experiment under every noise with every seed; checked before anything is launched.
+def _build_runs(
+    study: Study,
+    noises: list[tuple[str, Any, dict | None]],
+    work_dir: Path,
+    allow_noisy_eval: bool,
+) -> list[StudyRun]:
+    """The runs of all combinations."""
+    bases = {label: _checked_base(study, label) for label in study.models}
+    runs: dict[str, StudyRun] = {}
+    unmeasured: dict[str, Exception | bool] = dict.fromkeys(bases, True)
+    points = itertools.product(bases, study.losses, noises, study.seeds, study.options)
+    for model, loss, (noise, strength, noise_cfg), seed, options in points:
 
-    Args:
-        experiments: see :func:`experiments_of`.
-        noises: noises as on the command line.
-        seeds: of training and noise.
-        work_dir: where the folders of the runs are to be.
-        options: words of ``--cfg-options`` for every run.
-        allow_noisy_eval: accept corrupted validation masks.
-        who: what compares, for errors.
+        def build(
+            model=model, loss=loss, noise_cfg=noise_cfg, seed=seed, options=options
+        ) -> Config:
+            recipe = study.recipes.get(loss, {})
+            cfg = run_config(
+                bases[model],
+                loss=study.losses[loss],
+                noise=noise_cfg,
+                seed=seed,
+                options={**study.options[options], **recipe.get("options", {})},
+                hooks=recipe.get("hooks", []),
+                budget=study.budget,
+                metrics=study.metrics,
+            )
+            return _check(cfg, allow_noisy_eval)
+
+        axes = dict(
+            model=model, loss=loss, noise=noise, strength=strength, seed=seed, options=options
+        )
+        where = f"loss {loss!r}, noise {noise_text(axes)!r}, options {options!r}"
+        cfg = _placed(where, build)
+        if unmeasured[model] is not False:
+            unmeasured[model] = _lacks_metric(cfg, study.metrics["main"])
+        text = config_text(cfg)
+        digest = config_digest(text)
+        run = StudyRun(
+            digest=digest,
+            folder=work_dir / "runs" / digest,
+            axes=axes,
+            max_iters=cfg.train_cfg.get("max_iters"),
+            max_epochs=cfg.train_cfg.get("max_epochs"),
+            name=_name(study, axes),
+            config=text,
+        )
+        if digest in runs:
+            raise ValueError(
+                f"duplicate runs: {runs[digest].name} and {run.name} have the same configuration."
+            )
+        runs[digest] = run
+    for lacking in unmeasured.values():
+        if isinstance(
+            lacking, Exception
+        ):  # in all runs: one may have an evaluator that others lack
+            raise lacking
+    return list(runs.values())
+
+
+def write_plan(study: Study, runs: list[StudyRun], work_dir: str | Path) -> Path:
+    """Write ``study.json``; folders of runs are left alone.
+
+    Returns:
+        Path of the file.
+    """
+    work_dir = Path(work_dir).absolute()
+    versions = {"anl_seg": __version__}
+    for name in _PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    path = work_dir / PLAN_FILE
+    content = {
+        "name": study.name,
+        "study_file": str(study.path),
+        "study_text": study.text,
+        "metrics": study.metrics,
+        "retries": study.retries,
+        "published": study.published,
+        "runs": [run.record(work_dir) for run in runs],
+        "versions": versions,
+        "commit": commit(),
+    }
+    write_json_atomically(path, content)
+    return path
+
+
+def planned_runs(work_dir: str | Path) -> list[StudyRun]:
+    """The runs of a plan that was written, without their configurations.
 
     Raises:
-        FileNotFoundError: a config that is not there.
-        KeyError: a loss or an option that is not there.
-        TypeError, ValueError: nothing to run, two runs for one folder, a wrong noise, loss, seed or option,
-            or a config that such a run cannot be made of or that ends without a validation.
+        FileNotFoundError, ValueError: see :func:`read_plan`.
     """
-    if not (experiments and noises and seeds):
-        raise ValueError(f"{who} needs at least one config, one noise and one seed.")
-    for seed in seeds:
-        if check_integer("a seed", seed, low=0) >= 2**32:
-            raise ValueError(f"a seed must be below 2**32, got {seed}")
-    for noise in noises:
-        build_noise(parse_spec(noise))
-    settings = _checked_options(options)
-    runs = []
-    for experiment in experiments:
-        cfg = load_config(experiment.config)
-        text = cfg.pretty_text
-        with quiet(), _told(experiment.config):
-            lengths = [
-                _rehearsed(cfg, experiment.loss, noise, settings, who, allow_noisy_eval)
-                for noise in noises
-            ]
-        for noise, length in zip(noises, lengths):
-            for seed in seeds:
-                content = [
-                    text,
-                    experiment.loss,
-                    noise,
-                    seed,
-                    *([list(options)] if options else []),
-                ]
-                digest = hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
-                folder = Path(work_dir) / slug(noise) / slug(experiment.label) / f"seed{seed}"
-                run = Run(
-                    experiment=experiment,
-                    noise=noise,
-                    seed=seed,
-                    folder=folder,
-                    digest=digest,
-                    options=tuple(options),
-                    **length,
-                )
-                runs.append(run)
-    folders = [run.folder for run in runs]
-    twice = sorted({str(f) for f in folders if folders.count(f) > 1})
-    if twice:
-        raise ValueError(f"two runs would share a folder: {', '.join(twice)}.")
-    return runs
+    work_dir = Path(work_dir).absolute()
+    return [
+        StudyRun(
+            digest=record["digest"],
+            folder=work_dir / record["folder"],
+            axes=record["axes"],
+            max_iters=record.get("max_iters"),
+            max_epochs=record.get("max_epochs"),
+            name=record.get("name", record["digest"]),
+        )
+        for record in read_plan(work_dir)["runs"]
+    ]

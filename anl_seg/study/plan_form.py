@@ -8,7 +8,7 @@ from typing import Any
 
 from anl_seg._files import check_inside_name
 
-#: What tells the runs of a study apart.
+#: The ways in which the runs of a study differ.
 AXES = ("model", "loss", "noise", "strength", "seed", "options")
 Check = Callable[[Any], bool]
 

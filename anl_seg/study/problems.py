@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from anl_seg.study.run.state import DAMAGED
 from anl_seg.study.run_record import RunRecord, metric_names
-from anl_seg.study.state import DAMAGED
 
 #: Folders that belong to no planned run are named up to this number.
 _NAMED = 10

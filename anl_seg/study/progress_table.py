@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from anl_seg.study.checkpoints import progress
-from anl_seg.study.grid import StudyRun
+from anl_seg.study.plan import StudyRun
+from anl_seg.study.run.checkpoints import progress
 
 
 def time_text(seconds: float | None) -> str:

@@ -24,8 +24,8 @@ from anl_seg.config._walk import as_list, type_name
 from anl_seg.config.hooks import add_hooks, has_hook
 from anl_seg.config.options import apply_options, first_missing, known_settings, options_last
 from anl_seg.engine.hooks import RandomStateHook, StopOnDivergenceHook
-from anl_seg.study.schedule import check_validates, length_key
-from anl_seg.study.study_file import plain
+from anl_seg.study.file import plain
+from anl_seg.study.schedule import check_length, length_key
 
 #: What budget and seeds decide, whatever the options say.
 _SET_BY_THE_STUDY = ("default_hooks", "param_scheduler", "randomness", "train_cfg")
@@ -35,7 +35,7 @@ _NOT_CONTENT = ("work_dir", "resume", "load_from", "launcher", "log_level")
 _KEPT_CHECKPOINTS = 2
 
 
-def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
+def _check_options(cfg: Config, options: Mapping[str, Any]) -> None:
     """A misspelled option would be a new key that nothing reads."""
     known = known_settings(cfg)
     for name in options:
@@ -49,6 +49,17 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
             raise KeyError(f"{name}: {unknown_name(f'key of {where}', parts[at], has)}")
 
 
+def merge_settings(cfg: Config, options: Mapping[str, Any]) -> None:
+    """Put options into a config whose losses are not yet in their place: all but those of losses.
+
+    Raises:
+        KeyError, TypeError, ValueError: a setting that there is not, or that cannot be merged.
+    """
+    settings = {name: value for name, value in options.items() if ".loss_" not in name}
+    _check_options(cfg, settings)
+    apply_options(cfg, settings)
+
+
 def _apply_budget(cfg: Config, budget: Mapping[str, int]) -> None:
     key = length_key(cfg)
     train = cfg.train_cfg
@@ -60,11 +71,11 @@ def _apply_budget(cfg: Config, budget: Mapping[str, int]) -> None:
     before = train[key]
     for name, value in budget.items():
         train[name] = value
-    check_validates(cfg, "a study")
+    check_length(cfg)
     if key in budget:
         for scheduler in as_list(cfg.get("param_scheduler")):
             # One that ended with training does so again.
-            if isinstance(scheduler, Mapping) and scheduler.get("end") == before:
+            if isinstance(scheduler, dict) and scheduler.get("end") == before:
                 scheduler["end"] = budget[key]
     total = train[key]
     interval = train["val_interval"] = min(train.get("val_interval", 1), total)
@@ -125,14 +136,13 @@ def run_config(
         options: settings by dotted names.
         hooks: configs added to those of the base.
         budget: ``max_iters`` or ``max_epochs``, ``val_interval``.
-        metrics: see :class:`anl_seg.study.study_file.Study`.
+        metrics: see :class:`anl_seg.study.file.Study`.
 
     Raises:
         KeyError, TypeError, ValueError: an unknown loss, noise or option, or a wrong value of one.
     """
     cfg = copy.deepcopy(base)
-    check_options(cfg, options)
-    apply_options(cfg, options)
+    merge_settings(cfg, options)
     _apply_budget(cfg, budget)
     last = {n: v for n, v in options.items() if n.partition(".")[0] not in _SET_BY_THE_STUDY}
     with options_last(cfg, last):
@@ -183,6 +193,19 @@ def config_text(cfg: Config) -> str:
     return "".join(lines)
 
 
+def _assignment(node: ast.stmt) -> tuple[str, Any]:
+    """Name and value of ``name = literal``.
+
+    Raises:
+        ValueError: the statement is of another form.
+    """
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target = node.targets[0]
+        if isinstance(target, ast.Name):
+            return target.id, ast.literal_eval(node.value)
+    raise ValueError(f"line {node.lineno} is no setting")
+
+
 def config_values(text: str) -> dict[str, Any]:
     """The settings in the text of a config, read as literals: nothing of it is run.
 
@@ -190,18 +213,8 @@ def config_values(text: str) -> dict[str, Any]:
         ValueError: it is not of the form of :func:`config_text`.
     """
     try:
-        nodes = [
-            ([target.id for target in node.targets], node.value) for node in ast.parse(text).body
-        ]
-        return {name: ast.literal_eval(value) for (name,), value in nodes}
-    except (
-        AttributeError,
-        SyntaxError,
-        TypeError,
-        ValueError,
-        RecursionError,
-        MemoryError,
-    ) as error:
+        return dict(map(_assignment, ast.parse(text).body))
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise ValueError(
             f"not a list of settings with literal values ({type(error).__name__}: {error})."
         ) from error

@@ -13,9 +13,9 @@ from anl_seg.engine.hooks.loss_diagnostics_hook import FILE_NAME as DIAGNOSTICS_
 from anl_seg.engine.hooks.memorization_hook import FILE_NAME as MEMORIZATION_FILE
 from anl_seg.engine.hooks.noise_statistics_hook import FILE_NAME as NOISE_FILE
 from anl_seg.engine.hooks.resource_hook import FILE_NAME as RESOURCE_FILE
-from anl_seg.study.checkpoints import is_log_line, log_files
+from anl_seg.study.run.checkpoints import is_log_line, log_files
+from anl_seg.study.run.state import known_state
 from anl_seg.study.shown_paths import hidden
-from anl_seg.study.state import known_state
 
 ENVIRONMENT_FILE = "environment.json"
 #: What stands there besides numbers.
@@ -56,7 +56,7 @@ def _is_diagnostics(line: dict) -> bool:
         all(isinstance(line.get(key), str) for key in ("loss", "by"))
         and _is_number(line.get("logit_scale"), none=False)
         and all(isinstance(values, list) and all(map(_is_number, values)) for values in lists)
-        and len({len(values) for values in lists}) == 1
+        and len({len(values) for values in lists if values is not None}) == 1
     )
 
 
@@ -89,8 +89,8 @@ class RunFiles:
         self.path, self.name, self.hide = path, name, hide
         self.problems: list[str] = []
 
-    def _wrong(self, file_name: str, told: object) -> None:
-        self.problems.append(self.hide(f"{self.name}/{file_name} {told}."))
+    def _wrong(self, file_name: str, what: object) -> None:
+        self.problems.append(self.hide(f"{self.name}/{file_name} {what}."))
 
     def _is_there(self, file_name: str) -> bool:
         """Whether there is such a file; an error if it is a pipe, a folder or a broken link."""
@@ -131,7 +131,7 @@ class RunFiles:
         return kind()
 
     def state(self) -> dict:
-        """That of :func:`anl_seg.study.state.known_state`."""
+        """That of :func:`anl_seg.study.run.state.known_state`."""
         return hidden(known_state(self.path), self.hide)
 
     def lines(self, file_name: str, check: Callable[[dict], bool]) -> list[dict]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anl_seg.study.run.state import read_plan, run_status
 from anl_seg.study.run_files import RunFiles
 from anl_seg.study.shown_paths import hidden, path_hider
-from anl_seg.study.state import read_plan, told_status
 
 #: Share of wrongly (or, the last, rightly) labelled pixels in a memorisation record -> name in tables.
 SHARES = {
@@ -34,6 +35,20 @@ def noise_text(axes: Mapping[str, Any]) -> str:
     return f"{axes['noise']} {strength_text(axes['strength'])}".strip()
 
 
+def run_labels(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Model and loss of each run, as far as these vary; where neither does, the loss that replaced the
+    model's own, or the model.
+
+    Args:
+        runs: axes of each run.
+    """
+    varied = [key for key in ("model", "loss") if len({axes[key] for axes in runs}) > 1]
+    return [
+        " ".join(axes[key] for key in varied or ["model" if axes["loss"] == "own" else "loss"])
+        for axes in runs
+    ]
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """One planned run and what was found of it.
@@ -43,7 +58,7 @@ class RunRecord:
         folder: relative to the work dir, with forward slashes.
         axes: ``model``, ``loss``, ``noise``, ``strength``, ``seed``, ``options``.
         command: what trains it.
-        status: as :func:`anl_seg.study.state.told_status` says it.
+        status: as :func:`anl_seg.study.run.state.run_status` says it.
         reason: why it failed, in a sentence; empty if it did not.
         attempts: as in ``state.json``.
         validations: step -> metrics of that validation.
@@ -92,6 +107,17 @@ class RunRecord:
         return f"{self.folder}/output.log"
 
 
+def final_value(record: RunRecord, metric: str) -> float:
+    """A metric at the last validation of a run; NaN where that has none.
+
+    Raises:
+        ValueError: there is no validation.
+    """
+    if not record.validations:
+        raise ValueError(f"no validation with {metric!r} in {record.folder}.")
+    return record.validations[max(record.validations)].get(metric, math.nan)
+
+
 def read_run(
     work_dir: str | Path,
     run: Mapping[str, Any],
@@ -112,12 +138,12 @@ def read_run(
     state = files.state()
     status = state["status"] or "planned"
     if status == "running":
-        status = told_status(path)
+        status = run_status(path)
     checkpoint = files.checkpoint()
     reason = state["reason"] or ""
     if status == "failed" and not reason:
-        told = [a.get("reason") for a in state["attempts"] if a.get("reason")]
-        reason = told[-1] if told else "no reason recorded"
+        reasons = [a["reason"] for a in state["attempts"] if a.get("reason")]
+        reason = reasons[-1] if reasons else "no reason recorded"
     return RunRecord(
         digest=run["digest"],
         folder=run["folder"],
@@ -137,7 +163,7 @@ def read_run(
         resources=files.resources(),
         environment=files.environment(),
         config=files.config(),
-        checkpoint=checkpoint and checkpoint.relative_to(work_dir).as_posix(),
+        checkpoint=None if checkpoint is None else checkpoint.relative_to(work_dir).as_posix(),
         # mmengine logs the metrics of a training by epochs under the number of the epoch.
         unit="epoch" if run.get("max_epochs") and not run.get("max_iters") else "iteration",
         problems=files.problems,
@@ -155,7 +181,7 @@ def read_study(work_dir: str | Path) -> tuple[dict, list[RunRecord]]:
     """The plan of a study and a record of every planned run, in its order.
 
     Raises:
-        FileNotFoundError, ValueError: see :func:`anl_seg.study.state.read_plan`.
+        FileNotFoundError, ValueError: see :func:`anl_seg.study.run.state.read_plan`.
     """
     work_dir = Path(work_dir).absolute()
     hide = path_hider(work_dir)

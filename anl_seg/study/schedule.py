@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mmengine.config import Config
 
+from anl_seg._checks import check_integer
 from anl_seg.config._walk import type_name
 
 #: mmengine's loops, and what ends each.
@@ -33,38 +34,22 @@ def length_key(cfg: Config) -> str:
     return key
 
 
-def check_validates(cfg: Config, who: str) -> None:
-    """Refuse a config whose training ends without a validation.
+def check_length(cfg: Config) -> None:
+    """Refuse a config that trains no whole number of steps, or whose training ends without a validation.
 
     mmengine validates at the end of training whatever the interval, unless that begins later.
 
-    Args:
-        cfg: a config that passes :func:`length_key`.
-        who: what compares by validation, for the error.
-
     Raises:
-        ValueError: no validation, or one that begins after training has ended.
+        ValueError: see :func:`length_key`; a wrong length, no validation, or one that begins after training
+            has ended.
     """
+    key = length_key(cfg)
+    length = check_integer(f"train_cfg.{key}", cfg.train_cfg[key], low=1)
     if not (cfg.get("val_dataloader") and cfg.get("val_evaluator")):
-        raise ValueError(f"{who} compares by validation, and the config has none.")
-    key = length_key(cfg)
-    begin, last = cfg.train_cfg.get("val_begin", 1), cfg.train_cfg[key]
-    if begin > last:
+        raise ValueError("a study compares by validation, and the config has none.")
+    begin = cfg.train_cfg.get("val_begin", 1)
+    if begin > length:
         raise ValueError(
-            f"{who} compares by validation, which begins at train_cfg.val_begin={begin}, after training "
-            f"has ended ({key}={last})."
+            f"a study compares by validation, which begins at train_cfg.val_begin={begin}, after training "
+            f"has ended ({key}={length})."
         )
-
-
-def training_length(cfg: Config, who: str) -> dict[str, int | None]:
-    """``max_iters`` and ``max_epochs`` of a training with a validation at its end; one of them is None.
-
-    Raises:
-        ValueError: see :func:`length_key` and :func:`check_validates`; a length that is none.
-    """
-    key = length_key(cfg)
-    length = cfg.train_cfg[key]
-    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-        raise ValueError(f"train_cfg.{key} must be an integer >= 1; got {length!r}.")
-    check_validates(cfg, who)
-    return {"max_iters": None, "max_epochs": None, key: length}

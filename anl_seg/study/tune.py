@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import errno
 import itertools
 import math
+import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +20,15 @@ from anl_seg._suggest import WRONG_INPUT, sentence, unknown_name
 from anl_seg.config import inject_noise, load_config, parse_spec
 from anl_seg.config.loss_config import loss_class, qualified_loss
 from anl_seg.config.options import parse_cfg_options
-from anl_seg.study.collect import collect_run
+from anl_seg.study.comparison import comparison_study, read_runs
 from anl_seg.study.judges import judged_config
-from anl_seg.study.launch import launch_runs
-from anl_seg.study.plan import Experiment, Run, merge_options, plan_runs
+from anl_seg.study.plan import StudyRun, plan_study
+from anl_seg.study.run.executors import LocalExecutor
+from anl_seg.study.run.reasons import NO_SPACE
+from anl_seg.study.run.runner import run_study
+from anl_seg.study.run.threads import asked_threads
+from anl_seg.study.run_config import merge_settings
+from anl_seg.study.run_record import final_value
 
 #: Digits of a number that is tried; more would only make two trials of what is one.
 DIGITS = 3
@@ -33,12 +40,22 @@ _STORED = (type(None), bool, int, float, str)
 
 
 @dataclass(frozen=True)
-class Span:
+class Interval:
     """Real numbers from ``low`` to ``high``, on a logarithmic scale where ``log`` says so."""
 
     low: float
     high: float
     log: bool = False
+
+    def probes(self) -> tuple:
+        """The middle and both ends."""
+        middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
+        return (middle, self.low, self.high)
+
+    def suggest(self, trial: Any, name: str) -> float:
+        """A value for a trial of Optuna, rounded to three digits."""
+        value = trial.suggest_float(name, self.low, self.high, log=self.log)
+        return min(max(float(f"{value:.{DIGITS}g}"), self.low), self.high)
 
 
 @dataclass(frozen=True)
@@ -47,8 +64,19 @@ class Choice:
 
     values: tuple
 
+    def probes(self) -> tuple:
+        """All values."""
+        return self.values
 
-Space = dict[str, Union[Span, Choice]]
+    def suggest(self, trial: Any, name: str) -> Any:
+        """A value for a trial of Optuna, whose databases hold no lists and dicts: these as texts."""
+        texts = {repr(v): v for v in self.values if not isinstance(v, _STORED)}
+        choices = [v if isinstance(v, _STORED) else repr(v) for v in self.values]
+        picked = trial.suggest_categorical(name, choices)
+        return texts.get(picked, picked) if isinstance(picked, str) else picked
+
+
+Space = dict[str, Union[Interval, Choice]]
 
 
 def _number(text: str, where: str) -> float:
@@ -67,7 +95,7 @@ def _choice(text: str, values: str) -> Choice:
     Raises:
         ValueError: an empty value, or one that is given twice.
     """
-    items = []
+    items: list[Any] = []
     for item in map(str.strip, values.split("|")):
         try:
             value = ast.literal_eval(item)
@@ -104,7 +132,7 @@ def parse_space(texts: Sequence[str]) -> Space:
         low, high, *scale = values.split(":")
         if scale not in ([], ["log"]):
             raise ValueError(f"{text!r}: after low:high comes log or nothing.")
-        span = Span(_number(low, text), _number(high, text), bool(scale))
+        span = Interval(_number(low, text), _number(high, text), bool(scale))
         if not span.low < span.high or (span.log and span.low <= 0):
             raise ValueError(f"{text!r}: low must be below high, and above 0 on a log scale.")
         space[name] = span
@@ -113,35 +141,11 @@ def parse_space(texts: Sequence[str]) -> Space:
     return space
 
 
-def suggest(trial: Any, space: Space) -> dict[str, Any]:
-    """Values for one trial of Optuna, real numbers rounded to three digits."""
-    values = {}
-    for name, kind in space.items():
-        if isinstance(kind, Choice):
-            # Optuna's databases hold no lists and dicts.
-            texts = {repr(v): v for v in kind.values if not isinstance(v, _STORED)}
-            choices = [v if isinstance(v, _STORED) else repr(v) for v in kind.values]
-            picked = trial.suggest_categorical(name, choices)
-            values[name] = texts.get(picked, picked) if isinstance(picked, str) else picked
-        else:
-            value = trial.suggest_float(name, kind.low, kind.high, log=kind.log)
-            values[name] = min(max(float(f"{value:.{DIGITS}g}"), kind.low), kind.high)
-    return values
-
-
 def loss_spec(loss: str, values: Mapping[str, Any]) -> str:
     """The loss as on the command line, with these values in place of or beside its own."""
     spec = {**parse_spec(loss), **values}
     kind = spec.pop("type")
     return f"{kind}:" + ",".join(f"{name}={value!r}" for name, value in spec.items())
-
-
-def _probes(kind: Span | Choice) -> tuple:
-    """Values of a parameter: all of a choice; both ends and the middle of a span."""
-    if isinstance(kind, Choice):
-        return kind.values
-    middle = math.sqrt(kind.low * kind.high) if kind.log else (kind.low + kind.high) / 2
-    return (middle, kind.low, kind.high)
 
 
 def check_space(loss: str, space: Space) -> str:
@@ -159,17 +163,17 @@ def check_space(loss: str, space: Space) -> str:
     for name in space:
         if complete and name not in known:
             raise KeyError(unknown_name(f"parameter of {parse_spec(loss)['type']}", name, known))
-    refusal = None
-    for tried, values in enumerate(itertools.product(*map(_probes, space.values()))):
+    refusal = ""
+    for tried, values in enumerate(itertools.product(*(kind.probes() for kind in space.values()))):
         spec = loss_spec(loss, dict(zip(space, values)))
         try:
             qualified_loss(parse_spec(spec))
         except WRONG_INPUT as error:
-            refusal = refusal or error
+            refusal = refusal or sentence(error)
             if tried < _MOST_PROBES:
                 continue
         return spec
-    raise ValueError(f"{loss} takes no values of --space: {sentence(refusal)}")
+    raise ValueError(f"{loss} takes no values of --space: {refusal}")
 
 
 def check_free(options: Sequence[str], space: Space) -> None:
@@ -200,7 +204,7 @@ def tuning_config(
         objective: ``clean``: the config's validation masks; ``noisy``: these corrupted by ``noise``, as
             they would be where no clean mask is to be had.
         seed: of the noise of validation.
-        samples: only so many validation images, evenly spaced; None = all.
+        samples: number of validation images, evenly spaced; None = all.
         folder: where the config is written.
         options: words of ``--cfg-options``.
 
@@ -211,7 +215,7 @@ def tuning_config(
     if objective not in OBJECTIVES:
         raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}; got {objective!r}.")
     cfg = load_config(config)
-    merge_options(cfg, parse_cfg_options(options))
+    merge_settings(cfg, parse_cfg_options(options))
     for loader in ("train_dataloader", "val_dataloader"):
         if not isinstance(cfg.get(loader), Mapping):
             raise ValueError(f"{config} has no single {loader} to judge trials by.")
@@ -238,45 +242,56 @@ def _passed_on(options: Sequence[str]) -> list[str]:
     return [o for o in options if o.partition("=")[0].partition(".")[0] != "val_dataloader"]
 
 
-class _JudgedRun(Run):
-    """A run whose validation masks may be corrupted."""
-
-    def command(self) -> list[str]:
-        config, *rest = super().command()
-        return [config, "--allow-noisy-eval", *rest]
-
-
 def plan_trial(
     config: str,
     loss: str,
     noise: str,
     seeds: Sequence[int],
     work_dir: Path,
+    *,
+    metric: str,
     options: Sequence[str] = (),
-) -> list[Run]:
-    """The runs of one setting, checked; see :func:`anl_seg.study.plan.plan_runs`."""
-    planned = plan_runs(
-        [Experiment(config, "loss", loss)],
+) -> list[StudyRun]:
+    """The runs of one setting of a loss, checked; see :func:`comparison_study` and :func:`plan_study`."""
+    study = comparison_study(
+        work_dir / "trial.py",
+        [config],
         [noise],
         seeds,
-        work_dir,
+        losses=[loss],
+        metric=metric,
         options=_passed_on(options),
-        allow_noisy_eval=True,
-        who="a search",
     )
-    return [_JudgedRun(**vars(run)) for run in planned]
+    return plan_study(study, work_dir, allow_noisy_eval=True)
 
 
-def value_of(runs: Sequence[Run], metric: str, train_script: Path) -> float:
+def value_of(runs: list[StudyRun], work_dir: Path, metric: str) -> float:
     """Final metric of the runs of a setting, their mean; trained if they are not finished already.
 
     Raises:
+        KeyboardInterrupt: a signal has ended the trainings.
+        OSError: there is no space left for them.
         RuntimeError: a run failed, or its metric is no finite number; it is said where.
     """
-    if failed := launch_runs(runs, train_script):
-        raise RuntimeError(f"a run failed: see {failed[0].folder / 'output.log'}.")
-    values = [collect_run(run.folder, metric).final(metric) for run in runs]
-    for run, value in zip(runs, values):
-        if not math.isfinite(value):
-            raise RuntimeError(f"{metric} is {value} at the end of {run.folder}.")
+    work_dir.mkdir(parents=True, exist_ok=True)
+    outcome = run_study(
+        runs,
+        LocalExecutor(1, cpus_per_run=asked_threads()),
+        work_dir,
+        retries=0,
+        train_arguments=["--allow-noisy-eval"],
+        main_metric=metric,
+    )
+    if outcome.stopped:
+        raise KeyboardInterrupt
+    for run, reason in outcome.failed.items():
+        if reason.startswith(NO_SPACE):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(run.folder))
+        raise RuntimeError(f"a run failed: {reason}; see {run.folder / 'output.log'}.")
+    values = []
+    for record in read_runs(runs, work_dir, metric):
+        final = final_value(record, metric)
+        if not math.isfinite(final):
+            raise RuntimeError(f"{metric} is {final} at the end of {work_dir / record.folder}.")
+        values.append(final)
     return statistics.fmean(values)

@@ -32,7 +32,7 @@ def test_module_and_console_script_are_the_same():
     assert shown.stdout.startswith("anl-seg ")
 
 
-@pytest.mark.parametrize("command", ["train", "test", "study", "corrupt", "browse", "estimate"])
+@pytest.mark.parametrize("command", cli.COMMANDS)
 def test_each_command_is_a_module(command, capsys):
     assert find_spec(f"anl_seg.cli.{command}")
     with pytest.raises(SystemExit) as stop:

@@ -147,11 +147,11 @@ def test_sigterm_ends_the_trainings_and_says_how_to_go_on(study, tmp_path):
     (state,) = work_dir.glob("runs/*/state.json")
     attempts = json.loads(state.read_text())["attempts"]
     assert [a["reason"] for a in attempts] == ["stopped with the runner"]
-    from anl_seg.study.attempt import leftovers
-    from anl_seg.study.state import told_status
+    from anl_seg.study.run.leftovers import leftovers
+    from anl_seg.study.run.state import run_status
 
     assert leftovers(state.parent) == []
-    assert told_status(state.parent) == "interrupted"
+    assert run_status(state.parent) == "interrupted"
 
 
 @pytest.mark.parametrize(

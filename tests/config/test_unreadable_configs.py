@@ -7,8 +7,8 @@ import pytest
 from anl_seg.config import load_config
 from anl_seg.corruption import config_source
 from anl_seg.masks.raw_labels import RawLabels
-from anl_seg.study.grid import plan_study
-from anl_seg.study.study_file import load_study
+from anl_seg.study.file import load_study
+from anl_seg.study.plan import plan_study
 from tests.cli.conftest import QUICKSTART
 
 

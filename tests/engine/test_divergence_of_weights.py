@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from anl_seg.engine._finite import not_finite
-from anl_seg.study.reasons import failure_reason, is_divergence
+from anl_seg.study.run.reasons import failure_reason, is_divergence
 from tests.engine import test_stop_on_divergence_hook  # noqa: F401 - registers the data set
 
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from anl_seg._checkpoint_files import damage, latest_whole
 from anl_seg.engine import CheckpointError, allow_mmengine_checkpoints, checkpoint_compat
-from anl_seg.study.checkpoints import remove_broken
+from anl_seg.study.run.checkpoints import remove_broken
 
 
 @pytest.fixture(autouse=True)

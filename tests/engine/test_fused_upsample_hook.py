@@ -20,8 +20,8 @@ from torch import nn
 
 from anl_seg.config import replace_losses
 from anl_seg.engine.hooks import FusedUpsampleHook
-from anl_seg.engine.hooks import fused_upsample_hook as module
 from anl_seg.models.losses import CELoss
+from anl_seg.models.losses import pixel_loss as module
 from anl_seg.noise import build_noise
 from tests.models.test_losses import segmentor
 from tools.model_zoo.batch import noisy_batch

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
 from anl_seg import functional
 
-NAMES = [
-    "active_negative_cross_entropy",
-    "active_negative_focal_loss",
-    "asymmetric_exponential_loss",
-    "asymmetric_generalized_cross_entropy",
-    "asymmetric_norm_loss",
-    "asymmetric_unhinged_loss",
-    "bootstrap_loss",
-    "cross_entropy",
-    "focal_loss",
-    "generalized_cross_entropy",
-    "generalized_jensen_shannon",
-    "label_smoothing_cross_entropy",
-    "mean_absolute_error",
-    "normalized_cross_entropy",
-    "normalized_focal_loss",
-    "normalized_generalized_cross_entropy",
-    "normalized_negative_cross_entropy",
-    "normalized_negative_focal_loss",
-    "normalized_reverse_cross_entropy",
-    "reverse_cross_entropy",
-    "symmetric_cross_entropy",
-]
+#: What these parameters are of needs more than a batch: random draws, weights of pixels, other losses.
+_OF_OTHERS = {"generator", "weight", "base"}
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a function is a loss of each pixel that needs nothing but logits and labels."""
+    function = getattr(functional, name)
+    parameters = list(inspect.signature(function).parameters.values())[2:]
+    return (
+        (hasattr(function, "of") or name.startswith("active_negative_"))
+        and all(p.default is not p.empty for p in parameters)
+        and not _OF_OTHERS & {p.name for p in parameters}
+    )
+
+
+NAMES = sorted(filter(_is_plain, functional.__all__))
 
 
 @pytest.fixture(params=NAMES)

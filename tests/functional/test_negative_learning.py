@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from anl_seg.functional import cross_entropy
-from anl_seg.functional.negative_learning import negative_learning, select_for_negative_learning
+from anl_seg.functional._pixels import Pixels
+from anl_seg.functional.negative_learning import negative_learning, selected
 from tests.functional.test_properties import (  # noqa: F401  (the contract, run on this loss)
     C,
     batch,
@@ -56,7 +57,7 @@ def test_equals_the_direct_form(batch, stage, scale):  # noqa: F811
     torch.testing.assert_close(gradient(ours, logits, labels), gradient(slow, logits, labels))
     own = torch.softmax(logits, dim=1).gather(1, labels.unsqueeze(1)).squeeze(1)
     least = {"nl": -1.0, "sel_nl": 1 / C, "sel_pl": 0.5}[stage]
-    assert torch.equal(select_for_negative_learning(logits, labels, stage=stage), own > least)
+    assert torch.equal(selected(Pixels(logits, labels), stage, 0.5), own > least)
 
 
 def test_a_draw_is_one_complementary_label_and_never_the_label(batch):  # noqa: F811

@@ -23,6 +23,7 @@ NEEDED = {
     },
     losses.BackwardCorrectionLoss: lambda classes: {"matrix": confusion(classes)},
     losses.ForwardCorrectionLoss: lambda classes: {"matrix": confusion(classes)},
+    losses.WarmStartLoss: lambda classes: {"loss": {"type": "GCELoss"}},
 }
 #: What else a loss may be, beside its defaults.
 FURTHER = [
@@ -35,6 +36,9 @@ FURTHER = [
     (losses.NoiseRobustDiceLoss, {"per_image": True}),
     (losses.PeerLoss, {"pairing": "expected"}),
     (losses.TLoss, {"per_image": True}),
+    (losses.WarmStartLoss, {"ce_share": 0.3}),
+    (losses.WarmStartLoss, {"loss": {"type": "MulticlassTLoss"}, "ce_share": 0.3}),
+    (losses.WarmStartLoss, {"loss": {"type": "NoiseRobustDiceLoss"}, "ce_share": 0.3}),
 ]
 
 
@@ -59,7 +63,7 @@ def registered() -> list[tuple[type, dict]]:
 
 def build(cls: type, classes: int, **params) -> torch.nn.Module:
     """The loss, with what it needs for so many classes."""
-    return cls(**NEEDED.get(cls, lambda classes: {})(classes), **params)
+    return cls(**{**NEEDED.get(cls, lambda classes: {})(classes), **params})
 
 
 class NoFloat64(TorchDispatchMode):

@@ -82,9 +82,9 @@ def test_config_command_line_and_studies_train_it_alike():
 def said(monkeypatch):
     texts = []
     monkeypatch.setattr(
-        "anl_seg.models.losses.active_negative_loss.print_log", lambda text, **_: texts.append(text)
+        "anl_seg.models.losses.combined_loss.print_log", lambda text, **_: texts.append(text)
     )
-    monkeypatch.setattr("anl_seg.models.losses.active_negative_loss._TOLD", set())
+    monkeypatch.setattr("anl_seg.models.losses.combined_loss._TOLD", set())
     return texts
 
 

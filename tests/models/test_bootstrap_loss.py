@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from anl_seg.functional.bootstrap_loss import bootstrap_loss
-from anl_seg.models.losses.bootstrap_loss import BootstrapLoss
+from anl_seg.models.losses import BootstrapLoss
 from tests.models.loss_contract import (  # noqa: F401  (the contract, run on this loss)
     Build,
     batch,

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from anl_seg.functional.label_smoothing_cross_entropy import label_smoothing_cross_entropy
-from anl_seg.models.losses.label_smoothing_cross_entropy import LabelSmoothingCELoss
+from anl_seg.models.losses import LabelSmoothingCELoss
 from tests.models.loss_contract import (  # noqa: F401  (the contract, run on this loss)
     Build,
     batch,

@@ -14,20 +14,31 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from anl_seg import functional as F
+from anl_seg.models.losses import simple_losses
 
 C = 4
+#: Parameters that differ from the defaults, for losses that have some.
+PARAMS = {
+    "FocalLoss": {"gamma": 1.5},
+    "GCELoss": {"q": 0.4},
+    "SCELoss": {"alpha": 0.3, "beta": 2.0},
+    "NFLLoss": {"gamma": 1.5},
+    "NNCELoss": {"min_prob": 1e-3},
+    "NNFLLoss": {"gamma": 1.5, "min_prob": 1e-3},
+    "NGCELoss": {"q": 0.4},
+    "AGCELoss": {"a": 0.6, "q": 0.6},
+    "AUELoss": {"a": 5.5, "q": 3.0},
+    "AELLoss": {"a": 2.5},
+    "ANormLoss": {"a": 2.0, "p": 0.7},
+    "BootstrapLoss": {"beta": 0.6, "mode": "hard"},
+    "LabelSmoothingCELoss": {"smoothing": -0.3},
+}
 #: type -> (parameters, its function with the same parameters)
 LOSSES = {
-    "CELoss": ({}, F.cross_entropy),
-    "FocalLoss": ({"gamma": 1.5}, F.focal_loss),
-    "MAELoss": ({}, F.mean_absolute_error),
-    "RCELoss": ({}, F.reverse_cross_entropy),
-    "NCELoss": ({}, F.normalized_cross_entropy),
-    "GCELoss": ({"q": 0.4}, F.generalized_cross_entropy),
-    "SCELoss": ({"alpha": 0.3, "beta": 2.0}, F.symmetric_cross_entropy),
-    "NFLLoss": ({"gamma": 1.5}, F.normalized_focal_loss),
-    "NNCELoss": ({"min_prob": 1e-3}, F.normalized_negative_cross_entropy),
-    "NNFLLoss": ({"gamma": 1.5, "min_prob": 1e-3}, F.normalized_negative_focal_loss),
+    **{
+        name: (PARAMS.get(name, {}), getattr(simple_losses, name).function)
+        for name in simple_losses.__all__
+    },
     "ANLCELoss": (
         {"alpha": 2.0, "beta": 3.0, "min_prob": 1e-3, "mass_balance": 0.0},
         F.active_negative_cross_entropy,
@@ -36,15 +47,7 @@ LOSSES = {
         {"alpha": 2.0, "beta": 3.0, "gamma": 1.5, "min_prob": 1e-3},
         F.active_negative_focal_loss,
     ),
-    "NGCELoss": ({"q": 0.4}, F.normalized_generalized_cross_entropy),
-    "NRCELoss": ({}, F.normalized_reverse_cross_entropy),
-    "AGCELoss": ({"a": 0.6, "q": 0.6}, F.asymmetric_generalized_cross_entropy),
-    "AUELoss": ({"a": 5.5, "q": 3.0}, F.asymmetric_unhinged_loss),
-    "AELLoss": ({"a": 2.5}, F.asymmetric_exponential_loss),
-    "ANormLoss": ({"a": 2.0, "p": 0.7}, F.asymmetric_norm_loss),
     "GJSLoss": ({"pi": 0.3, "scaled": False}, F.generalized_jensen_shannon),
-    "BootstrapLoss": ({"beta": 0.6, "mode": "hard"}, F.bootstrap_loss),
-    "LabelSmoothingCELoss": ({"smoothing": -0.3}, F.label_smoothing_cross_entropy),
     "NLNLLoss": ({"complementary": "all"}, F.negative_learning),
     "PeerLoss": ({"alpha": 0.6, "pairing": "expected"}, F.peer_loss),
 }

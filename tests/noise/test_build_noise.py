@@ -10,7 +10,12 @@ import pytest
 import anl_seg.noise
 from anl_seg.noise import NOISES, AlphaBetaNoise, MaskNoise, SymmetricNoise, build_noise
 
+#: The examples of all models, and settings with every parameter away from its default.
 EXAMPLES = {
+    **{
+        name: build_noise(dict(type=name, **kind.example)).parameters()
+        for name, kind in NOISES.items()
+    },
     "SymmetricNoise": {"rate": 0.4},
     "PairNoise": {"rate": 0.2},
     "TransitionMatrixNoise": {"matrix": [[0.9, 0.1], [0.25, 0.75]]},

@@ -68,6 +68,7 @@ RESHAPING = [
     RandomChoiceNoise([None, BandNoise(1, 2), VertexNoise(3)], per_object=True),
 ]
 STRONG = [
+    *(kind(**kind.example) for kind in NOISES.values()),
     SymmetricNoise(0.7),
     PairNoise(1),
     TransitionMatrixNoise(MATRIX),
@@ -84,21 +85,14 @@ STRONG = [
     *RESHAPING,
 ]
 IDENTITY = [
-    SymmetricNoise(0),
-    PairNoise(0),
-    TransitionMatrixNoise(np.eye(CLASSES)),
-    InstanceDependentNoise(0),
-    SuperpixelNoise(10**6),  # one for each pixel
-    DilateNoise(0),
+    *(kind(**kind.no_noise) for kind in NOISES.values()),
     DilateNoise(0, background=None),
     ErodeNoise(0, background=None),
     AffineNoise(0, background=None),
-    AlphaBetaNoise(0, 0.5),
     AlphaBetaNoise(1, 0, background=None),
     BandNoise(0, 0, background=None),
     MarkovBoundaryNoise(0, 0.5, 0.5, 0, background=None),
     MarkovBoundaryNoise(5, 0.5, 0, 0, background=None),
-    ElasticNoise(0, 3),
     PolygonNoise(0, background=None),
     VertexNoise(0, background=None),
     BoundingBoxNoise(0, background=None),
@@ -107,7 +101,6 @@ IDENTITY = [
     MissingObjectNoise(0, background=None),
     SpuriousObjectNoise(0, background=None),
     RandomChoiceNoise([None, SymmetricNoise(1)], [1, 0]),
-    SequentialNoise([PairNoise(0), SymmetricNoise(0)]),
 ]
 PRESETS = [
     build_noise(cfg)

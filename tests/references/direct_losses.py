@@ -1,6 +1,7 @@
 """Slow, obvious forms of the losses, one-hot label and all: oracles for tests, baselines for benchmarks.
 
-Each takes logits (N, C, *) and labels (N, *) without ignored pixels, and returns the loss (N, *).
+Each takes logits (N, C, *) and labels (N, *) without ignored pixels, and returns the loss (N, *). Below them
+stand the gradient weights of docs/losses.md by hand.
 """
 
 from __future__ import annotations
@@ -157,3 +158,108 @@ def bootstrap_loss(logits: Tensor, target: Tensor, beta: float = 0.95) -> Tensor
 def label_smoothing_cross_entropy(logits: Tensor, target: Tensor, smoothing: float = 0.1) -> Tensor:
     mixed = (1 - smoothing) * _one_hot(logits, target) + smoothing / logits.shape[1]
     return -(mixed * _log_probs(logits)).sum(1)
+
+
+# The gradient weights -dL/dz_y of docs/losses.md, for C classes and the label Y.
+
+C, Y = 5, 2
+A = -math.log(1e-7)
+LOG = math.log(1e4)
+T = 0.6 * torch.eye(C, dtype=torch.float64) + 0.4 / C
+T[0, 1] += 0.1
+T[0, 0] -= 0.1
+
+
+def focal(p, gamma):
+    factor = (1 - p) ** gamma
+    return factor, -factor * p.log()
+
+
+def nfl(p, u, gamma):
+    f, fl = focal(p, gamma)
+    s = fl.sum(1)
+    value = fl[:, Y] / s
+    return (f[:, Y] * (1 - u) + value * (u * f.sum(1) - f[:, Y])) / s
+
+
+def nnfl(p, u, gamma):
+    f, fl = focal(p, gamma)
+    rest = (1 - 1e-7) ** gamma * A - fl
+    s = rest.sum(1)
+    return (f[:, Y] * (1 - u) - (rest[:, Y] / s) * (f[:, Y] - u * f.sum(1))) / s
+
+
+def ngce(p, u, q):
+    s = (p**q).sum(1)
+    value = (1 - u**q) / (C - s)
+    return q * (u**q * (1 - u) - value * (u**q - u * s)) / (C - s)
+
+
+def others(p):
+    return torch.cat([p[:, :Y], p[:, Y + 1 :]], 1)
+
+
+def entropy(p):
+    return -(p * p.log()).sum(1)
+
+
+#: Function -> (its arguments, -dL/dz_y of p (N, C) and u = p_y (N,)): the docs' formulas.
+GRADIENT_WEIGHTS = {
+    "cross_entropy": ({}, lambda p, u: 1 - u),
+    "focal_loss": ({"gamma": 1.5}, lambda p, u: (1 - u) ** 2.5),
+    "mean_absolute_error": ({}, lambda p, u: u * (1 - u)),
+    "reverse_cross_entropy": ({}, lambda p, u: LOG * u * (1 - u)),
+    "generalized_cross_entropy": ({"q": 0.4}, lambda p, u: u**0.4 * (1 - u)),
+    "symmetric_cross_entropy": (
+        {"alpha": 0.3, "beta": 0.7},
+        lambda p, u: (0.3 + 0.7 * LOG * u) * (1 - u),
+    ),
+    "normalized_cross_entropy": ({}, lambda p, u: nfl(p, u, 0.0)),
+    "normalized_focal_loss": ({"gamma": 0.5}, lambda p, u: nfl(p, u, 0.5)),
+    "normalized_generalized_cross_entropy": ({"q": 0.4}, lambda p, u: ngce(p, u, 0.4)),
+    "normalized_reverse_cross_entropy": ({}, lambda p, u: u * (1 - u) / (C - 1)),
+    "asymmetric_generalized_cross_entropy": (
+        {"a": 0.6, "q": 0.6},
+        lambda p, u: (0.6 + u) ** -0.4 * u * (1 - u),
+    ),
+    "asymmetric_unhinged_loss": (
+        {"a": 5.5, "q": 3.0},
+        lambda p, u: (5.5 - u) ** 2 * u * (1 - u),
+    ),
+    "asymmetric_exponential_loss": ({"a": 2.5}, lambda p, u: (-u / 2.5).exp() / 2.5 * u * (1 - u)),
+    "asymmetric_norm_loss": (
+        {"a": 2.0, "p": 0.7},
+        lambda p, u: u * ((1 - u) * (2 - u) ** -0.3 + (others(p) ** 0.7).sum(1)),
+    ),
+    "normalized_negative_cross_entropy": ({}, lambda p, u: nnfl(p, u, 0.0)),
+    "normalized_negative_focal_loss": ({"gamma": 0.5}, lambda p, u: nnfl(p, u, 0.5)),
+    "active_negative_cross_entropy": (
+        {"alpha": 2.0, "beta": 3.0},
+        lambda p, u: 2 * nfl(p, u, 0.0) + 3 * nnfl(p, u, 0.0),
+    ),
+    "active_negative_focal_loss": (
+        {"alpha": 2.0, "beta": 3.0, "gamma": 0.5},
+        lambda p, u: 2 * nfl(p, u, 0.5) + 3 * nnfl(p, u, 0.5),
+    ),
+    "generalized_jensen_shannon": (
+        {"pi": 0.3},
+        lambda p, u: u * (1 - u) * torch.log1p(0.3 / (0.7 * u)) / -math.log(0.7),
+    ),
+    "forward_correction": (
+        {"matrix": T},
+        lambda p, u: u * (T[Y, Y] / (p @ T[:, Y]) - 1),
+    ),
+    "backward_correction": (
+        {"inverse": torch.linalg.inv(T)},
+        lambda p, u: torch.linalg.inv(T)[Y, Y] - u,
+    ),
+    "bootstrap_loss": (
+        {"beta": 0.8},
+        lambda p, u: 0.8 * (1 - u) + 0.2 * u * (u.log() + entropy(p)),
+    ),
+    "label_smoothing_cross_entropy": ({"smoothing": 0.2}, lambda p, u: 0.8 + 0.2 / C - u),
+    "negative_learning": (
+        {"complementary": "all"},
+        lambda p, u: u / (C - 1) * (others(p) / (1 - others(p))).sum(1),
+    ),
+}

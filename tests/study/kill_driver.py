@@ -10,8 +10,8 @@ from rich.console import Console
 # Run as a script, so from its own folder: a package named `tests` may be installed beside this one.
 from study_helpers import FAKE_TRAIN, runs_to_kill
 
-from anl_seg.study.executors import LocalExecutor
-from anl_seg.study.runner import run_study
+from anl_seg.study.run.executors import LocalExecutor
+from anl_seg.study.run.runner import run_study
 
 if __name__ == "__main__":
     work_dir = Path(sys.argv[1])

@@ -7,7 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from anl_seg.study.grid import StudyRun
+from anl_seg.study.plan import StudyRun
+from anl_seg.study.run.checkpoints import choose_checkpoint
 
 FAKE_TRAIN = Path(__file__).with_name("fake_train.py")
 
@@ -63,6 +64,11 @@ def table(run: StudyRun) -> dict[int, int]:
             if "mIoU" in content:
                 found[content["step"]] = content["mIoU"]
     return found
+
+
+def resumable_checkpoint(folder: Path, last: int) -> Path | None:
+    path = choose_checkpoint(folder, last).path
+    return None if path is None else Path(path)
 
 
 def state(run: StudyRun) -> dict:

@@ -11,12 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from anl_seg.study.attempt import MARK, run_attempt
-from anl_seg.study.checkpoints import progress, resumable_checkpoint
-from anl_seg.study.executors import LocalExecutor
-from anl_seg.study.executors.local import visible_gpus
-from anl_seg.study.reasons import failure_reason, is_divergence
-from tests.study.study_helpers import FAKE_TRAIN, expected_table, fake_run, table
+from anl_seg.study.run.attempt import run_attempt
+from anl_seg.study.run.checkpoints import progress
+from anl_seg.study.run.executors import LocalExecutor
+from anl_seg.study.run.executors.local import visible_gpus
+from anl_seg.study.run.leftovers import MARK
+from anl_seg.study.run.reasons import failure_reason, is_divergence
+from tests.study.study_helpers import (
+    FAKE_TRAIN,
+    expected_table,
+    fake_run,
+    resumable_checkpoint,
+    table,
+)
 
 pytestmark = pytest.mark.process
 
@@ -104,7 +111,7 @@ def test_a_run_on_a_full_disk_says_so(tmp_path):
     content = json.dumps(job(run))
     (tmp_path / "job.json").write_text(content)
     code = (
-        "import json, sys; from anl_seg.study.attempt import run_attempt; "
+        "import json, sys; from anl_seg.study.run.attempt import run_attempt; "
         f'print(json.dumps(run_attempt(json.load(open("{tmp_path / "job.json"}")))))'
     )
     result = _write_on_small_disk(run.folder, code)
@@ -143,6 +150,12 @@ def test_threads_and_marks_reach_the_training(tmp_path):
     assert (run.folder / "output.log").read_text() == "from iteration 0\ndone\n"
     run_attempt(job(run))
     assert (run.folder / "output.log").read_text().endswith("done\nfrom iteration 6\ndone\n")
+
+
+def test_a_training_that_ends_early_without_an_error_has_failed(tmp_path):
+    run = fake_run(tmp_path, "run")
+    reason = run_attempt({**job(run), "last": 8})["reason"]
+    assert reason.endswith("there is no validation at iteration 8; it got to iteration 6")
 
 
 def test_a_checkpoint_counts_only_with_all_that_belongs_to_it(tmp_path):
@@ -256,7 +269,7 @@ def test_resources_that_no_run_can_have(arguments, text):
 
 def test_watching_a_training_loads_neither_torch_nor_mmseg():
     code = (
-        "import sys, anl_seg.study.remote; "
+        "import sys, anl_seg.study.run.remote; "
         "print([m for m in ('torch', 'mmseg', 'mmengine', 'numpy') if m in sys.modules])"
     )
     result = subprocess.run(
@@ -269,15 +282,18 @@ def test_watching_a_training_loads_neither_torch_nor_mmseg():
     assert result.stdout.strip() == "[]"
 
 
-def test_a_machine_without_the_training_script_says_so(tmp_path, monkeypatch):
-    from anl_seg.study import attempt
+def test_a_training_is_the_command_of_this_package(tmp_path, monkeypatch):
+    from anl_seg.study.run import attempt
 
     run = fake_run(tmp_path, "run")
-    monkeypatch.setattr(attempt, "_ROOT", tmp_path / "elsewhere")
-    outcome = run_attempt({**job(run), "train_script": str(tmp_path / "train.py")})
-    assert outcome["reason"] == (
-        f"no training script: {tmp_path / 'train.py'}, {tmp_path / 'elsewhere/tools/train.py'}"
-    )
+    config = tmp_path / "config.py"
+    content = {**job(run), "train_script": None, "train_arguments": ["--amp"]}
+    train = ["-m", "anl_seg.cli.train", str(config), f"--work-dir={run.folder}", "--amp"]
+    assert attempt._command(content, config, None) == train
+    ranks = {**content, "launcher": "pytorch", "nproc_per_run": 2}
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    resumed = [*train, "--resume=iter_4.pth", "--launcher=pytorch"]
+    assert attempt._command(ranks, config, Path("iter_4.pth")) == [*start, *resumed]
 
 
 def test_a_distributed_run_is_started_by_torch(tmp_path):

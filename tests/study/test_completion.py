@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from anl_seg.study.checkpoints import log_files
-from anl_seg.study.completion import missing_at_end
+from anl_seg.study.run.checkpoints import log_files
+from anl_seg.study.run.completion import missing_at_end
 
 
 def log(folder, name, *lines):

@@ -7,9 +7,16 @@ import zipfile
 
 import pytest
 
-from anl_seg.study.attempt import run_attempt
-from anl_seg.study.checkpoints import remove_broken, resumable_checkpoint
-from tests.study.study_helpers import expected_table, fake_run, starts, state, table
+from anl_seg.study.run.attempt import run_attempt
+from anl_seg.study.run.checkpoints import remove_broken
+from tests.study.study_helpers import (
+    expected_table,
+    fake_run,
+    resumable_checkpoint,
+    starts,
+    state,
+    table,
+)
 from tests.study.test_attempt import job
 from tests.study.test_runner import launch
 

@@ -15,12 +15,12 @@ from rich.console import Console
 from anl_seg.cli import study as study_command
 from anl_seg.study import html_report
 from anl_seg.study.escapes import drawn_text, latex_escaped, markdown_table
-from anl_seg.study.executors import LocalExecutor
 from anl_seg.study.html_report import write_report
-from anl_seg.study.runner import run_study
+from anl_seg.study.run.executors import LocalExecutor
+from anl_seg.study.run.runner import run_study
+from anl_seg.study.run.state import known_state, read_plan, read_state, run_status
+from anl_seg.study.run.threads import asked_threads
 from anl_seg.study.shown_paths import path_hider
-from anl_seg.study.state import known_state, read_plan, read_state, told_status
-from anl_seg.study.threads import asked_threads
 from tests.study.hand_made_study import make_study, write_json
 from tests.study.study_helpers import FAKE_TRAIN, fake_run, table
 
@@ -107,7 +107,7 @@ def test_run_and_status_go_on_past_a_damaged_state(tmp_path):
     before = table(runs[0])
     for content in (b"{}", b"[]", b'{"sta', LATIN):
         (runs[0].folder / "state.json").write_bytes(content)
-        assert told_status(runs[0].folder) == "damaged"
+        assert run_status(runs[0].folder) == "damaged"
         assert str(runs[0].folder / "state.json") in known_state(runs[0].folder)["reason"]
         with pytest.raises(ValueError, match=r"run0/state\.json"):
             read_state(runs[0].folder)
@@ -154,7 +154,7 @@ def test_a_line_that_json_cannot_hold_is_left_out(tmp_path, no_plots, line):
     (run,) = make_study(tmp_path, losses=("CE",), noises=(("n", 0.2),), seeds=(0,))
     path = next((tmp_path / run["folder"]).glob("*/vis_data/scalars.json"))
     path.write_text(f"{line}\n{path.read_text()}")
-    assert told_status(tmp_path / run["folder"]) == "finished"
+    assert run_status(tmp_path / run["folder"]) == "finished"
     assert "has 1 lines that cannot be read" in report_files(tmp_path)["summary.md"].decode()
 
 

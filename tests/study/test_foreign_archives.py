@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from anl_seg.study import remote
-from anl_seg.study.remote import ArchiveError, pack, unpack
+from anl_seg.study.run import remote
+from anl_seg.study.run.remote import ArchiveError, pack, unpack
 from tests.study.test_remote import archive, member
 
 

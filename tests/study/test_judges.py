@@ -10,7 +10,7 @@ from mmseg.registry import DATASETS
 
 from anl_seg.config import load_config
 from anl_seg.study.judges import check_unseen, judged_config, pick_samples
-from tests.study.test_plan import QUICKSTART
+from tests.study.test_comparison import QUICKSTART
 
 
 @pytest.fixture(autouse=True)

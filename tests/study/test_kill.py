@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from anl_seg.study.attempt import LOCK_FILE, is_locked, leftovers
-from anl_seg.study.state import told_status
+from anl_seg.study.run.attempt import LOCK_FILE, is_locked
+from anl_seg.study.run.leftovers import leftovers
+from anl_seg.study.run.state import run_status
 from tests.study.study_helpers import expected_table, fake_run, runs_to_kill, table
 
 pytestmark = pytest.mark.process(warm=False)
@@ -74,7 +75,7 @@ def kill_at_random(command, work_dir, folders, *, kills, longest, seed, seconds=
             continue
         time.sleep(draws.uniform(0.0, longest))
         for folder in folders:
-            if told_status(folder) == "finished":
+            if run_status(folder) == "finished":
                 stat = (folder / "state.json").stat()
                 finished.setdefault(folder, (stat.st_mtime_ns, stat.st_ino))
         trainings = [pid for folder in folders for pid in leftovers(folder)]
@@ -112,7 +113,7 @@ def test_kills_change_no_table(tmp_path):
         folder.mkdir(parents=True)
     killed = kill_at_random(command, work_dir, folders, kills=4, longest=7.0, seed=0)
     assert sum(killed.values()) == 4
-    assert [told_status(run.folder) for run in runs] == ["finished"] * len(runs)
+    assert [run_status(run.folder) for run in runs] == ["finished"] * len(runs)
     assert [table(run) for run in runs] == [expected_table(run) for run in runs]
 
 
@@ -136,7 +137,7 @@ def test_an_orphan_is_ended_before_its_run_goes_on(tmp_path):
     (run.folder / "state.json").write_text(
         json.dumps({"status": "running", "attempts": [{"started": None}], "reason": None})
     )
-    assert told_status(run.folder) == "running"
+    assert run_status(run.folder) == "running"
     from tests.study.test_runner import launch
 
     outcome, _ = launch([run], tmp_path)
@@ -152,7 +153,7 @@ def test_another_machines_training_is_not_joined(tmp_path):
 
     run = fake_run(tmp_path, "run")
     run.folder.mkdir(parents=True)
-    from anl_seg.study.attempt import run_attempt
+    from anl_seg.study.run.attempt import run_attempt
 
     with open(run.folder / LOCK_FILE, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

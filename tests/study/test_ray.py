@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from anl_seg.study.attempt import leftovers
-from anl_seg.study.executors import RayExecutor
-from anl_seg.study.remote import TOKEN_FILE, is_shared, remote_attempt, unpack
-from anl_seg.study.runner import run_study
+from anl_seg.study.run.executors import RayExecutor
+from anl_seg.study.run.leftovers import leftovers
+from anl_seg.study.run.remote import TOKEN_FILE, is_shared, remote_attempt, unpack
+from anl_seg.study.run.runner import run_study
 from tests.study.study_helpers import FAKE_TRAIN, expected_table, fake_run, starts, state, table
 
 pytestmark = pytest.mark.process

@@ -10,7 +10,7 @@ import tarfile
 
 import pytest
 
-from anl_seg.study.remote import ArchiveError, pack, unpack
+from anl_seg.study.run.remote import ArchiveError, pack, unpack
 
 
 def member(name, data=b"x", **more):
@@ -101,7 +101,7 @@ def test_what_a_run_leaves_comes_back_whole(tmp_path):
 
 
 def test_a_refused_archive_fails_its_run_by_name_and_no_other(tmp_path, monkeypatch):
-    from anl_seg.study.executors import RayExecutor
+    from anl_seg.study.run.executors import RayExecutor
 
     class Ray:
         class exceptions:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from anl_seg.study.executors import LocalExecutor
 from anl_seg.study.progress_table import StudyProgress, Timings, time_text
-from anl_seg.study.runner import MOST_LOSSES, only_runner, run_study
-from anl_seg.study.state import read_state, told_status
+from anl_seg.study.run.executors import LocalExecutor
+from anl_seg.study.run.runner import MOST_LOSSES, only_runner, run_study
+from anl_seg.study.run.state import read_state, run_status
 from tests.study.study_helpers import FAKE_TRAIN, expected_table, fake_run, starts, state, table
 
 pytestmark = pytest.mark.process
@@ -34,7 +34,7 @@ def launch(runs, work_dir, *, retries=0, executor=None, terminal=False):
 
 def test_runs_finish_and_are_not_repeated(tmp_path):
     runs = [fake_run(tmp_path, f"run{seed}", seed) for seed in range(3)]
-    assert [told_status(run.folder) for run in runs] == ["planned"] * 3
+    assert [run_status(run.folder) for run in runs] == ["planned"] * 3
     outcome, text = launch(runs, tmp_path)
     assert set(outcome.finished) == set(runs)
     assert outcome.failed == {}
@@ -42,7 +42,7 @@ def test_runs_finish_and_are_not_repeated(tmp_path):
     for run in runs:
         assert table(run) == expected_table(run)
         found = state(run)
-        assert found["status"] == told_status(run.folder) == "finished"
+        assert found["status"] == run_status(run.folder) == "finished"
         (attempt,) = found["attempts"]
         assert attempt["returncode"] == 0
         assert attempt["reason"] is None
@@ -79,7 +79,7 @@ def test_a_failed_run_is_told_and_leaves_the_others_alone(tmp_path, how, reason)
     assert outcome.finished == [good]
     assert table(good) == expected_table(good)
     found = state(bad)
-    assert found["status"] == told_status(bad.folder) == "failed"
+    assert found["status"] == run_status(bad.folder) == "failed"
     assert found["reason"] == reason
     # A run that diverged does so again; the others were tried again.
     attempts = 1 if how == "diverge" else 2
@@ -126,7 +126,7 @@ def test_an_interrupted_run_is_told_and_goes_on(tmp_path):
     outcome, _ = launch([run], tmp_path, executor=Impatient(1, gpus=[]))
     assert outcome.stopped
     assert (outcome.finished, outcome.failed) == ([], {})
-    assert told_status(run.folder) == "interrupted"
+    assert run_status(run.folder) == "interrupted"
     assert state(run)["attempts"][0]["reason"] == "stopped with the runner"
     outcome, _ = launch([run], tmp_path)
     assert outcome.finished == [run]
@@ -150,7 +150,7 @@ def test_what_a_kill_leaves_behind_is_not_believed(tmp_path, damage):
         path.write_text("\n".join([*lines[:-1], lines[-1][:10]]))
     else:
         (run.folder / "last_checkpoint").write_text("")
-    assert told_status(run.folder) == "interrupted"
+    assert run_status(run.folder) == "interrupted"
     outcome, _ = launch([run], tmp_path)
     assert outcome.finished == [run]
     start = "from iteration 6" if damage == "empty last_checkpoint" else "from iteration 4"
@@ -168,7 +168,7 @@ def test_a_half_state_file_is_named(tmp_path):
 
 
 def test_a_second_runner_is_refused(tmp_path):
-    told = r"another noise_study.py runs in .* \(process \d+ on"
+    told = r"another runner works in .* \(process \d+ on"
     with only_runner(tmp_path), pytest.raises(ValueError, match=told):
         launch([fake_run(tmp_path, "run")], tmp_path)
     launch([fake_run(tmp_path, "run")], tmp_path)
@@ -261,5 +261,5 @@ def test_what_is_told_while_a_runner_waits_for_a_node(tmp_path):
         content = {"status": "running", "attempts": [attempt], "reason": None}
         (run.folder / "state.json").write_text(json.dumps(content))
         with only_runner(tmp_path):
-            assert told_status(run.folder) == told
-        assert told_status(run.folder) == "interrupted"
+            assert run_status(run.folder) == told
+        assert run_status(run.folder) == "interrupted"

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -14,11 +13,10 @@ import pytest
 from rich.console import Console
 
 from anl_seg._processes import interrupted_once
-from anl_seg.study.attempt import leftovers
-from anl_seg.study.executors import LocalExecutor
-from anl_seg.study.plan import Experiment, Run
-from anl_seg.study.runner import run_study
-from anl_seg.study.state import told_status
+from anl_seg.study.run.executors import LocalExecutor
+from anl_seg.study.run.leftovers import leftovers
+from anl_seg.study.run.runner import run_study
+from anl_seg.study.run.state import run_status
 from tests.study.study_helpers import FAKE_TRAIN, fake_run
 
 pytestmark = pytest.mark.process(warm=False)
@@ -76,51 +74,7 @@ def test_no_training_outlives_its_runner(tmp_path, signals):
         time.sleep(0.05)
     os.waitpid(runner, 0)
     assert wait_until_none(tmp_path) == []
-    assert [told_status(f) for f in (tmp_path / "runs").iterdir()] == ["interrupted"] * 2
-
-
-class FakeRun(Run):
-    """A run of compare.py with the fake training."""
-
-    def command(self):
-        config = self.folder.parent / f"{self.folder.name}.py"
-        iterations, seconds = self.noise.split()
-        run = fake_run(self.folder, "x", iterations=int(iterations), seconds=float(seconds))
-        config.write_text(run.config)
-        return [str(config), f"--work-dir={self.folder}"]
-
-
-def compared(tmp_path, name, iterations, seconds, last=None):
-    noise = f"{iterations} {seconds}"
-    return FakeRun(
-        Experiment("config", name), noise, 0, tmp_path / name, last or iterations, "digest"
-    )
-
-
-def test_what_compare_started_ends_with_it_and_early_ends_are_failures(tmp_path, monkeypatch):
-    from anl_seg.study import launch
-
-    monkeypatch.setattr(launch, "_POLL_SECONDS", 0.05)
-    slow = [compared(tmp_path, f"slow{i}", 1000, 0.05) for i in range(2)]
-
-    def interrupt() -> None:
-        while not all(list(run.folder.glob("*/vis_data")) for run in slow):
-            time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGHUP)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    before = signal.getsignal(signal.SIGHUP)
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        launch.launch_runs(slow, FAKE_TRAIN, jobs=2, console=Console(quiet=True))
-    thread.join()
-    assert [pid for run in slow for pid in leftovers(run.folder)] == []
-    assert signal.getsignal(signal.SIGHUP) == before
-    whole, early = compared(tmp_path, "whole", 4, 0), compared(tmp_path, "early", 4, 0, last=6)
-    assert launch.launch_runs([whole, early], FAKE_TRAIN, console=Console(quiet=True)) == [early]
-    assert whole.is_finished()
-    assert not early.is_finished()
+    assert [run_status(f) for f in (tmp_path / "runs").iterdir()] == ["interrupted"] * 2
 
 
 def test_only_the_first_signal_interrupts_and_ignored_ones_stay_so():

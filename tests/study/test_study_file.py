@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from anl_seg.study.grid import plan_study, planned_runs, read_plan, write_plan
+from anl_seg.study.file import load_study
+from anl_seg.study.plan import plan_study, planned_runs, read_plan, write_plan
+from anl_seg.study.run.state import check_work_dir
 from anl_seg.study.run_config import config_digest
-from anl_seg.study.state import check_work_dir
-from anl_seg.study.study_file import load_study
 
 ROOT = Path(__file__).parents[2]
 BASE = str(ROOT / "configs/quickstart/unet-small_480_ce_synthetic-64x64.py")
@@ -276,7 +276,7 @@ CROSS = dict(loss="CELoss", noise="SymmetricNoise:rate=0.4")
             r"duplicate runs: a \| .* and b",
         ),
         (dict(axes=dict(CROSS, loss=["CELoss", "CELoss"])), r"axes\.loss lists CELoss twice"),
-        (dict(axes=dict(CROSS, seed=[-1])), r"axes\.seed lists integers >= 0; got -1"),
+        (dict(axes=dict(CROSS, seed=[-1])), r"axes\.seed must be an integer of at least 0, got -1"),
         (dict(axes=dict(CROSS, options=dict(a={"optim_wraper.optimizer.lr": 1}))), "optim_wrapper"),
         (
             dict(axes=dict(CROSS, options=dict(a={"optim_wrapper.optimiser.lr": 1}))),
@@ -289,11 +289,17 @@ CROSS = dict(loss="CELoss", noise="SymmetricNoise:rate=0.4")
         (dict(metrics=None), "needs metrics"),
         (dict(metrics=dict(last_k=1)), r"metrics\.main must name the metric"),
         (dict(metrics=dict(main="mIoU", lastk=1)), r"key of metrics 'lastk'\. Did you mean last_k"),
-        (dict(metrics=dict(main="mIoU", last_k=0)), r"metrics\.last_k must be an integer >= 1"),
+        (
+            dict(metrics=dict(main="mIoU", last_k=0)),
+            r"metrics\.last_k must be an integer of at least 1",
+        ),
         (dict(budget=dict(max_iter=6)), r"key of budget 'max_iter'\. Did you mean max_iters"),
         (dict(budget=dict(max_epochs=6)), r"budget has max_epochs, but the config trains by iters"),
-        (dict(budget=dict(max_iters=0)), r"budget\.max_iters must be an integer >= 1; got 0"),
-        (dict(retries=-1), r"retries must be an integer >= 0; got -1"),
+        (
+            dict(budget=dict(max_iters=0)),
+            r"budget\.max_iters must be an integer of at least 1, got 0",
+        ),
+        (dict(retries=-1), r"retries must be an integer of at least 0, got -1"),
         (dict(text="import nothing_of_the_kind\n"), "cannot be read as a study file"),
         (dict(text="axes = (\n"), "cannot be read as a study file"),
     ],

@@ -1,4 +1,4 @@
-"""The parts of tools/tune_loss.py that need no Optuna."""
+"""The parts of anl-seg tune that need no Optuna."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import pytest
 from anl_seg.config import load_config, noisy_evaluation
 from anl_seg.study.tune import (
     Choice,
-    Span,
+    Interval,
     check_space,
     loss_spec,
     parse_space,
-    suggest,
     tuning_config,
 )
 
@@ -33,12 +32,12 @@ class Trial:
 def test_a_space_is_read():
     space = parse_space(["alpha=1:20", "min_prob=1e-7:0.2:log", "beta=1|5.0|auto", "kernels=fused"])
     assert space == {
-        "alpha": Span(1.0, 20.0),
-        "min_prob": Span(1e-7, 0.2, log=True),
+        "alpha": Interval(1.0, 20.0),
+        "min_prob": Interval(1e-7, 0.2, log=True),
         "beta": Choice((1, 5.0, "auto")),
         "kernels": Choice(("fused",)),
     }
-    values = suggest(Trial(), space)
+    values = {name: kind.suggest(Trial(), name) for name, kind in space.items()}
     assert values == {"alpha": 1.23, "min_prob": 0.2, "beta": "auto", "kernels": "fused"}
     spec = loss_spec("ANLCELoss:alpha=3,loss_weight=2.0", values)
     assert spec == "ANLCELoss:alpha=1.23,loss_weight=2.0,min_prob=0.2,beta='auto',kernels='fused'"

@@ -12,11 +12,14 @@ import pytest
 TOOLS = Path(__file__).parents[2] / "tools"
 COMMANDS = {
     "browse_noise": "browse",
+    "compare": "compare",
     "corrupt_dataset": "corrupt",
     "estimate_transition_matrix": "estimate",
     "noise_study": "study",
+    "quickstart": "quickstart",
     "test": "test",
     "train": "train",
+    "tune_loss": "tune",
 }
 
 

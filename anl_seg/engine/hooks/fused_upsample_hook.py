@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from types import MethodType
+from typing import cast
 
 import torch
 from mmengine.hooks import Hook
@@ -12,11 +12,7 @@ from mmengine.runner import Runner
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 
-from anl_seg.functional._precision import full_precision
-from anl_seg.kernels.dispatch import VARIABLE
-from anl_seg.kernels.upsampled import UpsampledLoss, upsampled_pixel_loss
-from anl_seg.kernels.upsampled_mass_balance import upsampled_mass_balance
-from anl_seg.models.losses.pixel_loss import PixelLoss, speaks_for
+from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import HOOKS
 
 #: What mmseg's accuracy adds to both of its counts.
@@ -29,25 +25,9 @@ def _losses_of(head: BaseDecodeHead) -> list[nn.Module]:
 
 
 def _loss_obstacle(loss: nn.Module) -> str | None:
-    name = type(loss).__name__
     if not isinstance(loss, PixelLoss):
-        return f"{name} is not a per-pixel loss of anl_seg"
-    same = type(loss).forward is PixelLoss.forward
-    if not (same and type(loss)._pixel_weight is PixelLoss._pixel_weight):
-        return f"{name} weights or reduces its pixels in its own way"
-    if not loss._has_kernel() or loss.kernel_terms() is None:
-        return f"{name} has no fused form"
-    if not speaks_for(loss, "mass_min", "batch_loss"):
-        return f"{name} has a term of the whole batch that needs the resized logits"
-    if (os.environ.get(VARIABLE) or loss.kernels) == "reference":
-        return f"the functional form of {name} is asked for (kernels or {VARIABLE})"
-    if loss.logit_clip is not None:
-        return f"{name} clips the resized logits (logit_clip)"
-    if loss.reduction == "none":
-        return f"{name} has reduction='none'"
-    if loss._forward_hooks or loss._forward_pre_hooks or loss._backward_hooks:
-        return f"{name} has hooks that want to see the resized logits"
-    return None
+        return f"{type(loss).__name__} is not a per-pixel loss of anl_seg"
+    return loss.small_logits_obstacle()
 
 
 def obstacle(head: BaseDecodeHead) -> str | None:
@@ -60,38 +40,6 @@ def obstacle(head: BaseDecodeHead) -> str | None:
         return f"ignore_index is {head.ignore_index!r}, not a number"
     reasons = map(_loss_obstacle, _losses_of(head))
     return next((reason for reason in reasons if reason is not None), None)
-
-
-def _reduced(
-    head: BaseDecodeHead, loss: PixelLoss, logits: Tensor, target: Tensor
-) -> tuple[Tensor, UpsampledLoss]:
-    """What ``loss`` returns for the resized logits; see :meth:`PixelLoss.forward`."""
-    weight = loss._pixel_weight(logits, target, None, head.ignore_index)
-    if loss.mass_balance:
-        weight = weight * upsampled_mass_balance(
-            logits,
-            target,
-            loss.mass_balance,
-            align_corners=head.align_corners,
-            ignore_index=head.ignore_index,
-        )
-    result = upsampled_pixel_loss(
-        logits,
-        target,
-        weight,
-        loss.kernel_terms(),
-        align_corners=head.align_corners,
-        ignore_index=head.ignore_index,
-        mass_min=loss.mass_min(),
-    )
-    total = weight.sum()
-    reduced = result.total
-    if loss.reduction == "mean":
-        reduced = reduced / torch.where(total > 0, total, 1.0)
-    extra = loss.batch_loss(full_precision(logits), target, head.ignore_index, result.mass)
-    if extra is not None:
-        reduced = reduced + extra * (total if loss.reduction == "sum" else 1.0)
-    return loss.loss_weight * reduced, result
 
 
 def _accuracy(logits: Tensor, target: Tensor, correct: Tensor, ignore_index: int) -> Tensor:
@@ -107,22 +55,26 @@ def _accuracy(logits: Tensor, target: Tensor, correct: Tensor, ignore_index: int
 def _loss_by_feat(head: BaseDecodeHead, seg_logits: Tensor, batch_data_samples: list) -> dict:
     """Stands in for :meth:`BaseDecodeHead.loss_by_feat`."""
     target = head._stack_batch_gt(batch_data_samples).squeeze(1)
-    losses = _losses_of(head)
+    losses = cast(list[PixelLoss], _losses_of(head))  # `obstacle` has looked
     if (
         seg_logits.shape[2:] == target.shape[1:]  # nothing to resize
         or len(target) == 0
         or torch.compiler.is_compiling()  # the compiler fuses what it can see
-        or any(loss.use_sigmoid and seg_logits.shape[1] != 1 for loss in losses)  # an error there
-        or any(loss.batch_loss_needs_logits() for loss in losses)
+        or not all(loss.takes_small_logits(seg_logits) for loss in losses)
     ):
         return type(head).loss_by_feat(head, seg_logits, batch_data_samples)
     result: dict[str, Tensor] = {}
     with torch.autocast(seg_logits.device.type, enabled=False):
         for loss in losses:
-            value, parts = _reduced(head, loss, seg_logits, target)
+            value, correct = loss.from_small_logits(
+                seg_logits,
+                target,
+                align_corners=head.align_corners,
+                ignore_index=head.ignore_index,
+            )
             known = result.get(loss.loss_name)
             result[loss.loss_name] = value if known is None else known + value
-        result["acc_seg"] = _accuracy(seg_logits, target, parts.correct, head.ignore_index)
+        result["acc_seg"] = _accuracy(seg_logits, target, correct, head.ignore_index)
     return result
 
 

@@ -19,8 +19,7 @@ from torch import nn
 from anl_seg._suggest import unknown_name
 from anl_seg.models.loss_trial import try_loss
 from anl_seg.models.losses.adaptive_loss import AdaptiveLoss
-from anl_seg.models.losses.normalized_loss import NormalizedLoss
-from anl_seg.models.losses.normalized_negative_loss import NormalizedNegativeLoss
+from anl_seg.models.losses.normalized_losses import NormalizedLoss, NormalizedNegativeLoss
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import HOOKS
 

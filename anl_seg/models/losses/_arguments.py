@@ -14,7 +14,7 @@ from anl_seg._signature import parameters_of
 from anl_seg._suggest import wrong_parameters
 
 #: What a value must be by how its parameter is annotated, and the word for it.
-_KINDS = {
+_KINDS: dict[str, tuple[Any, str]] = {
     "float": (numbers.Real, "a number"),
     "int": (numbers.Integral, "an integer"),
     "bool": ((bool, np.bool_), "True or False"),

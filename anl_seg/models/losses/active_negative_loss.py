@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-from mmengine.logging import MMLogger, print_log
-from torch import Tensor
-
 from anl_seg._suggest import unknown_name
-from anl_seg.functional import (
-    active_negative_loss,
-    cross_entropy,
-    entropy_regularization,
-    noise_robust_dice,
-)
-from anl_seg.functional._labels import valid_mask
 from anl_seg.functional._pixels import check_min_prob
-from anl_seg.kernels.terms import CrossEntropy, Term, joined, scaled
 from anl_seg.models.losses._build import build_part
 from anl_seg.models.losses._class_values import ClassValues
-from anl_seg.models.losses._reduce import reduce_pixel_loss
+from anl_seg.models.losses.combined_loss import CombinedLoss, check_not_negative
 from anl_seg.models.losses.pixel_loss import PixelLoss, load_class_values
 from anl_seg.registry import MODELS
 
@@ -36,16 +23,12 @@ PUBLISHED = {
 }
 PUBLISHED_MIN_PROB = 1e-7
 #: What ``ANLCELoss()`` is: see docs/choosing_parameters.md for the measurements.
-RECOMMENDED = {
-    "alpha_beta": (5.0, 5.0),
-    "relative_min_prob": 0.4,
-    "mass_balance": 1.0,
-    "dice_weight": 5.0,
-}
+RECOMMENDED_ALPHA_BETA = (5.0, 5.0)
+RECOMMENDED_FLIP_POINT = 0.4
+RECOMMENDED_MASS_BALANCE = 1.0
+RECOMMENDED_DICE_WEIGHT = 5.0
 #: Clamp of the probabilities in the entropy term, as in the authors' code.
 ENTROPY_CLAMP = 1e-7
-#: Loggers (one for each training of mmengine's) that were told of a Dice without effect.
-_TOLD: set[str] = set()
 
 
 def _check_prior(prior: list[float]) -> list[float]:
@@ -57,7 +40,7 @@ def _check_prior(prior: list[float]) -> list[float]:
 
 
 @MODELS.register_module()
-class ActiveNegativeLoss(PixelLoss):
+class ActiveNegativeLoss(CombinedLoss):
     """alpha active + beta negative + entropy_weight times the entropy regularisation.
 
     With ``ce_share`` s, alpha active + beta negative is (1 - s) times that, and beside it is s times what
@@ -88,8 +71,7 @@ class ActiveNegativeLoss(PixelLoss):
 
     default_name = "loss_anl"
     parameter_names = ("alpha", "beta", "ce_share", "dice_weight", "entropy_weight")
-    #: Whether a training has begun with a share of cross entropy, which may be 0 by now.
-    _has_faded = False
+    sum_of = (("alpha", "active"), ("beta", "negative"))
 
     def __init__(
         self,
@@ -106,11 +88,8 @@ class ActiveNegativeLoss(PixelLoss):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not 0.0 <= ce_share <= 1.0:
-            raise ValueError(f"ce_share must lie in [0, 1]; got {ce_share}.")
-        for name, value in {"dice_weight": dice_weight, "entropy_weight": entropy_weight}.items():
-            if not 0.0 <= value < math.inf:
-                raise ValueError(f"{name} must be 0 or more, and finite; got {value}.")
+        self.set_warm_start(ce_share, dice_weight)
+        check_not_negative(entropy_weight=entropy_weight)
         check_min_prob(min_prob)
         self.active = build_part({"type": "NCELoss"} if active is None else active, "active")
         self.negative = build_part(
@@ -118,91 +97,12 @@ class ActiveNegativeLoss(PixelLoss):
         )
         self.alpha = float(alpha)
         self.beta = float(beta)
-        self.ce_share = float(ce_share)
-        self.dice_weight = float(dice_weight)
         self.entropy_weight = float(entropy_weight)
         self.sync_entropy = sync_entropy
         # A flip point in the reach of the prediction would cut rare classes out of the entropy term.
         self.entropy_clamp = min(float(min_prob), ENTROPY_CLAMP)
         prior = load_class_values(class_prior)
         self.class_prior = None if prior is None else ClassValues(_check_prior(prior))
-
-    def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-        """See :func:`anl_seg.functional.active_negative_loss`."""
-        rest = 1.0 - self.ce_share
-        loss = active_negative_loss(
-            logits,
-            target,
-            active=self.active.pixel_loss,
-            negative=self.negative.pixel_loss,
-            alpha=rest * self.alpha * self.active.loss_weight,
-            beta=rest * self.beta * self.negative.loss_weight,
-            ignore_index=ignore_index,
-        )
-        if self.ce_share:
-            loss = loss + self.ce_share * cross_entropy(logits, target, ignore_index=ignore_index)
-        return loss
-
-    def kernel_terms(self) -> tuple[Term, ...] | None:
-        """See :meth:`PixelLoss.kernel_terms`."""
-        rest = 1.0 - self.ce_share
-        terms = joined(
-            scaled(self.active.kernel_terms(), rest * self.alpha * self.active.loss_weight),
-            scaled(self.negative.kernel_terms(), rest * self.beta * self.negative.loss_weight),
-        )
-        return joined(terms, (CrossEntropy(self.ce_share),)) if self.ce_share else terms
-
-    def mass_min(self) -> float | None:
-        """The clamp of the entropy term, where there is one."""
-        return self.entropy_clamp if self.entropy_weight else None
-
-    def batch_loss(
-        self, logits: Tensor, target: Tensor, ignore_index: int, mass: Tensor | None = None
-    ) -> Tensor | None:
-        """The weighted entropy term and Dice: see :func:`anl_seg.functional.entropy_regularization` and
-        :func:`anl_seg.functional.noise_robust_dice`."""
-        self._tell_of_inert_dice(logits)
-        parts = []
-        if self.entropy_weight:
-            entropy = entropy_regularization(
-                logits,
-                target,
-                class_prior=None if self.class_prior is None else self.class_prior.like(logits),
-                min_prob=self.entropy_clamp,
-                sync=self.sync_entropy,
-                ignore_index=ignore_index,
-                mass=mass,
-            )
-            parts.append(self.entropy_weight * entropy)
-        if self.batch_loss_needs_logits():
-            shares = noise_robust_dice(logits, target, ignore_index=ignore_index)
-            valid = valid_mask(target, max(logits.shape[1], 2), ignore_index).to(shares.dtype)
-            dice = reduce_pixel_loss(shares, valid, "mean")
-            parts.append(self.ce_share * self.dice_weight * dice)
-        return sum(parts) if parts else None
-
-    def _tell_of_inert_dice(self, logits: Tensor) -> None:
-        """Say once in a training that Dice is without effect, as nothing lets ``ce_share`` fade."""
-        if torch.compiler.is_compiling() or not (self.training and logits.requires_grad):
-            return
-        self._has_faded = self._has_faded or self.ce_share > 0.0
-        if not self.dice_weight or self._has_faded or "ce_share" in self.scheduled:
-            return
-        run = MMLogger.get_current_instance().instance_name
-        if run not in _TOLD:
-            _TOLD.add(run)
-            print_log(
-                f"{type(self).__name__}: dice_weight={self.dice_weight:g} has no effect, as ce_share is 0 "
-                "and nothing schedules it, and no cross entropy starts the classes. Add what is "
-                "recommended: tools/train.py --anl-schedule, or _base_/anl_schedule.py; in a loop of your "
-                "own let ce_share fall from 1 to 0. Set dice_weight=0 if this is meant.",
-                logger="current",
-                level=logging.WARNING,
-            )
-
-    def batch_loss_needs_logits(self) -> bool:
-        """See :meth:`PixelLoss.batch_loss_needs_logits`: Dice does."""
-        return self.ce_share * self.dice_weight > 0.0
 
 
 @MODELS.register_module()
@@ -243,13 +143,13 @@ class ANLCELoss(ActiveNegativeLoss):
     ) -> None:
         if setting is not None and setting not in PUBLISHED:
             raise ValueError(unknown_name("setting", setting, PUBLISHED))
-        weights = RECOMMENDED["alpha_beta"] if setting is None else PUBLISHED[setting]
+        weights = RECOMMENDED_ALPHA_BETA if setting is None else PUBLISHED[setting]
         if setting is None and min_prob is None and relative_min_prob is None:
-            relative_min_prob = RECOMMENDED["relative_min_prob"]
+            relative_min_prob = RECOMMENDED_FLIP_POINT
         if mass_balance is None:
-            mass_balance = RECOMMENDED["mass_balance"] if setting is None else 0.0
+            mass_balance = RECOMMENDED_MASS_BALANCE if setting is None else 0.0
         if dice_weight is None:
-            dice_weight = RECOMMENDED["dice_weight"] if setting is None else 0.0
+            dice_weight = RECOMMENDED_DICE_WEIGHT if setting is None else 0.0
         min_prob = PUBLISHED_MIN_PROB if min_prob is None else min_prob
         super().__init__(
             active={"type": "NCELoss"},

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
-
-from anl_seg.functional import active_passive_loss
-from anl_seg.kernels.terms import Term, joined, scaled
 from anl_seg.models.losses._build import build_part
 from anl_seg.models.losses.active_passive_presets import preset_parts
+from anl_seg.models.losses.combined_loss import CombinedLoss
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
 
 
 @MODELS.register_module()
-class ActivePassiveLoss(PixelLoss):
+class ActivePassiveLoss(CombinedLoss):
     """alpha active + beta passive; by default NCE + RCE.
 
     A combination of the literature by its name, with the weights that its authors used on a data set::
@@ -42,6 +39,7 @@ class ActivePassiveLoss(PixelLoss):
     """
 
     default_name = "loss_apl"
+    sum_of = (("alpha", "active"), ("beta", "passive"))
     parameter_names = ("preset", "setting", "alpha", "beta")
 
     def __init__(
@@ -54,7 +52,7 @@ class ActivePassiveLoss(PixelLoss):
         setting: str | None = None,
         **kwargs: Any,
     ) -> None:
-        parts = {
+        parts: dict[str, Any] = {
             "active": {"type": "NCELoss"} if active is None else active,
             "passive": {"type": "RCELoss"} if passive is None else passive,
             "alpha": 1.0,
@@ -74,22 +72,3 @@ class ActivePassiveLoss(PixelLoss):
         self.passive = build_part(parts["passive"], "passive")
         self.alpha = float(parts["alpha"] if alpha is None else alpha)
         self.beta = float(parts["beta"] if beta is None else beta)
-
-    def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-        """See :func:`anl_seg.functional.active_passive_loss`."""
-        return active_passive_loss(
-            logits,
-            target,
-            active=self.active.pixel_loss,
-            passive=self.passive.pixel_loss,
-            alpha=self.alpha * self.active.loss_weight,
-            beta=self.beta * self.passive.loss_weight,
-            ignore_index=ignore_index,
-        )
-
-    def kernel_terms(self) -> tuple[Term, ...] | None:
-        """See :meth:`PixelLoss.kernel_terms`."""
-        return joined(
-            scaled(self.active.kernel_terms(), self.alpha * self.active.loss_weight),
-            scaled(self.passive.kernel_terms(), self.beta * self.passive.loss_weight),
-        )

@@ -14,18 +14,22 @@ All are of image classification with balanced classes; none is of segmentation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from anl_seg._suggest import unknown_name
+
+_NONE: Mapping[str, float] = MappingProxyType({})
 
 
 class Setting(NamedTuple):
     """Weights of the two parts and their own parameters."""
 
-    alpha: float
-    beta: float
-    active: dict[str, float]
-    passive: dict[str, float]
+    alpha: float = 1.0
+    beta: float = 1.0
+    active: Mapping[str, float] = _NONE
+    passive: Mapping[str, float] = _NONE
 
 
 class Preset(NamedTuple):
@@ -36,92 +40,89 @@ class Preset(NamedTuple):
     settings: dict[str, Setting]
 
 
-_GAMMA = {"gamma": 0.5}
+_GAMMA, _Q = {"gamma": 0.5}, {"q": 0.1}
 
 PRESETS = {
     "NCE+RCE": Preset(
         "NCELoss",
         "RCELoss",
         {
-            "mnist": Setting(1.0, 10.0, {}, {}),
-            "cifar10": Setting(1.0, 1.0, {}, {}),
-            "cifar100": Setting(10.0, 0.1, {}, {}),
-            "webvision": Setting(50.0, 0.1, {}, {}),
+            "mnist": Setting(1.0, 10.0),
+            "cifar10": Setting(1.0, 1.0),
+            "cifar100": Setting(10.0, 0.1),
+            "webvision": Setting(50.0, 0.1),
         },
     ),
     "NCE+MAE": Preset(
         "NCELoss",
         "MAELoss",
         {
-            "mnist": Setting(1.0, 10.0, {}, {}),
-            "cifar10": Setting(1.0, 1.0, {}, {}),
-            "cifar100": Setting(10.0, 1.0, {}, {}),
-            "webvision": Setting(50.0, 1.0, {}, {}),
+            "mnist": Setting(1.0, 10.0),
+            "cifar10": Setting(1.0, 1.0),
+            "cifar100": Setting(10.0, 1.0),
+            "webvision": Setting(50.0, 1.0),
         },
     ),
     "NFL+RCE": Preset(
         "NFLLoss",
         "RCELoss",
         {
-            "mnist": Setting(1.0, 10.0, _GAMMA, {}),
-            "cifar10": Setting(1.0, 1.0, _GAMMA, {}),
-            "cifar100": Setting(10.0, 0.1, _GAMMA, {}),
-            "webvision": Setting(50.0, 0.1, _GAMMA, {}),
+            "mnist": Setting(1.0, 10.0, _GAMMA),
+            "cifar10": Setting(1.0, 1.0, _GAMMA),
+            "cifar100": Setting(10.0, 0.1, _GAMMA),
+            "webvision": Setting(50.0, 0.1, _GAMMA),
         },
     ),
     "NFL+MAE": Preset(
         "NFLLoss",
         "MAELoss",
         {
-            "mnist": Setting(1.0, 10.0, _GAMMA, {}),
-            "cifar10": Setting(1.0, 1.0, _GAMMA, {}),
-            "cifar100": Setting(10.0, 1.0, _GAMMA, {}),
-            "webvision": Setting(50.0, 1.0, _GAMMA, {}),
+            "mnist": Setting(1.0, 10.0, _GAMMA),
+            "cifar10": Setting(1.0, 1.0, _GAMMA),
+            "cifar100": Setting(10.0, 1.0, _GAMMA),
+            "webvision": Setting(50.0, 1.0, _GAMMA),
         },
     ),
     "NGCE+RCE": Preset(
         "NGCELoss",
         "RCELoss",
-        {
-            "mnist": Setting(1.0, 10.0, {"q": 0.1}, {}),
-            "cifar10": Setting(1.0, 1.0, {"q": 0.1}, {}),
-        },
+        {"mnist": Setting(1.0, 10.0, _Q), "cifar10": Setting(1.0, 1.0, _Q)},
     ),
     "NGCE+MAE": Preset(
         "NGCELoss",
         "MAELoss",
         {
-            "mnist": Setting(1.0, 10.0, {"q": 0.1}, {}),
-            "cifar10": Setting(1.0, 1.0, {"q": 0.1}, {}),
-            "cifar100": Setting(10.0, 1.0, {"q": 0.7}, {}),
+            "mnist": Setting(1.0, 10.0, _Q),
+            "cifar10": Setting(1.0, 1.0, _Q),
+            "cifar100": Setting(10.0, 1.0, {"q": 0.7}),
         },
     ),
     "NCE+AGCE": Preset(
         "NCELoss",
         "AGCELoss",
         {
-            "mnist": Setting(0.0, 1.0, {}, {"a": 4.0, "q": 0.2}),
-            "cifar10": Setting(1.0, 4.0, {}, {"a": 6.0, "q": 1.5}),
-            "cifar100": Setting(10.0, 0.1, {}, {"a": 1.8, "q": 3.0}),
-            "webvision": Setting(50.0, 0.1, {}, {"a": 2.5, "q": 3.0}),
+            "mnist": Setting(0.0, 1.0, passive={"a": 4.0, "q": 0.2}),
+            "cifar10": Setting(1.0, 4.0, passive={"a": 6.0, "q": 1.5}),
+            "cifar100": Setting(10.0, 0.1, passive={"a": 1.8, "q": 3.0}),
+            "webvision": Setting(50.0, 0.1, passive={"a": 2.5, "q": 3.0}),
         },
     ),
     "NCE+AUE": Preset(
         "NCELoss",
         "AUELoss",
         {
-            "mnist": Setting(0.0, 1.0, {}, {"a": 3.0, "q": 0.1}),
-            "cifar10": Setting(1.0, 4.0, {}, {"a": 6.3, "q": 1.5}),
-            "cifar100": Setting(10.0, 0.015, {}, {"a": 6.0, "q": 3.0}),
+            "mnist": Setting(0.0, 1.0, passive={"a": 3.0, "q": 0.1}),
+            "cifar10": Setting(1.0, 4.0, passive={"a": 6.3, "q": 1.5}),
+            "cifar100": Setting(10.0, 0.015, passive={"a": 6.0, "q": 3.0}),
         },
     ),
     "NCE+AEL": Preset(
         "NCELoss",
         "AELLoss",
         {
-            "mnist": Setting(0.0, 1.0, {}, {"a": 3.5}),
-            "cifar10": Setting(1.0, 4.0, {}, {"a": 5.0}),
-            "cifar100": Setting(10.0, 0.1, {}, {"a": 1.5}),
+            "mnist": Setting(0.0, 1.0, passive={"a": 3.5}),
+            "cifar10": Setting(1.0, 4.0, passive={"a": 5.0}),
+            "cifar100": Setting(10.0, 0.1, passive={"a": 1.5}),
         },
     ),
 }
@@ -145,7 +146,7 @@ def preset_parts(preset: str, setting: str | None = None) -> dict[str, Any]:
         raise ValueError(unknown_name("preset", preset, PRESETS))
     active, passive, settings = PRESETS[preset]
     if setting is None:
-        chosen = Setting(1.0, 1.0, {}, {})
+        chosen = Setting()
     elif setting in settings:
         chosen = settings[setting]
     else:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from anl_seg.models.losses._build import build_loss
-from anl_seg.models.losses.cross_entropy import CELoss
 from anl_seg.models.losses.pixel_loss import PixelLoss
+from anl_seg.models.losses.simple_losses import CELoss
 from anl_seg.registry import MODELS
 
 
@@ -62,6 +62,8 @@ class AdaptiveLoss(nn.Module):
         ValueError: a name that is no number of the base, a start outside its range, an end that the
             base does not allow, or an argument that is given twice.
     """
+
+    raw: Tensor
 
     def __init__(
         self, base: dict, parameters: Mapping[str, Sequence[float]], **kwargs: Any
@@ -129,7 +131,8 @@ class AdaptiveLoss(nn.Module):
     @contextmanager
     def recorded(self) -> Iterator[list[tuple[Tensor, tuple, dict]]]:
         """Within, every call's (logits, further arguments, keywords) are put down."""
-        self._calls = calls = []
+        calls: list[tuple[Tensor, tuple, dict]] = []
+        self._calls = calls
         try:
             yield calls
         finally:

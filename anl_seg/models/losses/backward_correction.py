@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
+from anl_seg.functional._pixels import Pixels
 from anl_seg.functional.backward_correction import (
     backward_correction,
-    check_clamp,
     invert_transition_matrix,
 )
 from anl_seg.models.losses._class_values import ClassValues
@@ -32,22 +32,15 @@ class BackwardCorrectionLoss(PixelLoss):
     """
 
     default_name = "loss_backward_correction"
-    parameter_names = ("min_prob",)
+    function = backward_correction
 
     def __init__(
         self, matrix: Sequence[Sequence[float]] | str, min_prob: float = 1e-7, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        check_clamp(min_prob)
-        self.min_prob = float(min_prob)
+        self.set_parameters(min_prob=min_prob)
         self.inverse = ClassValues(invert_transition_matrix(load_transition_matrix(matrix)))
 
-    def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-        """See :func:`anl_seg.functional.backward_correction`."""
-        return backward_correction(
-            logits,
-            target,
-            inverse=self.inverse.like(logits),
-            min_prob=self.min_prob,
-            ignore_index=ignore_index,
-        )
+    def arguments(self, px: Pixels, weight: Tensor | None) -> dict[str, Any]:
+        """See :meth:`PixelLoss.arguments`."""
+        return {**super().arguments(px, weight), "inverse": self.inverse.like(px.given)}

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from anl_seg.functional._pixels import Pixels
 from anl_seg.functional.forward_correction import forward_correction
 from anl_seg.models.losses._class_values import ClassValues
 from anl_seg.models.losses.pixel_loss import PixelLoss
@@ -27,12 +28,12 @@ class ForwardCorrectionLoss(PixelLoss):
     """
 
     default_name = "loss_forward_correction"
+    function = forward_correction
 
     def __init__(self, matrix: Sequence[Sequence[float]] | str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.matrix = ClassValues(load_transition_matrix(matrix))
 
-    def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-        """See :func:`anl_seg.functional.forward_correction`."""
-        matrix = self.matrix.like(logits)
-        return forward_correction(logits, target, matrix=matrix, ignore_index=ignore_index)
+    def arguments(self, px: Pixels, weight: Tensor | None) -> dict[str, Any]:
+        """See :meth:`PixelLoss.arguments`."""
+        return {"matrix": self.matrix.like(px.given)}

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from anl_seg.functional import generalized_jensen_shannon
 from anl_seg.functional._labels import has_no_values
-from anl_seg.functional._pixels import check_shapes
+from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import full_precision
 from anl_seg.functional.generalized_jensen_shannon import view_weights
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
@@ -42,7 +43,7 @@ class GJSLoss(PixelLoss):
     """
 
     default_name = "loss_gjs"
-    parameter_names = ("pi", "scaled", "views")
+    function = generalized_jensen_shannon
 
     def __init__(
         self,
@@ -55,26 +56,30 @@ class GJSLoss(PixelLoss):
         if views not in (1, 2) or isinstance(views, bool):
             raise ValueError(f"views must be 1 or 2; got {views!r}.")
         weights = view_weights(pi, views)
-        self.pi = weights[0] if isinstance(pi, (int, float)) else weights
-        self.scaled = scaled
+        pi = weights[0] if isinstance(pi, (int, float)) else weights
+        self.set_parameters(pi=pi, scaled=scaled)
         self.views = views
+        self.parameter_names = (*self.parameter_names, "views")
         self._compared = False
 
-    def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-        """See :func:`anl_seg.functional.generalized_jensen_shannon`."""
-        params = dict(pi=self.pi, scaled=self.scaled, ignore_index=ignore_index)
+    def arguments(self, px: Pixels, weight: Tensor | None) -> dict[str, Any]:
+        """See :meth:`PixelLoss.arguments`."""
+        return {"pi": self.pi, "scaled": self.scaled}
+
+    def formula(self, px: Pixels, weight: Tensor | None = None) -> Tensor:
+        """See :meth:`PixelLoss.formula`."""
         if self.views == 1:
-            return generalized_jensen_shannon(logits, target, **params)
-        check_shapes(logits, target)  # its error names the shapes of the whole batch
-        if len(logits) % 2:
+            return super().formula(px, weight)
+        if len(px.target) % 2:
             raise ValueError(
                 "views=2 pairs image i with image i + N / 2 of the batch, so N must be even; got "
-                f"{len(logits)}. anl_seg.TwoViewSegDataPreProcessor makes such batches."
+                f"{len(px.target)}. anl_seg.TwoViewSegDataPreProcessor makes such batches."
             )
-        first, second = logits.chunk(2)
-        labels, labels_again = target.chunk(2)
+        first, second = full_precision(px.given).chunk(2)
+        labels, labels_again = px.target.chunk(2)
         self._check_same(labels, labels_again)
-        loss = generalized_jensen_shannon(first, labels, logits2=second, **params)
+        half = Pixels(first, labels, px.ignore_index)
+        loss = generalized_jensen_shannon.of(half, logits2=second, **self.arguments(px, weight))
         return torch.cat([loss, loss])
 
     def _check_same(self, labels: Tensor, labels_again: Tensor) -> None:

@@ -6,11 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from anl_seg.functional.negative_learning import (
-    check_negative_learning,
-    negative_learning,
-    select_for_negative_learning,
-)
+from anl_seg.functional._pixels import Pixels
+from anl_seg.functional.negative_learning import negative_learning, selected
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
 
@@ -34,7 +31,7 @@ class NLNLLoss(PixelLoss):
     """
 
     default_name = "loss_nlnl"
-    parameter_names = ("stage", "complementary", "gamma")
+    function = negative_learning
 
     def __init__(
         self,
@@ -44,10 +41,7 @@ class NLNLLoss(PixelLoss):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_negative_learning(stage, complementary, gamma)
-        self.complementary = complementary
-        self._gamma = float(gamma)
-        self._stage = stage
+        self.set_parameters(stage=stage, complementary=complementary, gamma=gamma)
 
     @property
     def stage(self) -> str:
@@ -56,7 +50,7 @@ class NLNLLoss(PixelLoss):
 
     @stage.setter
     def stage(self, stage: str) -> None:
-        check_negative_learning(stage, self.complementary, self._gamma)
+        negative_learning.check(stage=stage)
         self._stage = stage
 
     @property
@@ -66,27 +60,10 @@ class NLNLLoss(PixelLoss):
 
     @gamma.setter
     def gamma(self, gamma: float) -> None:
-        check_negative_learning(self._stage, self.complementary, gamma)
+        negative_learning.check(gamma=gamma)
         self._gamma = float(gamma)
 
-    def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-        """See :func:`anl_seg.functional.negative_learning`."""
-        return negative_learning(
-            logits,
-            target,
-            stage=self.stage,
-            complementary=self.complementary,
-            gamma=self.gamma,
-            ignore_index=ignore_index,
-        )
-
-    def _pixel_weight(
-        self, logits: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
-    ) -> Tensor:
+    def _pixel_weight(self, px: Pixels, weight: Tensor | None) -> Tensor:
         """(N, *) weight of each pixel, 0 at those that do not count or are not selected."""
-        result = super()._pixel_weight(logits, target, weight, ignore_index)
-        if self.stage == "nl":
-            return result
-        return result * select_for_negative_learning(
-            logits, target, stage=self.stage, gamma=self.gamma, ignore_index=ignore_index
-        )
+        result = super()._pixel_weight(px, weight)
+        return result if self.stage == "nl" else result * selected(px, self.stage, self.gamma)

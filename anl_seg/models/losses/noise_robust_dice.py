@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from anl_seg.functional.noise_robust_dice import check_dice, noise_robust_dice
+from anl_seg.functional._pixels import Pixels
+from anl_seg.functional.noise_robust_dice import noise_robust_dice
 from anl_seg.models.losses.region_loss import RegionLoss
 from anl_seg.registry import MODELS
 
@@ -26,7 +27,7 @@ class NoiseRobustDiceLoss(RegionLoss):
     """
 
     default_name = "loss_noise_robust_dice"
-    parameter_names = ("gamma", "epsilon", "per_image")
+    function = noise_robust_dice
 
     def __init__(
         self,
@@ -36,24 +37,11 @@ class NoiseRobustDiceLoss(RegionLoss):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_dice(gamma, epsilon)
-        self.gamma = float(gamma)
-        self.epsilon = float(epsilon)
-        self.per_image = per_image
+        self.set_parameters(gamma=gamma, epsilon=epsilon, per_image=per_image)
         # Out of reach of PixelLoss, which would make them weights of the pixels.
         self.term_weight, self.class_weight = self.class_weight, None
 
-    def pixel_loss(
-        self, logits: Tensor, target: Tensor, ignore_index: int, weight: Tensor | None = None
-    ) -> Tensor:
-        """See :func:`anl_seg.functional.noise_robust_dice`."""
-        return noise_robust_dice(
-            logits,
-            target,
-            gamma=self.gamma,
-            epsilon=self.epsilon,
-            per_image=self.per_image,
-            weight=weight,
-            class_weight=None if self.term_weight is None else self.term_weight.like(logits),
-            ignore_index=ignore_index,
-        )
+    def arguments(self, px: Pixels, weight: Tensor | None) -> dict[str, Any]:
+        """See :meth:`PixelLoss.arguments`."""
+        weights = None if self.term_weight is None else self.term_weight.like(px.given)
+        return {**super().arguments(px, weight), "class_weight": weights}

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
-
-from anl_seg.functional._pixels import check_min_prob
-from anl_seg.functional.peer_loss import check_peer, peer_loss
+from anl_seg.functional.peer_loss import peer_loss
 from anl_seg.models.losses.pixel_loss import PixelLoss
 from anl_seg.registry import MODELS
 
@@ -29,7 +26,7 @@ class PeerLoss(PixelLoss):
     """
 
     default_name = "loss_peer"
-    parameter_names = ("alpha", "pairing", "min_prob")
+    function = peer_loss
 
     def __init__(
         self,
@@ -39,19 +36,4 @@ class PeerLoss(PixelLoss):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_peer(alpha, pairing)
-        check_min_prob(min_prob)
-        self.alpha = float(alpha)
-        self.pairing = pairing
-        self.min_prob = float(min_prob)
-
-    def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-        """See :func:`anl_seg.functional.peer_loss`."""
-        return peer_loss(
-            logits,
-            target,
-            alpha=self.alpha,
-            pairing=self.pairing,
-            min_prob=self.min_prob,
-            ignore_index=ignore_index,
-        )
+        self.set_parameters(alpha=alpha, pairing=pairing, min_prob=min_prob)

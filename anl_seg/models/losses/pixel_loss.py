@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Sequence
-from typing import Any
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar
 
 import torch
 from mmseg.models.losses.utils import get_class_weight
 from torch import Tensor, nn
 
-from anl_seg.functional._labels import label_to_ignore, valid_mask
-from anl_seg.functional._pixels import check_logits
+from anl_seg.functional._per_pixel import PixelFunction, one_of
+from anl_seg.functional._pixels import Pixels, check_logits
 from anl_seg.functional._precision import compute_dtype, full_precision, without_autocast
 from anl_seg.functional.clip_logits import check_logit_clip, clip_logits
 from anl_seg.functional.mass_balance import check_mass_balance
-from anl_seg.kernels import fused_pixel_loss, use_fused
-from anl_seg.kernels.dispatch import check_choice
-from anl_seg.kernels.mass_balance import mass_balance
+from anl_seg.kernels.dispatch import VARIABLE, check_choice, use_fused
+from anl_seg.kernels.fused import fused_loss_of
+from anl_seg.kernels.mass_balance import mass_balance_of
 from anl_seg.kernels.terms import Term
+from anl_seg.kernels.upsampled import upsampled_pixel_loss
+from anl_seg.kernels.upsampled_mass_balance import upsampled_mass_balance
 from anl_seg.models.losses._class_values import ClassValues
-from anl_seg.models.losses._reduce import check_reduction, reduce_pixel_loss
+
+_OURS = "anl_seg.models.losses."
+_REDUCTION = one_of(("none", "mean", "sum"))
 
 
 def load_class_values(values: Sequence[float] | str | None) -> list[float] | None:
@@ -29,20 +35,14 @@ def load_class_values(values: Sequence[float] | str | None) -> list[float] | Non
     return None if values is None else [float(v) for v in values]
 
 
-def speaks_for(loss: nn.Module, method: str, other: str) -> bool:
-    """Whether ``method`` of a loss still describes its ``other``: not where somebody replaced only that."""
-    if other in vars(loss):
-        return False
-    for cls in type(loss).__mro__:
-        if method in vars(cls):
-            return True
-        if other in vars(cls):
-            return False
-    return False
-
-
 class PixelLoss(nn.Module):
-    """Base of the losses: a subclass gives ``pixel_loss``; this class weights, reduces and names it.
+    """Base of the losses: a subclass names its function and terms; this class weights, reduces and names it.
+
+    A loss of one's own gives ``pixel_loss`` instead (and is not fused)::
+
+        class MyLoss(PixelLoss):
+            def pixel_loss(self, logits, target, ignore_index):
+                return ...  # (N, *), 0 where ignored
 
     The mean is the sum over valid pixels of weight times loss, divided by the sum over valid pixels
     of weight; a pixel's weight is ``class_weight[label]`` times the ``weight`` of the call, times that
@@ -70,10 +70,26 @@ class PixelLoss(nn.Module):
     """
 
     default_name = "loss_pixel"
-    #: Hyper-parameters of the subclass, shown by ``print(model)``.
+    #: The loss in :mod:`anl_seg.functional`, whose parameters are attributes of the module.
+    function: ClassVar[PixelFunction | None] = None
+    #: Gives the same loss as terms of the fused kernels, from the same parameters; None: it is not fused.
+    terms: ClassVar[Callable[..., Term | tuple[Term, ...]] | None] = None
+    #: Hyper-parameters, shown by ``print(model)`` and open to schedules.
     parameter_names: tuple[str, ...] = ()
     #: Parameters that a hook sets while training.
     scheduled: frozenset[str] = frozenset()
+    replaced: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "function" in vars(cls) and "terms" not in vars(cls):
+            cls.terms = None  # another loss than that of the base's terms
+        #: Methods of somebody's own in place of ours.
+        cls.replaced = frozenset(
+            name
+            for name in ("pixel_loss", "batch_loss", "forward")
+            if not getattr(cls, name).__module__.startswith(_OURS)
+        )
 
     def __init__(
         self,
@@ -89,7 +105,8 @@ class PixelLoss(nn.Module):
         kernels: str = "auto",
     ) -> None:
         super().__init__()
-        self.reduction = check_reduction(reduction)
+        _REDUCTION.check("reduction", reduction)
+        self.reduction = reduction
         loss_name = self.default_name if loss_name is None else loss_name
         if "loss" not in loss_name:
             raise ValueError(
@@ -107,7 +124,7 @@ class PixelLoss(nn.Module):
         check_mass_balance(mass_balance)
         self.mass_balance = float(mass_balance)
         self.kernels = check_choice(kernels, "kernels")
-        if self.kernels == "fused" and not self._has_kernel():
+        if self.kernels == "fused" and not self._may_fuse():
             raise ValueError(f"kernels='fused': {type(self).__name__} has no fused form.")
         self.loss_weight = float(loss_weight)
         self.use_sigmoid = use_sigmoid
@@ -118,22 +135,27 @@ class PixelLoss(nn.Module):
         # Not in the state dict: checkpoints stay exchangeable with those of mmseg's own losses.
         self.class_weight = None if weights is None else ClassValues(weights)
 
+    def set_parameters(self, **parameters: Any) -> None:
+        """Keep the parameters of ``function``, checked by it; numbers as floats where its default is one."""
+        function = type(self).function
+        assert function is not None
+        function.check(**parameters)
+        known = inspect.signature(function).parameters
+        self.parameter_names = (*self.parameter_names, *parameters)
+        for name, value in parameters.items():
+            number = isinstance(known[name].default, float) and not isinstance(value, Sequence)
+            setattr(self, name, float(value) if number else value)
+
     @property
     def loss_name(self) -> str:
         """Name in the log."""
         return self._loss_name
 
+    # What the loss is.
+
     def pixel_loss(self, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         """Loss of each pixel, (N, C, *) and (N, *) -> (N, *), 0 where ignored."""
-        raise NotImplementedError
-
-    def kernel_terms(self) -> tuple[Term, ...] | None:
-        """``pixel_loss`` as a sum of the fused kernels' terms; None where it is not one."""
-        return None
-
-    def mass_min(self) -> float | None:
-        """Clamp of the probabilities whose sum over the pixels ``batch_loss`` needs; None = no need."""
-        return None
+        return self.formula(Pixels(logits, target, ignore_index))
 
     def batch_loss(
         self, logits: Tensor, target: Tensor, ignore_index: int, mass: Tensor | None = None
@@ -144,28 +166,68 @@ class PixelLoss(nn.Module):
             mass: (C,), sum over valid pixels of the probabilities, clamped as :meth:`mass_min` says, where a
                 fused kernel has computed it.
         """
+        return self.batch_term(Pixels(logits, target, ignore_index), mass)
+
+    def formula(self, px: Pixels, weight: Tensor | None = None) -> Tensor:
+        """``pixel_loss`` of a batch that is checked already, by ``function``."""
+        function = type(self).function
+        if function is None:
+            raise NotImplementedError(f"{type(self).__name__} has neither function nor pixel_loss.")
+        return function.of(px, **self.arguments(px, weight))
+
+    def arguments(self, px: Pixels, weight: Tensor | None) -> dict[str, Any]:
+        """What ``function`` is called with beside a batch whose pixels have a ``weight``."""
+        return self.parameters_in_use()
+
+    def kernel_terms(self) -> tuple[Term, ...] | None:
+        """The loss as a sum of the fused kernels' terms; None where it is not one."""
+        make = type(self).terms
+        if make is None or self._is_replaced("pixel_loss"):
+            return None
+        terms = make(**self.parameters_in_use())
+        return terms if isinstance(terms, tuple) else (terms,)
+
+    def parameters_in_use(self) -> dict[str, Any]:
+        """The hyper-parameters by name."""
+        return {name: getattr(self, name) for name in self.parameter_names}
+
+    def weighted_parts(self, factor: float = 1.0) -> Iterator[tuple[float, PixelLoss]]:
+        """The losses that this one is the weighted sum of, times ``factor``; itself if of none."""
+        yield factor, self
+
+    def mass_min(self) -> float | None:
+        """Clamp of the probabilities whose sum over the pixels the batch term needs; None = no need."""
         return None
 
-    def batch_loss_needs_logits(self) -> bool:
-        """Whether ``batch_loss`` now has a term that the mass does not suffice for."""
+    def batch_term(self, px: Pixels, mass: Tensor | None) -> Tensor | None:
+        """``batch_loss`` of a batch that is checked already."""
+        return None
+
+    def any_batch_term(self, px: Pixels, mass: Tensor | None) -> Tensor | None:
+        """The term of the batch, also of a subclass with a ``batch_loss`` of its own."""
+        if self._is_replaced("batch_loss"):
+            return self.batch_loss(full_precision(px.given), px.target, px.ignore_index, mass)
+        return self.batch_term(px, mass)
+
+    def batch_term_needs_logits(self) -> bool:
+        """Whether the batch has a term now that the mass does not suffice for."""
         return False
 
-    def _has_kernel(self) -> bool:
-        """Whether the loss may have a fused form."""
-        named = type(self).kernel_terms is not PixelLoss.kernel_terms
-        return named and speaks_for(self, "kernel_terms", "pixel_loss")
+    def _is_replaced(self, name: str) -> bool:
+        """Whether somebody's subclass, or the instance, has a method of its own in place of ours."""
+        return name in self.replaced or name in vars(self)
 
-    def _per_pixel(
-        self, logits: Tensor, target: Tensor, ignore_index: int, mass_min: float | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Loss of each pixel, and the mass where a fused kernel has computed it."""
-        if self._has_kernel() and use_fused(logits, self.kernels):
-            terms = self.kernel_terms()
-            if terms is not None:
-                return fused_pixel_loss(
-                    logits, target, terms, ignore_index=ignore_index, mass_min=mass_min
-                )
-        return self.pixel_loss(full_precision(logits), target, ignore_index), None
+    def _may_fuse(self) -> bool:
+        """Whether the loss may have a fused form."""
+        return type(self).terms is not None and not self._is_replaced("pixel_loss")
+
+    # What is done with it.
+
+    def per_pixel(self, px: Pixels, weight: Tensor | None) -> Tensor:
+        """Loss of each pixel (N, *), by the functional form; ``weight`` (N, *) is that of the pixels."""
+        if self._is_replaced("pixel_loss"):
+            return self.pixel_loss(full_precision(px.given), px.target, px.ignore_index)
+        return self.formula(px, weight)
 
     @without_autocast
     def forward(
@@ -195,65 +257,145 @@ class PixelLoss(nn.Module):
         Raises:
             ValueError: labels out of range or on another device, shapes or weights that do not fit.
         """
-        reduction = check_reduction(reduction_override or self.reduction)
+        reduction = reduction_override or self.reduction
+        if reduction is not self.reduction:
+            _REDUCTION.check("reduction", reduction)
         check_logits(seg_logits)
-        ignore_index = label_to_ignore(ignore_index)
         if self.use_sigmoid and seg_logits.shape[1] != 1:
             raise ValueError(
                 "use_sigmoid=True needs a head with one output channel; "
                 f"the logits have {seg_logits.shape[1]}. Set use_sigmoid=False."
             )
-        seg_logits = self._clipped(seg_logits)
-        mass_min = None if reduction == "none" else self.mass_min()
-        loss, mass = self._per_pixel(seg_logits, seg_label, ignore_index, mass_min)
-        pixel_weight = self._pixel_weight(seg_logits, seg_label, weight, ignore_index)
-        pixel_weight = self._balanced(pixel_weight, seg_logits, seg_label, ignore_index)
-        reduced = reduce_pixel_loss(loss, pixel_weight, reduction, avg_factor)
-        extra = None
-        if reduction != "none":
-            extra = self.batch_loss(full_precision(seg_logits), seg_label, ignore_index, mass)
+        logits, may_fuse = self._clipped(seg_logits), self._may_fuse()
+        fused = (may_fuse or self.mass_balance > 0.0) and use_fused(logits, self.kernels)
+        px = Pixels(logits, seg_label, ignore_index)
+        pixel_weight = self._pixel_weight(px, weight)
+        if self.mass_balance:
+            pixel_weight = pixel_weight * mass_balance_of(px, self.mass_balance, fused)
+        terms = self.kernel_terms() if may_fuse and fused else None
+        if terms is None:
+            loss, mass = self.per_pixel(px, pixel_weight), None
+        else:
+            mass_min = None if reduction == "none" else self.mass_min()
+            loss, mass = fused_loss_of(px, terms, mass_min)
+        weighted = loss * pixel_weight
+        if reduction == "none":
+            return self.loss_weight * weighted
+        return self._reduced(weighted.sum(), px, pixel_weight, mass, reduction, avg_factor)
+
+    @without_autocast
+    def from_small_logits(
+        self,
+        seg_logits: Tensor,
+        seg_label: Tensor,
+        *,
+        align_corners: bool = False,
+        ignore_index: int | None = 255,
+    ) -> tuple[Tensor, Tensor]:
+        """What :meth:`forward` gives for the logits bilinearly resized to the labels, without resizing them.
+
+        Only where :meth:`small_logits_obstacle` names none and :meth:`takes_small_logits` says so.
+
+        Args:
+            seg_logits: (N, C, h, w), any real.
+            seg_label: (N, H, W), integers in [0, C) or ``ignore_index``.
+            align_corners: as in ``F.interpolate``.
+            ignore_index: label of pixels that do not count; None: all count.
+
+        Returns:
+            The loss, a scalar, and the number of pixels whose label has the largest logit.
+        """
+        terms = self.kernel_terms()
+        assert terms is not None
+        px = Pixels(seg_logits, seg_label, ignore_index, (len(seg_logits), "H", "W"))
+        options: dict[str, Any] = dict(align_corners=align_corners, ignore_index=px.ignore_index)
+        weight = self._pixel_weight(px, None)
+        if self.mass_balance:
+            weight = weight * upsampled_mass_balance(
+                seg_logits, seg_label, self.mass_balance, **options
+            )
+        total, correct, mass = upsampled_pixel_loss(
+            seg_logits, seg_label, weight, terms, mass_min=self.mass_min(), **options
+        )
+        return self._reduced(total, px, weight, mass, self.reduction), correct
+
+    def small_logits_obstacle(self) -> str | None:
+        """Why the loss can never be computed by :meth:`from_small_logits`; None if it can."""
+        name = type(self).__name__
+        if self._is_replaced("forward"):
+            return f"{name} weights or reduces its pixels in its own way"
+        if self.kernel_terms() is None:
+            return f"{name} has no fused form"
+        if self._is_replaced("batch_loss"):
+            return f"{name} has a term of the whole batch that needs the resized logits"
+        if (os.environ.get(VARIABLE) or self.kernels) == "reference":
+            return f"the functional form of {name} is asked for (kernels or {VARIABLE})"
+        if self.logit_clip is not None:
+            return f"{name} clips the resized logits (logit_clip)"
+        if self.reduction == "none":
+            return f"{name} has reduction='none'"
+        if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks:
+            return f"{name} has hooks that want to see the resized logits"
+        return None
+
+    def takes_small_logits(self, seg_logits: Tensor) -> bool:
+        """Whether :meth:`from_small_logits` serves a call; :meth:`forward` says what is wrong with some."""
+        wrong_head = self.use_sigmoid and seg_logits.shape[1] != 1
+        return not wrong_head and not self.batch_term_needs_logits()
+
+    def _reduced(
+        self,
+        total: Tensor,
+        px: Pixels,
+        weight: Tensor,
+        mass: Tensor | None,
+        reduction: str,
+        avg_factor: float | Tensor | None = None,
+    ) -> Tensor:
+        """The mean or sum of a batch from the weighted sum over its pixels, with the term of the batch."""
+        of_weights = weight.sum()
+        if reduction == "sum":
+            if avg_factor is not None:
+                raise ValueError("avg_factor goes with reduction='mean'; got reduction='sum'.")
+            value = total
+        else:
+            if avg_factor is None:
+                divisor = of_weights
+            elif isinstance(avg_factor, Tensor):
+                divisor = avg_factor.to(total)
+            else:
+                divisor = total.new_full((), float(avg_factor))
+            # No valid pixel, or all weights 0: the numerator is 0 too, and so is the mean.
+            value = total / torch.where(divisor > 0, divisor, 1.0)
+        extra = self.any_batch_term(px, mass)
         if extra is not None:
             # `sum` is `mean` times the sum of weights, with the batch term too.
-            reduced = reduced + extra * (pixel_weight.sum() if reduction == "sum" else 1.0)
-        return self.loss_weight * reduced
+            value = value + extra * (of_weights if reduction == "sum" else 1.0)
+        return self.loss_weight * value
 
     def _clipped(self, logits: Tensor) -> Tensor:
         """The logits as the loss sees them."""
         return logits if self.logit_clip is None else clip_logits(logits, self.logit_clip)
 
-    def _pixel_weight(
-        self, logits: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
-    ) -> Tensor:
+    def _pixel_weight(self, px: Pixels, weight: Tensor | None) -> Tensor:
         """(N, *) weight of each pixel, 0 at those that do not count."""
-        num_classes = max(logits.shape[1], 2)
-        valid = valid_mask(target, num_classes, ignore_index)
-        result = valid.to(compute_dtype(logits.dtype))
+        result = px.valid.to(compute_dtype(px.given.dtype))
         if self.class_weight is not None:
-            if len(self.class_weight) != num_classes:
+            if len(self.class_weight) != px.num_classes:
                 raise ValueError(
                     f"class_weight has {len(self.class_weight)} entries, "
-                    f"but the model has {num_classes} classes."
+                    f"but the model has {px.num_classes} classes."
                 )
-            result = result * self.class_weight.like(logits)[torch.where(valid, target, 0).long()]
+            result = result * self.class_weight.like(px.given)[px.labels]
         if weight is not None:
-            if weight.shape != target.shape:
+            if weight.shape != px.target.shape:
                 raise ValueError(
-                    f"weight must have the shape of the labels, {tuple(target.shape)}; "
+                    f"weight must have the shape of the labels, {tuple(px.target.shape)}; "
                     f"got {tuple(weight.shape)}."
                 )
             # `where`, so that a NaN weight at an ignored pixel stays there.
-            result = torch.where(valid, result * weight.to(result.dtype), 0.0)
+            result = torch.where(px.valid, result * weight.to(result.dtype), 0.0)
         return result
-
-    def _balanced(
-        self, weight: Tensor, logits: Tensor, target: Tensor, ignore_index: int
-    ) -> Tensor:
-        """``weight`` times that of ``mass_balance``."""
-        if not self.mass_balance:
-            return weight
-        return weight * mass_balance(
-            logits, target, self.mass_balance, ignore_index, kernels=self.kernels
-        )
 
     def extra_repr(self) -> str:
         """The parameters, for ``print(model)``."""

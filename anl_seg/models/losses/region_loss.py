@@ -6,10 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from anl_seg.functional._labels import label_to_ignore
-from anl_seg.functional._pixels import check_logits, check_shapes
-from anl_seg.functional._precision import full_precision, without_autocast
-from anl_seg.models.losses._reduce import check_reduction, reduce_pixel_loss
+from anl_seg.functional._pixels import Pixels
+from anl_seg.functional._precision import full_precision
 from anl_seg.models.losses.pixel_loss import PixelLoss
 
 
@@ -29,32 +27,15 @@ class RegionLoss(PixelLoss):
         self, logits: Tensor, target: Tensor, ignore_index: int, weight: Tensor | None = None
     ) -> Tensor:
         """Share of each pixel, (N, C, *), (N, *) and weights (N, *) -> (N, *), 0 where ignored."""
-        raise NotImplementedError
+        return self.formula(Pixels(logits, target, ignore_index), weight)
 
-    @without_autocast
-    def forward(
-        self,
-        seg_logits: Tensor,
-        seg_label: Tensor,
-        weight: Tensor | None = None,
-        avg_factor: float | Tensor | None = None,
-        reduction_override: str | None = None,
-        ignore_index: int | None = 255,
-        **kwargs: Any,
-    ) -> Tensor:
-        """Loss of a batch; arguments and result as :meth:`PixelLoss.forward`."""
-        reduction = check_reduction(reduction_override or self.reduction)
-        check_logits(seg_logits)
-        ignore_index = label_to_ignore(ignore_index)
-        if self.use_sigmoid and seg_logits.shape[1] != 1:
-            raise ValueError(
-                "use_sigmoid=True needs a head with one output channel; "
-                f"the logits have {seg_logits.shape[1]}. Set use_sigmoid=False."
-            )
-        seg_logits = full_precision(self._clipped(seg_logits))
-        check_shapes(seg_logits, seg_label)
-        pixel_weight = self._pixel_weight(seg_logits, seg_label, weight, ignore_index)
-        pixel_weight = self._balanced(pixel_weight, seg_logits, seg_label, ignore_index)
-        share = self.pixel_loss(seg_logits, seg_label, ignore_index, pixel_weight)
-        reduced = reduce_pixel_loss(share, pixel_weight, reduction, avg_factor)
-        return self.loss_weight * reduced
+    def arguments(self, px: Pixels, weight: Tensor | None) -> dict[str, Any]:
+        """See :meth:`PixelLoss.arguments`."""
+        return {**super().arguments(px, weight), "weight": weight}
+
+    def per_pixel(self, px: Pixels, weight: Tensor | None) -> Tensor:
+        """See :meth:`PixelLoss.per_pixel`."""
+        if self._is_replaced("pixel_loss"):
+            logits = full_precision(px.given)
+            return self.pixel_loss(logits, px.target, px.ignore_index, weight)
+        return self.formula(px, weight)

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anl_seg.functional.t_loss import check_t_loss, multiclass_t_loss, t_loss
+from anl_seg.functional._pixels import Pixels
+from anl_seg.functional.t_loss import multiclass_t_loss, t_loss
 from anl_seg.models.losses.region_loss import RegionLoss
 from anl_seg.registry import MODELS
 
@@ -35,8 +36,7 @@ class TLoss(RegionLoss):
     """
 
     default_name = "loss_t"
-    parameter_names = ("epsilon", "log_precision", "per_image")
-    function = staticmethod(t_loss)
+    function = t_loss
 
     def __init__(
         self,
@@ -49,26 +49,12 @@ class TLoss(RegionLoss):
         super().__init__(**kwargs)
         if not math.isfinite(nu):
             raise ValueError(f"nu must be a finite number; got {nu}.")
-        check_t_loss(epsilon, log_precision)
         self.nu = nn.Parameter(torch.tensor(float(nu), dtype=torch.float32))
-        self.epsilon = float(epsilon)
-        self.log_precision = float(log_precision)
-        self.per_image = per_image
+        self.set_parameters(epsilon=epsilon, log_precision=log_precision, per_image=per_image)
 
-    def pixel_loss(
-        self, logits: Tensor, target: Tensor, ignore_index: int, weight: Tensor | None = None
-    ) -> Tensor:
-        """See :func:`anl_seg.functional.t_loss` and :func:`anl_seg.functional.multiclass_t_loss`."""
-        return self.function(
-            logits,
-            target,
-            nu=self.nu,
-            epsilon=self.epsilon,
-            log_precision=self.log_precision,
-            per_image=self.per_image,
-            weight=weight,
-            ignore_index=ignore_index,
-        )
+    def arguments(self, px: Pixels, weight: Tensor | None) -> dict[str, Any]:
+        """See :meth:`PixelLoss.arguments`."""
+        return {**super().arguments(px, weight), "nu": self.nu}
 
 
 @MODELS.register_module()
@@ -81,4 +67,4 @@ class MulticlassTLoss(TLoss):
     """
 
     default_name = "loss_multiclass_t"
-    function = staticmethod(multiclass_t_loss)
+    function = multiclass_t_loss

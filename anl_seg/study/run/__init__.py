@@ -1,0 +1,1 @@
+"""Running the trainings of a study: what a run is in its folder, attempts at it, executors, the loop."""
