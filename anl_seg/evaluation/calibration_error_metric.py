@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 
-from anl_seg.evaluation.probabilities import class_probabilities
+from anl_seg.models.class_probabilities import class_probabilities
 from anl_seg.registry import METRICS
 
 #: Probabilities that differ by less are equal to float32 rounding.

@@ -13,7 +13,7 @@ from mmengine.evaluator import BaseMetric
 from anl_seg._checks import check_rate
 from anl_seg._files import write_json_atomically
 from anl_seg._suggest import unknown_name
-from anl_seg.evaluation.probabilities import class_probabilities
+from anl_seg.models.class_probabilities import class_probabilities
 from anl_seg.noise.estimate_transition_matrix import (
     DEFAULT_QUANTILE,
     DEFAULT_TOP_SHARE,
