@@ -6,13 +6,13 @@ from html import escape
 
 import numpy as np
 
-from . import words
+from . import formatting
 from .encode import data_uri
 
 
 def text(content: object) -> str:
     """Any text as HTML."""
-    return escape(words.printable(content))
+    return escape(formatting.printable(content))
 
 
 def picture(kind: str, alt: str, form: str, content: bytes, attributes: str = "") -> str:

@@ -9,8 +9,8 @@ from operator import add
 
 from anl_seg.noise import MaskNoise, NoiseStatistics
 
-from . import words
-from .compared import ComparedSample
+from . import formatting
+from .comparison import ComparedSample
 from .encode import png
 from .html_parts import at, picture, swatch, text
 from .page_sample import sample_article
@@ -89,7 +89,7 @@ def draw_page(
 def _legend(settings: Sequence[Setting], painter: Painter, names: Sequence[str]) -> str:
     """The classes that appear in any setting, and the stripes of ignored pixels."""
     samples = [sample for setting in settings for sample in setting.samples]
-    present = sorted({c for s in samples for c in words.present_classes(s.statistics)})
+    present = sorted({c for s in samples for c in formatting.present_classes(s.statistics)})
     items = [f"<li>{swatch(painter.colours[c])}{text(names[c])}</li>" for c in present]
     if any(s.statistics.valid_pixels < s.clean.size for s in settings[0].samples):
         stripes = picture("swatch", "", "png", png(painter.stripes(16)))
@@ -121,9 +121,9 @@ def _totals(settings: Sequence[Setting], start: int) -> str:
         label = f"<b>{text(setting.label)}</b> · " if setting.label else ""
         count = len(setting.samples)
         lines.append(
-            f'<p class="now"{at(i, start)}>{label}{text(words.changed(total))} '
+            f'<p class="now"{at(i, start)}>{label}{text(formatting.changed(total))} '
             f'in {count} sample{"s" if count > 1 else ""} <span class="soft">· '
-            f"{text(words.noise_text(setting.noise))}</span></p>"
+            f"{text(formatting.noise_text(setting.noise))}</span></p>"
         )
     return "\n".join(lines)
 

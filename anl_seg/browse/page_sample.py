@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import words
-from .compared import ComparedSample
+from . import formatting
+from .comparison import ComparedSample
 from .encode import photo, png
 from .html_parts import at, figure, picture, swatch, text
 from .pictures import Grid, Painter, shown_image
@@ -49,7 +49,7 @@ def sample_article(
     ]
     beside = "\n".join(["<div>", *numbers, "</div>"])
     below = ""
-    if len(words.clean_classes(first.statistics)) > _IN_A_COLUMN:
+    if len(formatting.clean_classes(first.statistics)) > _IN_A_COLUMN:
         beside, below = below, beside
     content = "\n".join([*figures, beside])
     return (
@@ -76,7 +76,7 @@ def _noisy_figure(
 ) -> str:
     pictures = []
     for i, (sample, label) in enumerate(zip(samples, labels)):
-        share = words.percent(sample.statistics.changed_share)
+        share = formatting.percent(sample.statistics.changed_share)
         alt = f"noisy mask of {sample.key}{_at(label)}: {share} changed"
         content = png(painter.mask(sample.noisy, grid))
         pictures.append(picture("noisy flat", alt, "png", content, at(i, start)))
@@ -111,13 +111,13 @@ def _numbers(sample: ComparedSample, painter: Painter, names: Sequence[str]) -> 
     statistics = sample.statistics
     items = "".join(
         f"<li><span>{swatch(painter.colours[label])}{text(names[label])}</span> "
-        f"<b>{words.dice(statistics.dice[label])}</b></li>"
-        for label in words.clean_classes(statistics)
+        f"<b>{formatting.dice(statistics.dice[label])}</b></li>"
+        for label in formatting.clean_classes(statistics)
     )
-    parts = [f"<p>{text(words.changed(statistics))}</p>"]
+    parts = [f"<p>{text(formatting.changed(statistics))}</p>"]
     if items:
         parts += ['<p class="soft">Dice of clean and noisy</p>', f'<ul class="dice">{items}</ul>']
-    new = words.only_noisy(statistics, names)
+    new = formatting.only_noisy(statistics, names)
     if new:
         parts.append(f'<p class="soft">{text(new)}</p>')
     return "".join(parts)

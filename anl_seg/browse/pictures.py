@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .compared import ComparedSample
+from .comparison import ComparedSample
 from .palette import IGNORED
 
 #: Width of the stripes of ignored pixels, in pixels of the picture.

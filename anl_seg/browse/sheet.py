@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from . import words
+from . import formatting
 from .canvas import Canvas
-from .compared import ComparedSample
+from .comparison import ComparedSample
 from .pictures import Grid, Painter, shown_image
 
 #: Longest side of a picture, width of the text beside the pictures, and spaces, in pixels.
@@ -133,18 +133,22 @@ class _RowText:
     def __init__(self, sample: ComparedSample, names: Sequence[str]) -> None:
         statistics = sample.statistics
         letters = int(_TEXT * _CHARACTERS)
-        self.key = textwrap.wrap(words.printable(sample.key), int(letters * 0.85))
-        self.share = textwrap.wrap(words.changed(statistics), letters)
-        present = words.clean_classes(statistics)
+        self.key = textwrap.wrap(formatting.printable(sample.key), int(letters * 0.85))
+        self.share = textwrap.wrap(formatting.changed(statistics), letters)
+        present = formatting.clean_classes(statistics)
         columns = 1 if len(present) <= _CLASSES_IN_COLUMN else 2
         self.column_width = min(220, _TEXT // columns)
         self.per_column = -(-len(present) // columns)
         fitting = int((self.column_width - 66) * _CHARACTERS)
         self.classes = [
-            (label, words.shortened(names[label], fitting), words.dice(statistics.dice[label]))
+            (
+                label,
+                formatting.shortened(names[label], fitting),
+                formatting.dice(statistics.dice[label]),
+            )
             for label in present
         ]
-        self.new = textwrap.wrap(words.only_noisy(statistics, names), letters)
+        self.new = textwrap.wrap(formatting.only_noisy(statistics, names), letters)
         if len(self.new) > _NEW_LINES:
             self.new = [*self.new[: _NEW_LINES - 1], "... (all of them are on the page)"]
         lines = len(self.key) + len(self.share) + self.per_column + len(self.new)
@@ -180,9 +184,9 @@ def _legend(
     samples: Sequence[ComparedSample], names: Sequence[str], painter: Painter, width: int
 ) -> list[list[tuple[str, np.ndarray | None, int]]]:
     """Lines of (name, colour or None for ignored, length in pixels)."""
-    present = sorted({label for s in samples for label in words.present_classes(s.statistics)})
+    present = sorted({label for s in samples for label in formatting.present_classes(s.statistics)})
     entries: list[tuple[str, np.ndarray | None]] = [
-        (words.shortened(names[label], 40), painter.colours[label]) for label in present
+        (formatting.shortened(names[label], 40), painter.colours[label]) for label in present
     ]
     if any(s.statistics.valid_pixels < s.clean.size for s in samples):
         entries.append((f"ignored ({painter.ignore_index})", None))

@@ -22,17 +22,17 @@ from rich.progress import Progress
 from anl_seg._files import write_bytes_atomically, write_json_atomically
 from anl_seg._processes import cpu_count
 from anl_seg._progress import progress_bars
-from anl_seg.browse import words
+from anl_seg.browse import formatting
 from anl_seg.browse.data_statistics import evenly_spaced, measure_data
 from anl_seg.browse.files import output_paths
 from anl_seg.browse.page import draw_page
 from anl_seg.browse.palette import class_colours
-from anl_seg.browse.pick import pick_at_random, pick_by_name
 from anl_seg.browse.pictures import Painter
 from anl_seg.browse.plot import draw_statistics
 from anl_seg.browse.report import statistics_tables
-from anl_seg.browse.settings import compare_settings, slide
+from anl_seg.browse.sample_selection import pick_at_random, pick_by_name
 from anl_seg.browse.sheet import draw_sheet
+from anl_seg.browse.slider import compare_settings, slide
 from anl_seg.cli._job import add_config
 from anl_seg.cli._program import command_parser, errors_in_a_sentence
 from anl_seg.cli._sources import open_source
@@ -155,8 +155,8 @@ def titles(
     args: argparse.Namespace, noise: MaskNoise, source: MaskSource, seed: int
 ) -> tuple[str, str, str]:
     """The noise as people know it; all that a picture tells of it below that; where samples come from."""
-    text = words.noise_text(noise)
-    origin = words.printable(f"{source.name}; noise seed {seed}")
+    text = formatting.noise_text(noise)
+    origin = formatting.printable(f"{source.name}; noise seed {seed}")
     if args.noise is None or parse_spec(args.noise)["type"].rpartition(".")[2] not in PRESETS:
         return text, origin, origin
     return args.noise, f"{text}; {origin}", origin
@@ -188,7 +188,7 @@ def open_subject(args: argparse.Namespace) -> Subject:
     source.check_keys()
     source.warn_of_labels()
     noise, seed = choose_noise(args, source)
-    names = words.class_names(source.class_names, source.num_classes)
+    names = formatting.class_names(source.class_names, source.num_classes)
     return Subject(source, noise, seed, names, *titles(args, noise, source, seed))
 
 
@@ -295,7 +295,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         paths = measure(args, progress, console) if args.stats else browse(args, progress)
     for path in paths:
         size = path.stat().st_size
-        print(f"written: {path} ({words.file_size(size)})")
+        print(f"written: {path} ({formatting.file_size(size)})")
         if path.suffix == ".html" and size > _LARGE_PAGE:
             print(
                 "the page is large and may open slowly; fewer --samples or --values, or a smaller "

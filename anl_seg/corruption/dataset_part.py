@@ -17,7 +17,7 @@ from mmseg.utils import register_all_modules
 from anl_seg._files import check_regular_file
 from anl_seg._suggest import sentence
 from anl_seg.config._walk import is_wrapper, loads_seg_map, located, type_name
-from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
+from anl_seg.corruption.mask_dataset import DEFAULT_KEY_PARTS, MaskDataset, Sample
 from anl_seg.datasets.transforms.corrupt_mask import key_of_sample
 from anl_seg.noise import build_noise
 
@@ -66,7 +66,7 @@ def dataset_parts(
     return parts
 
 
-class DatasetPart(Part):
+class DatasetPart(MaskDataset):
     """One data set of a config.
 
     Args:

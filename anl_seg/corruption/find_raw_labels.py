@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from anl_seg.corruption.part import Part
+from anl_seg.corruption.mask_dataset import MaskDataset
 from anl_seg.masks.png import MaskPng, encode_mask_png, read_mask_png
 from anl_seg.masks.raw_labels import REFUSED, RawLabels
 
 
-def find_raw_labels(part: Part, index: int) -> RawLabels | None:
+def find_raw_labels(part: MaskDataset, index: int) -> RawLabels | None:
     """Ask the annotation loader of a data set what it makes of every value of a file.
 
     It is given small files of the kind of the sample's own. None if the sample has no label file of its
@@ -38,7 +38,7 @@ def find_raw_labels(part: Part, index: int) -> RawLabels | None:
 class _Asker:
     """Gives a data set's annotation loader files that hold chosen values."""
 
-    def __init__(self, part: Part, index: int, own: MaskPng) -> None:
+    def __init__(self, part: MaskDataset, index: int, own: MaskPng) -> None:
         self._part, self._index, self._own = part, index, own
         self._side = 256 if own.values.dtype == np.uint16 else 16
 

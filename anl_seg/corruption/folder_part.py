@@ -13,14 +13,14 @@ import numpy as np
 from PIL import Image
 
 from anl_seg._files import check_regular_file, read_regular_file
-from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
+from anl_seg.corruption.mask_dataset import DEFAULT_KEY_PARTS, MaskDataset, Sample
 from anl_seg.masks.png import read_mask_png
 from anl_seg.noise import sample_key
 
 IMAGE_SUFFIXES = (".jpg", ".png", ".jpeg", ".tif", ".tiff", ".bmp")
 
 
-class FolderPart(Part):
+class FolderPart(MaskDataset):
     """See :func:`anl_seg.corruption.sources.folder_source`.
 
     Args:

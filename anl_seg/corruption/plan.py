@@ -13,7 +13,7 @@ import numpy as np
 from anl_seg._files import check_inside_name
 from anl_seg.corruption.find_raw_labels import find_raw_labels
 from anl_seg.corruption.folder_part import FolderPart
-from anl_seg.corruption.part import Part
+from anl_seg.corruption.mask_dataset import MaskDataset
 from anl_seg.corruption.sources import MaskSource
 from anl_seg.datasets.transforms.corrupt_mask import CorruptMask
 from anl_seg.masks.raw_labels import RawLabels
@@ -88,7 +88,7 @@ class Plan:
         return f"dataset{number}" if len(self.source.parts) > 1 else ""
 
     def _targets(
-        self, number: int, part: Part, names: list[str] | None, start: int
+        self, number: int, part: MaskDataset, names: list[str] | None, start: int
     ) -> list[Target]:
         found: dict[str, int] = {}
         targets = []

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from anl_seg.corruption.part import Sample
+from anl_seg.corruption.mask_dataset import Sample
 from anl_seg.corruption.plan import Plan, Target
 from anl_seg.noise import NoiseStatistics, noise_statistics
 

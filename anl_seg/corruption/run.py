@@ -16,9 +16,9 @@ from rich.console import Console
 from anl_seg._files import locked, remove_leftovers
 from anl_seg._progress import shown
 from anl_seg._suggest import sentence
+from anl_seg.corruption.corrupt_sample import MISSING, write_sample
 from anl_seg.corruption.journal import Journal, journal_path, known_records
 from anl_seg.corruption.manifest import complete, head
-from anl_seg.corruption.one_sample import MISSING, write_sample
 from anl_seg.corruption.out_folder import OutFolder
 from anl_seg.corruption.plan import Plan, Target
 from anl_seg.corruption.record import Outcome

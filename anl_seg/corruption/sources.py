@@ -23,7 +23,7 @@ from anl_seg.config.load import load_config
 from anl_seg.config.options import apply_options
 from anl_seg.corruption.dataset_part import DatasetPart, dataset_parts, plain
 from anl_seg.corruption.folder_part import IMAGE_SUFFIXES, FolderPart
-from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
+from anl_seg.corruption.mask_dataset import DEFAULT_KEY_PARTS, MaskDataset, Sample
 from anl_seg.noise.label_counts import LOOKED_AT, LabelCounts
 from anl_seg.noise.sample_keys import check_keys
 
@@ -51,7 +51,7 @@ class MaskSource:
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[MaskDataset],
         *,
         num_classes: int,
         ignore_index: int,

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anl_seg.browse import words
+from anl_seg.browse import formatting
 from anl_seg.browse.page import draw_page
 from anl_seg.browse.pictures import Grid
-from anl_seg.browse.settings import compare_settings, slide
+from anl_seg.browse.slider import compare_settings, slide
 from anl_seg.noise import build_noise, noise_statistics
 
 VOID = {"meta", "img", "input", "br"}
@@ -133,16 +133,16 @@ def test_the_numbers_are_those_of_the_masks(made, names):
         assert attributes["data-value"] == str(position)
         compared = settings[position].samples[sample]
         statistics = noise_statistics(compared.clean, compared.noisy, num_classes=3)
-        assert text.startswith(words.changed(statistics))
-        for label in words.clean_classes(statistics):
+        assert text.startswith(formatting.changed(statistics))
+        for label in formatting.clean_classes(statistics):
             assert f"{names[label]} {statistics.dice[label]:.3f}" in text
     for position, (_, _, text) in enumerate(page.all("p", "now")):
         total = sum(
             (s.statistics for s in settings[position].samples[1:]),
             settings[position].samples[0].statistics,
         )
-        assert words.changed(total) in text
-        assert words.noise_text(settings[position].noise) in text
+        assert formatting.changed(total) in text
+        assert formatting.noise_text(settings[position].noise) in text
 
 
 def test_the_pictures_are_those_of_the_masks(made, painter):
@@ -162,7 +162,7 @@ def test_alternative_texts(made, source):
     settings, _, _, page = made
     for number, (_, attributes, _) in enumerate(page.all("img", "noisy")):
         sample, position = divmod(number, len(settings))
-        share = words.percent(settings[position].samples[sample].statistics.changed_share)
+        share = formatting.percent(settings[position].samples[sample].statistics.changed_share)
         expected = (
             f"noisy mask of {source.key(sample)} at {settings[position].label}: {share} changed"
         )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anl_seg.browse.compared import ComparedSample
+from anl_seg.browse.comparison import ComparedSample
 from anl_seg.browse.encode import photo, png
 from anl_seg.browse.palette import IGNORED, class_colours
 from anl_seg.browse.pictures import FlatPicture, Grid, Painter, shown_image

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from anl_seg.browse.settings import slide
+from anl_seg.browse.slider import slide
 from anl_seg.browse.strength import find_strength
 from anl_seg.noise import NOISES, MaskNoise, build_noise
 

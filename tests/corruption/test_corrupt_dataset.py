@@ -25,7 +25,7 @@ from anl_seg.corruption import (
     noise_of,
     read_manifest,
 )
-from anl_seg.corruption.one_sample import write_sample
+from anl_seg.corruption.corrupt_sample import write_sample
 from anl_seg.masks.manifest_file import write_manifest
 from anl_seg.noise import (
     NOISES,

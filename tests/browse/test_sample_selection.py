@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from anl_seg.browse.pick import pick_at_random, pick_by_name
+from anl_seg.browse.sample_selection import pick_at_random, pick_by_name
 
 KEYS = ["train/a_1.png", "train/a_2.png", "val/a_1.png", "val/b.png", "val/7", "val/007.png"]
 

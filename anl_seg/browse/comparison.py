@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anl_seg.corruption.part import Sample
+from anl_seg.corruption.mask_dataset import Sample
 from anl_seg.noise import MaskNoise, NoiseStatistics, noise_statistics, sample_rng
 
 

@@ -1,12 +1,12 @@
-"""The noise that is shown is the noise of training; and how numbers become words."""
+"""The noise that is shown is the noise of training; and how numbers become text."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from anl_seg.browse import words
-from anl_seg.browse.compared import compare_sample
+from anl_seg.browse import formatting
+from anl_seg.browse.comparison import compare_sample
 from anl_seg.config import load_config
 from anl_seg.corruption import config_source
 from anl_seg.datasets.transforms import CorruptMask
@@ -40,26 +40,27 @@ def test_errors_name_the_sample(source):
 def test_words():
     nothing = NoiseStatistics.zeros(3)
     some = NoiseStatistics(np.array([[6, 1, 1], [0, 0, 0], [0, 0, 0]]))
-    assert words.changed(nothing) == "no valid pixel"
-    assert words.changed(some) == "25.00 % changed (2 of 8 valid pixels)"
-    assert words.present_classes(some) == [0, 1, 2]
-    assert words.clean_classes(some) == [0]
+    assert formatting.changed(nothing) == "no valid pixel"
+    assert formatting.changed(some) == "25.00 % changed (2 of 8 valid pixels)"
+    assert formatting.present_classes(some) == [0, 1, 2]
+    assert formatting.clean_classes(some) == [0]
     assert (
-        words.only_noisy(some, ["a", "b", "c"]) == "Dice 0, for only the noisy mask has them: b, c"
+        formatting.only_noisy(some, ["a", "b", "c"])
+        == "Dice 0, for only the noisy mask has them: b, c"
     )
-    assert words.only_noisy(nothing, ["a", "b", "c"]) == ""
-    assert words.percent(float("nan")) == words.dice(float("nan")) == "-"
-    assert [words.dice(v) for v in (1.0, 0.99999, 0.5)] == ["1.000", "0.999", "0.500"]
-    assert words.class_names(["a", "b"], 3) == ["a", "b", "class 2"]
-    assert words.class_names(None, 1) == ["class 0"]
-    assert words.printable("a\udcff") == "a\\udcff"
-    assert words.shortened("0123456789", 5) == "…6789"
-    assert [words.file_size(n) for n in (10, 20_000, 3_000_000)] == ["1 kB", "20 kB", "2.9 MB"]
+    assert formatting.only_noisy(nothing, ["a", "b", "c"]) == ""
+    assert formatting.percent(float("nan")) == formatting.dice(float("nan")) == "-"
+    assert [formatting.dice(v) for v in (1.0, 0.99999, 0.5)] == ["1.000", "0.999", "0.500"]
+    assert formatting.class_names(["a", "b"], 3) == ["a", "b", "class 2"]
+    assert formatting.class_names(None, 1) == ["class 0"]
+    assert formatting.printable("a\udcff") == "a\\udcff"
+    assert formatting.shortened("0123456789", 5) == "…6789"
+    assert [formatting.file_size(n) for n in (10, 20_000, 3_000_000)] == ["1 kB", "20 kB", "2.9 MB"]
 
 
 def test_a_noise_in_words():
     def text(**config):
-        return words.noise_text(build_noise(config))
+        return formatting.noise_text(build_noise(config))
 
     # Without what is left at its default.
     assert text(type="AlphaBetaNoise", alpha=0.5, beta=1, background=None) == (

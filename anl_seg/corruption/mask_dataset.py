@@ -29,7 +29,7 @@ class Sample(NamedTuple):
     image_path: str | None
 
 
-class Part(ABC):
+class MaskDataset(ABC):
     """One data set of a source."""
 
     #: Names of the config's settings that lead to this data set; empty for folders.

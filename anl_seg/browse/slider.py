@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from anl_seg.corruption.part import Sample
+from anl_seg.corruption.mask_dataset import Sample
 from anl_seg.noise import MaskNoise
 
-from .compared import compare_sample
+from .comparison import compare_sample
 from .page import Setting
 from .strength import Strength, find_strength
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from anl_seg._files import inside, read_regular_file, write_bytes_atomically
-from anl_seg.corruption.part import Sample
+from anl_seg.corruption.mask_dataset import Sample
 from anl_seg.corruption.plan import Plan, Target
 from anl_seg.corruption.record import Outcome, outcome_of, source_changed
 from anl_seg.masks.png import MaskPng, encode_mask_png, read_mask_png
