@@ -6,21 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from anl_seg.noise import MaskNoise, NoiseStatistics
 
-from . import formatting
 from .comparison import ComparedSample
-from .encode import png
-from .html_parts import at, picture, swatch, text
-from .page_sample import sample_article
-from .page_style import SCRIPT, STYLE
+from .encode import png_uri
+from .formatting import changed, noise_text, present_classes, printable
+from .page_sample import class_entry, sample_content
 from .pictures import Grid, Painter
 
 #: Shortest longer side of a picture, so that outlines and stripes stay thin.
 _LEAST_SIDE = 256
-#: Nothing is loaded from anywhere; the browser holds the page to that.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,74 +67,54 @@ def draw_page(
     first = settings[0].samples
     grids = [Grid.fitting(sample.clean.shape, _LEAST_SIDE, max_side) for sample in first]
     labels = [setting.label for setting in settings]
-    articles = "\n".join(
-        sample_article([s.samples[i] for s in settings], labels, start, painter, names, grid)
-        for i, grid in enumerate(grids)
-    )
-    slider = _slider(labels, start) if len(settings) > 1 else ""
-    script = f"<script>{SCRIPT}</script>\n" if slider else ""
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f"<title>{text(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f'<header>\n<h1>{text(title)}</h1>\n<p class="soft">{text(subtitle)}</p>\n'
-        f"{_legend(settings, painter, names)}\n</header>\n"
-        f'<div class="control"><div>\n{slider}{_totals(settings, start)}\n</div></div>\n'
-        f"<main>\n{articles}\n</main>\n"
-        f'<footer class="soft">\n<p>{text(remark)}</p>\n{_scale_note(grids)}</footer>\n'
-        f"{script}</body>\n</html>\n"
+    return _template().render(
+        title=title,
+        subtitle=subtitle,
+        remark=remark,
+        start=start,
+        settings=[_setting_content(setting) for setting in settings],
+        samples=[
+            sample_content([s.samples[i] for s in settings], labels, painter, names, grid)
+            for i, grid in enumerate(grids)
+        ],
+        ignore_index=painter.ignore_index,
+        scales=_scales(grids),
+        **_legend(settings, painter, names),
     )
 
 
-def _legend(settings: Sequence[Setting], painter: Painter, names: Sequence[str]) -> str:
+def _template() -> Template:
+    """The template; what it shows is escaped, and of valid Unicode."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        finalize=lambda shown: shown if isinstance(shown, Markup) else printable(shown),
+    )
+    return environment.get_template("page.html.j2")
+
+
+def _setting_content(setting: Setting) -> dict[str, str]:
+    """The noise of a setting, and how much of all samples it changes."""
+    total: NoiseStatistics = reduce(add, (s.statistics for s in setting.samples))
+    return {"label": setting.label, "changed": changed(total), "noise": noise_text(setting.noise)}
+
+
+def _legend(settings: Sequence[Setting], painter: Painter, names: Sequence[str]) -> dict[str, Any]:
     """The classes that appear in any setting, and the stripes of ignored pixels."""
     samples = [sample for setting in settings for sample in setting.samples]
-    present = sorted({c for s in samples for c in formatting.present_classes(s.statistics)})
-    items = [f"<li>{swatch(painter.colours[c])}{text(names[c])}</li>" for c in present]
-    if any(s.statistics.valid_pixels < s.clean.size for s in settings[0].samples):
-        stripes = picture("swatch", "", "png", png(painter.stripes(16)))
-        items.append(f"<li>{stripes}ignored ({painter.ignore_index})</li>")
-    return f'<ul class="classes">{"".join(items)}</ul>'
+    present = sorted({c for s in samples for c in present_classes(s.statistics)})
+    ignored = any(s.statistics.valid_pixels < s.clean.size for s in settings[0].samples)
+    return {
+        "classes": [class_entry(label, painter, names) for label in present],
+        "stripes": png_uri(painter.stripes(16)) if ignored else None,
+    }
 
 
-def _slider(labels: Sequence[str], start: int) -> str:
-    """The slider, which the script makes visible."""
-    marks = "".join(
-        f'<option value="{i}" label="{text(label)}"></option>' for i, label in enumerate(labels)
-    )
-    name, _, first = text(labels[0]).rpartition(" ")
-    last = text(labels[-1]).rpartition(" ")[2]
-    return (
-        f'<label hidden>{name} <span class="soft">{first}</span> '
-        f'<input type="range" id="strength" min="0" max="{len(labels) - 1}" step="1" '
-        f'value="{start}" list="marks" autocomplete="off"> '
-        f'<span class="soft">{last}</span></label>\n<datalist id="marks">{marks}</datalist>\n'
-        f"<noscript><p>The slider needs JavaScript; this is {text(labels[start])}.</p></noscript>\n"
-    )
-
-
-def _totals(settings: Sequence[Setting], start: int) -> str:
-    """For each setting its noise, and how much of all samples it changes."""
-    lines = []
-    for i, setting in enumerate(settings):
-        total: NoiseStatistics = reduce(add, (s.statistics for s in setting.samples))
-        label = f"<b>{text(setting.label)}</b> · " if setting.label else ""
-        count = len(setting.samples)
-        lines.append(
-            f'<p class="now"{at(i, start)}>{label}{text(formatting.changed(total))} '
-            f'in {count} sample{"s" if count > 1 else ""} <span class="soft">· '
-            f"{text(formatting.noise_text(setting.noise))}</span></p>"
-        )
-    return "\n".join(lines)
-
-
-def _scale_note(grids: Sequence[Grid]) -> str:
-    """What the reader must know where masks are larger than their pictures."""
+def _scales(grids: Sequence[Grid]) -> str:
+    """The scales of the pictures where masks are larger than these; empty if none is."""
     if all(grid.scale >= 1 for grid in grids):
         return ""
-    scales = sorted({f"{min(grid.scale, 1):.2f}" for grid in grids})
-    return (
-        f"<p>Masks are shown at {', '.join(scales)} of their size, by leaving rows and columns out; "
-        "the numbers count all pixels.</p>\n"
-    )
+    return ", ".join(sorted({f"{min(grid.scale, 1):.2f}" for grid in grids}))
