@@ -1,4 +1,4 @@
-"""Validators shared by the noise models. Each error names the value and what is allowed."""
+"""Validators of numbers, flags and masks. Each error names the value and what is allowed."""
 
 from __future__ import annotations
 
@@ -27,8 +27,11 @@ def check_number(
         ValueError: the value is no finite real number in the range.
     """
     allowed = f"[{low:g}, {high:g}{')' if below or math.isinf(high) else ']'}"
-    is_flag = isinstance(value, (bool, np.bool_))
-    if is_flag or not isinstance(value, numbers.Real) or not math.isfinite(value):
+    if (
+        isinstance(value, (bool, np.bool_))
+        or not isinstance(value, numbers.Real)
+        or not math.isfinite(value)
+    ):
         raise ValueError(f"{name} must be a finite number in {allowed}, got {value!r}")
     # Adding 0.0 turns -0.0 into 0.0: the two are equal but spelled differently in a digest.
     number = float(value) + 0.0

@@ -51,8 +51,3 @@ def data_uri(kind: str, content: bytes) -> str:
         content: its bytes.
     """
     return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def png_uri(picture: FlatPicture) -> str:
-    """Return a picture as :func:`data_uri` of its :func:`png`."""
-    return data_uri("png", png(picture))

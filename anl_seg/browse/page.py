@@ -9,23 +9,23 @@ from operator import add
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from anl_seg.noise import MaskNoise, NoiseStatistics
 
+from . import formatting
 from .comparison import ComparedSample
-from .encode import png_uri
-from .formatting import changed, noise_text, present_classes, printable
-from .page_sample import class_entry, sample_content
-from .pictures import Grid, Painter
+from .encode import data_uri, png
+from .page_sample import Picture, css_colour, show_sample
+from .pictures import Painter, PixelGrid
 
 #: Shortest longer side of a picture, so that outlines and stripes stay thin.
 _LEAST_SIDE = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class Position:
     """The samples under one noise.
 
     Attributes:
@@ -40,7 +40,7 @@ class Setting:
 
 
 def draw_page(
-    settings: Sequence[Setting],
+    settings: Sequence[Position],
     start: int,
     painter: Painter,
     names: Sequence[str],
@@ -64,57 +64,62 @@ def draw_page(
         remark: what the slider moves, or why there is none.
         max_side: longer side of the pictures at most; 0 for no limit.
     """
-    first = settings[0].samples
-    grids = [Grid.fitting(sample.clean.shape, _LEAST_SIDE, max_side) for sample in first]
+    grids = [PixelGrid.fitting(s.clean.shape, _LEAST_SIDE, max_side) for s in settings[0].samples]
     labels = [setting.label for setting in settings]
-    return _template().render(
-        title=title,
-        subtitle=subtitle,
-        remark=remark,
-        start=start,
-        settings=[_setting_content(setting) for setting in settings],
-        samples=[
-            sample_content([s.samples[i] for s in settings], labels, painter, names, grid)
+    content = {
+        "title": title,
+        "subtitle": subtitle,
+        "remark": remark,
+        "start": start,
+        "slider": _slider(labels) if len(settings) > 1 else None,
+        "totals": list(map(_total, settings)),
+        "samples": [
+            show_sample([s.samples[i] for s in settings], labels, painter, names, grid)
             for i, grid in enumerate(grids)
         ],
-        ignore_index=painter.ignore_index,
-        scales=_scales(grids),
         **_legend(settings, painter, names),
-    )
-
-
-def _template() -> Template:
-    """The template; what it shows is escaped, and of valid Unicode."""
+        # Where masks are larger than their pictures, the reader must know it.
+        "scales": sorted({f"{min(grid.scale, 1):.2f}" for grid in grids})
+        if any(grid.scale < 1 for grid in grids)
+        else [],
+    }
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
+        finalize=lambda shown: shown if isinstance(shown, Markup) else formatting.printable(shown),
         keep_trailing_newline=True,
-        finalize=lambda shown: shown if isinstance(shown, Markup) else printable(shown),
+        trim_blocks=True,
+        undefined=StrictUndefined,
     )
-    return environment.get_template("page.html.j2")
+    return environment.get_template("page.html.j2").render(content)
 
 
-def _setting_content(setting: Setting) -> dict[str, str]:
-    """The noise of a setting, and how much of all samples it changes."""
-    total: NoiseStatistics = reduce(add, (s.statistics for s in setting.samples))
-    return {"label": setting.label, "changed": changed(total), "noise": noise_text(setting.noise)}
-
-
-def _legend(settings: Sequence[Setting], painter: Painter, names: Sequence[str]) -> dict[str, Any]:
-    """The classes that appear in any setting, and the stripes of ignored pixels."""
+def _legend(settings: Sequence[Position], painter: Painter, names: Sequence[str]) -> dict[str, Any]:
+    """The classes that appear at any position, and the stripes of ignored pixels."""
     samples = [sample for setting in settings for sample in setting.samples]
-    present = sorted({c for s in samples for c in present_classes(s.statistics)})
-    ignored = any(s.statistics.valid_pixels < s.clean.size for s in settings[0].samples)
+    present = sorted({c for s in samples for c in formatting.present_classes(s.statistics)})
+    some_ignored = any(s.statistics.valid_pixels < s.clean.size for s in settings[0].samples)
+    stripes = Picture("swatch", "", data_uri("png", png(painter.stripes(16))))
     return {
-        "classes": [class_entry(label, painter, names) for label in present],
-        "stripes": png_uri(painter.stripes(16)) if ignored else None,
+        "classes": [(css_colour(painter.colours[c]), names[c]) for c in present],
+        "ignored": stripes if some_ignored else None,
+        "ignore_index": painter.ignore_index,
     }
 
 
-def _scales(grids: Sequence[Grid]) -> str:
-    """The scales of the pictures where masks are larger than these; empty if none is."""
-    if all(grid.scale >= 1 for grid in grids):
-        return ""
-    return ", ".join(sorted({f"{min(grid.scale, 1):.2f}" for grid in grids}))
+def _slider(labels: Sequence[str]) -> dict[str, Any]:
+    """The slider, which the script makes visible."""
+    name, _, first = labels[0].rpartition(" ")
+    last = labels[-1].rpartition(" ")[2]
+    return {"name": name, "first": first, "last": last, "labels": labels}
+
+
+def _total(setting: Position) -> dict[str, Any]:
+    """The noise of a position, and how much of all samples it changes."""
+    total: NoiseStatistics = reduce(add, (s.statistics for s in setting.samples))
+    return {
+        "label": setting.label,
+        "changed": formatting.changed(total),
+        "count": len(setting.samples),
+        "noise": formatting.noise_text(setting.noise),
+    }

@@ -17,7 +17,7 @@ _GROUNDS = ((96, 64), (16, 48), (188, 48))
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class PixelGrid:
     """Which pixel of a mask each pixel of a picture shows. Nothing is averaged.
 
     Attributes:
@@ -31,7 +31,7 @@ class Grid:
     shape: tuple[int, int]
 
     @classmethod
-    def fitting(cls, shape: tuple[int, int], least: int, most: int) -> Grid:
+    def fitting(cls, shape: tuple[int, int], least: int, most: int) -> PixelGrid:
         """The grid whose longer side is that of the mask, or the nearest length in [least, most].
 
         Args:
@@ -116,17 +116,17 @@ class Painter:
         self._ignored, self._ground = self.classes, self.classes + 2
         self._nothing = len(opaque)
 
-    def mask(self, labels: np.ndarray, grid: Grid) -> FlatPicture:
+    def mask(self, labels: np.ndarray, grid: PixelGrid) -> FlatPicture:
         """A mask in the classes' colours; ignored pixels striped grey."""
         return self._flat(labels, grid)
 
-    def difference(self, sample: ComparedSample, grid: Grid) -> FlatPicture:
+    def difference(self, sample: ComparedSample, grid: PixelGrid) -> FlatPicture:
         """The changed pixels in the colour of their new class, ignored ones striped; the others are
         transparent."""
         changed = sample.noisy != sample.clean
         return self._flat(sample.noisy, grid, shown=changed | self._is_ignored(sample.clean))
 
-    def outline(self, labels: np.ndarray, grid: Grid) -> FlatPicture:
+    def outline(self, labels: np.ndarray, grid: PixelGrid) -> FlatPicture:
         """A line of black and white along the borders of the classes; the rest is transparent."""
         shown = grid.apply(labels)
         indices = np.where(_beside(shown, higher=True), 1, 0)
@@ -134,7 +134,7 @@ class Painter:
         colours = np.array([(0, 0, 0, 0), (255,) * 4, (0, 0, 0, 255)], dtype=np.uint8)
         return FlatPicture(indices, colours)
 
-    def ground(self, labels: np.ndarray, grid: Grid) -> FlatPicture:
+    def ground(self, labels: np.ndarray, grid: PixelGrid) -> FlatPicture:
         """What a difference lies on where there is no image: grey, with the outline of the classes."""
         shown = grid.apply(labels)
         indices = np.full(shown.shape, self._ground)
@@ -153,7 +153,9 @@ class Painter:
     def _is_ignored(self, labels: np.ndarray) -> np.ndarray:
         return (labels < 0) | (labels >= self.classes)
 
-    def _flat(self, labels: np.ndarray, grid: Grid, shown: np.ndarray | None = None) -> FlatPicture:
+    def _flat(
+        self, labels: np.ndarray, grid: PixelGrid, shown: np.ndarray | None = None
+    ) -> FlatPicture:
         picture = grid.apply(labels).astype(np.int64)
         ignored = self._is_ignored(picture)
         picture[ignored] = self._ignored + _stripes(picture.shape)[ignored]

@@ -11,7 +11,7 @@ import numpy as np
 from . import formatting
 from .canvas import Canvas
 from .comparison import ComparedSample
-from .pictures import Grid, Painter, shown_image
+from .pictures import Painter, PixelGrid, shown_image
 
 #: Longest side of a picture, width of the text beside the pictures, and spaces, in pixels.
 _SIDE = 320
@@ -108,7 +108,7 @@ _HEADINGS = {
 
 def _row_pictures(sample: ComparedSample, painter: Painter) -> dict[str, np.ndarray]:
     """The pictures of a sample, (H, W, 3) uint8 RGB, by column."""
-    grid = Grid.fitting(sample.clean.shape, _SIDE, _SIDE)
+    grid = PixelGrid.fitting(sample.clean.shape, _SIDE, _SIDE)
     ground = painter.ground(sample.clean, grid).rgba[..., :3]
     pictures = {}
     if sample.image is not None:

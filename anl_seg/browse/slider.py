@@ -8,7 +8,7 @@ from anl_seg.corruption.mask_dataset import Sample
 from anl_seg.noise import MaskNoise
 
 from .comparison import compare_sample
-from .page import Setting
+from .page import Position
 from .strength import Strength, find_strength
 
 
@@ -45,7 +45,7 @@ def slide(
     return list(zip(labels, noises)), start, _remark(found, noises)
 
 
-def compare_settings(
+def compare_positions(
     samples: Sequence[Sample],
     positions: Sequence[tuple[str, MaskNoise]],
     *,
@@ -53,7 +53,7 @@ def compare_settings(
     num_classes: int,
     ignore_index: int,
     advance: Callable[[], None] = lambda: None,
-) -> list[Setting]:
+) -> list[Position]:
     """All samples under the noise of each position; ``advance`` is called after each comparison."""
     settings = []
     for label, noise in positions:
@@ -65,7 +65,7 @@ def compare_settings(
                 )
             )
             advance()
-        settings.append(Setting(label, noise, compared))
+        settings.append(Position(label, noise, compared))
     return settings
 
 

@@ -32,13 +32,13 @@ from anl_seg.browse.plot import draw_statistics
 from anl_seg.browse.report import statistics_tables
 from anl_seg.browse.sample_selection import pick_at_random, pick_by_name
 from anl_seg.browse.sheet import draw_sheet
-from anl_seg.browse.slider import compare_settings, slide
+from anl_seg.browse.slider import compare_positions, slide
 from anl_seg.cli._job import add_config
 from anl_seg.cli._program import command_parser, errors_in_a_sentence
 from anl_seg.cli._sources import open_source
 from anl_seg.config import parse_spec
 from anl_seg.config.options import OptionsAction
-from anl_seg.corruption import MaskSource
+from anl_seg.corruption import MaskSource, noise_of
 from anl_seg.engine.environment import environment
 from anl_seg.noise import PRESETS, MaskNoise, build_noise
 
@@ -141,16 +141,6 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
             parser.error(f"--{name.replace('_', '-')} must be at least {least}, got {value}.")
 
 
-def choose_noise(args: argparse.Namespace, source: MaskSource) -> tuple[MaskNoise, int]:
-    """The noise and its seed: those of the arguments, else those of the config."""
-    if args.noise is not None:
-        return build_noise(parse_spec(args.noise)), args.seed or 0
-    if source.corruption is None:
-        raise ValueError(f"the {source.name} are not corrupted by the config: give --noise.")
-    noise = build_noise(source.corruption["noise"])
-    return noise, source.corruption["seed"] if args.seed is None else args.seed
-
-
 def titles(
     args: argparse.Namespace, noise: MaskNoise, source: MaskSource, seed: int
 ) -> tuple[str, str, str]:
@@ -187,7 +177,9 @@ def open_subject(args: argparse.Namespace) -> Subject:
     source = open_source(args)
     source.check_keys()
     source.warn_of_labels()
-    noise, seed = choose_noise(args, source)
+    spec = None if args.noise is None else parse_spec(args.noise)
+    config, seed = noise_of(source, spec, args.seed, other=True)
+    noise = build_noise(config)
     names = formatting.class_names(source.class_names, source.num_classes)
     return Subject(source, noise, seed, names, *titles(args, noise, source, seed))
 
@@ -222,7 +214,7 @@ def browse(args: argparse.Namespace, progress: Progress) -> list[Path]:
     indices = choose_samples(args, source)
     with_image = args.masks is None or args.images is not None or noise.needs_image
     samples = [source.sample(index, with_image) for index in indices]
-    asked, *settings = compare_settings(
+    asked, *settings = compare_positions(
         samples,
         [("", noise), *positions],
         seed=subject.seed,

@@ -37,18 +37,18 @@ from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.engine.evaluated_checkpoint import load_to_evaluate
 from anl_seg.evaluation import EstimateTransitionMatrix
 from anl_seg.evaluation.estimate_transition_matrix import check_output_file
+from anl_seg.evaluation.transition_report import (
+    report_anchors,
+    report_counts,
+    resemblance,
+    transition_table,
+)
 from anl_seg.noise.estimate_transition_matrix import (
     DEFAULT_QUANTILE,
     DEFAULT_TOP_SHARE,
     TransitionCounts,
     TransitionEstimate,
     simple_noises,
-)
-from anl_seg.study.transition_report import (
-    report_anchors,
-    report_counts,
-    resemblance,
-    transition_table,
 )
 
 #: Differences of an entry that are taken for nothing: beside the sampling error when masks are

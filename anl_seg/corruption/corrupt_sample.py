@@ -59,7 +59,7 @@ def _kept(plan: Plan, target: Target, path: Path, known: Mapping[str, Any] | Non
         return DAMAGED
     if hashlib.sha256(data).hexdigest() != known.get("sha256"):
         return DAMAGED
-    sample = plan.source.sample(target.sample_index, plan.with_image)
+    sample = plan.source.sample(target.position, plan.with_image)
     try:
         noisy = noisy_labels(plan, target, found)
         outcome = outcome_of(plan, target, sample, noisy, data)
@@ -75,7 +75,7 @@ def _kept(plan: Plan, target: Target, path: Path, known: Mapping[str, Any] | Non
 
 def corrupted(plan: Plan, target: Target) -> tuple[Sample, np.ndarray]:
     """A clean sample and its noisy mask, by the very transform that would make it online."""
-    sample = plan.source.sample(target.sample_index, plan.with_image)
+    sample = plan.source.sample(target.position, plan.with_image)
     if sample.key != target.key:
         raise ValueError(
             f"the pipeline changes the key of sample {target.key!r} to {sample.key!r} before the "
@@ -101,7 +101,7 @@ def file_content(plan: Plan, target: Target, sample: Sample, noisy: np.ndarray) 
     if raw is None:
         return _labels_file(plan, noisy)
     if sample.mask_path is None:
-        raise ValueError("it has no mask file of its own, as the data set's first sample has.")
+        raise ValueError("it has no label file of its own, as the data set's first sample has.")
     own = read_mask_png(sample.mask_path)
     clean = sample.mask
     if own.values.shape != clean.shape or not np.array_equal(raw.labels(own.values), clean):

@@ -51,8 +51,8 @@ class _Asker:
             if labels is not None:
                 # A loader that reads other files answers the same whatever it is given.
                 mirrored = self._ask(path, values[::-1])
-                same = mirrored is not None and np.array_equal(labels[::-1], mirrored)
-                return labels if same else None
+                follows = mirrored is not None and np.array_equal(labels[::-1], mirrored)
+                return labels if follows else None
             if self._side > 16:
                 return None  # one by one would take minutes
             return self._one_by_one(path)

@@ -21,8 +21,8 @@ from anl_seg.config._walk import as_list
 from anl_seg.config.labels import label_range, values_of_heads
 from anl_seg.config.load import load_config
 from anl_seg.config.options import apply_options
-from anl_seg.corruption.dataset_part import DatasetPart, dataset_parts, plain
-from anl_seg.corruption.folder_part import IMAGE_SUFFIXES, FolderPart
+from anl_seg.corruption.config_masks import ConfigMasks, datasets_of_config, plain
+from anl_seg.corruption.folder_masks import IMAGE_SUFFIXES, FolderMasks
 from anl_seg.corruption.mask_dataset import DEFAULT_KEY_PARTS, MaskDataset, Sample
 from anl_seg.noise.label_counts import LOOKED_AT, LabelCounts
 from anl_seg.noise.sample_keys import check_keys
@@ -65,11 +65,10 @@ class MaskSource:
         self.num_classes = check_classes(num_classes)
         self.ignore_index = ignore_index
         # Names and colours of another number of classes would be attached to the wrong ones.
-        self.class_names = self.palette = None
-        if class_names is not None and len(class_names) == num_classes:
-            self.class_names = tuple(class_names)
-        if palette is not None and len(palette) == num_classes:
-            self.palette = [list(map(int, colour)) for colour in palette]
+        names = class_names if class_names and len(class_names) == num_classes else None
+        colours = palette if palette and len(palette) == num_classes else None
+        self.class_names = None if names is None else tuple(names)
+        self.palette = None if colours is None else [list(map(int, c)) for c in colours]
         self.corruption = None if corruption is None else dict(corruption)
         self.origin = dict(origin or {})
         self.name = name
@@ -160,11 +159,11 @@ def config_source(
         ValueError: no such data loader, no annotation loader in a pipeline, data sets that are corrupted
             differently, no samples, or an unknown number of classes.
     """
-    if isinstance(config, Config):
-        name, cfg = config.filename, copy.deepcopy(config)
-    else:
+    if isinstance(config, (str, os.PathLike)):
         name = os.fspath(config)
         cfg = load_config(name)
+    else:
+        name, cfg = config.filename, copy.deepcopy(config)
     apply_options(cfg, cfg_options)
     loaders = as_list(cfg.get(f"{split}_dataloader"))
     if not loaders:
@@ -174,11 +173,11 @@ def config_source(
         key_parts = cfg.get("noise_key_parts")
     key_parts = DEFAULT_KEY_PARTS if key_parts is None else key_parts
     key_parts = check_integer("key_parts", key_parts, low=1)
-    parts: list[DatasetPart] = []
+    parts: list[ConfigMasks] = []
     for i, loader in enumerate(loaders):
         place = f"{split}_dataloader" + (f".{i}" if len(loaders) > 1 else "")
         scope = cfg.get("default_scope") or "mmseg"
-        parts += dataset_parts(loader["dataset"], f"{place}.dataset", scope, key_parts)
+        parts += datasets_of_config(loader["dataset"], f"{place}.dataset", scope, key_parts)
     parts = [part for part in parts if part.corruption] or parts
     corruption = parts[0].corruption or {}
     if any((part.corruption or {}) != corruption for part in parts):
@@ -259,7 +258,7 @@ def folder_source(
         FileNotFoundError: no such folder, or no mask in it.
     """
     num_classes = check_classes(num_classes)
-    part = FolderPart(
+    part = FolderMasks(
         masks_dir,
         images_dir,
         mask_suffix=mask_suffix,

@@ -12,8 +12,8 @@ import numpy as np
 from rich.console import Console
 
 from anl_seg._files import inside, read_regular_file
-from anl_seg._progress import shown
 from anl_seg._suggest import sentence
+from anl_seg.corruption.progress import shown
 from anl_seg.corruption.workers import unordered
 from anl_seg.masks.manifest_file import FILE_NAME
 
@@ -88,12 +88,11 @@ def compare_counts(manifest: Mapping[str, Any]) -> list[str]:
 
 def _table(confusion: Any) -> np.ndarray:
     """(C, C) int64; (0, 0) for anything that is no such table."""
-    none = np.zeros((0, 0), np.int64)
     try:
         table = np.array(confusion, dtype=np.int64)
     except (TypeError, ValueError, OverflowError):
-        return none
-    return table if table.ndim == 2 else none
+        table = np.zeros(0, dtype=np.int64)
+    return table if table.ndim == 2 else np.zeros((0, 0), dtype=np.int64)
 
 
 def verify_files(out: Path, manifest: Mapping[str, Any], jobs: int, console: Console) -> list[str]:

@@ -15,7 +15,7 @@ from anl_seg.evaluation.memorization import (
 )
 from anl_seg.evaluation.noisy_iou_metric import NoisyIoUMetric
 from anl_seg.evaluation.per_class_iou_metric import PerClassIoUMetric
-from anl_seg.models.class_probabilities import class_probabilities
+from anl_seg.models.probabilities import class_probabilities
 
 __all__ = [
     "BoundaryFScoreMetric",

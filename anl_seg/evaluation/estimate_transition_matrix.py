@@ -13,7 +13,7 @@ from mmengine.evaluator import BaseMetric
 from anl_seg._checks import check_rate
 from anl_seg._files import write_json_atomically
 from anl_seg._suggest import unknown_name
-from anl_seg.models.class_probabilities import class_probabilities
+from anl_seg.models.probabilities import class_probabilities
 from anl_seg.noise.estimate_transition_matrix import (
     DEFAULT_QUANTILE,
     DEFAULT_TOP_SHARE,
@@ -114,8 +114,7 @@ class EstimateTransitionMatrix(BaseMetric):
 
     def _start(self) -> None:
         """Forget what was counted."""
-        self._anchors: AnchorPoints | None = None
-        self._counts: TransitionCounts | None = None
+        self._counting: tuple[AnchorPoints, TransitionCounts] | None = None
         self._seen = np.zeros(2, dtype=np.int64)  # images, of these with a clean mask
         self._last: tuple | None = None
 
@@ -164,21 +163,25 @@ class EstimateTransitionMatrix(BaseMetric):
         if masks is None:
             return
         probabilities, noisy, clean = masks
-        self._prepare()
+        anchors, counts = self._counters()
         self._seen[0] += 1
         if probabilities is not None:
-            self._anchors.add(probabilities, noisy)
+            anchors.add(probabilities, noisy)
         if noisy is not None and clean is not None:
             self._seen[1] += 1
-            self._counts.add(clean, noisy)
+            counts.add(clean, noisy)
 
-    def _prepare(self) -> None:
-        if self._anchors is None:
+    def _counters(self) -> tuple[AnchorPoints, TransitionCounts]:
+        """What counts the images; made once the classes are known."""
+        if self._counting is None:
             classes = len(self.dataset_meta["classes"])
             # The method 'clean' has no use for the bins.
             bins = {"bins": 1} if self.method == "clean" else {}
-            self._anchors = AnchorPoints(classes, ignore_index=self.ignore_index, **bins)
-            self._counts = TransitionCounts(classes, ignore_index=self.ignore_index)
+            self._counting = (
+                AnchorPoints(classes, ignore_index=self.ignore_index, **bins),
+                TransitionCounts(classes, ignore_index=self.ignore_index),
+            )
+        return self._counting
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Sum over the ranks, estimate, and write the file.
@@ -192,37 +195,39 @@ class EstimateTransitionMatrix(BaseMetric):
         rank, world_size = get_dist_info()
         if self._seen[0] < len(range(rank, size, world_size)):
             self._add(self._last)
-        self._prepare()
-        for array in [*self._anchors.arrays(), *self._counts.arrays(), self._seen]:
+        anchors, counts = self._counters()
+        for array in [*anchors.arrays(), *counts.arrays(), self._seen]:
             all_reduce(torch.from_numpy(array), op="sum")
         images, with_clean = self._seen.tolist()
-        self.anchors = None if self.method == "clean" else self._anchors
-        self.counts = self._counts if images == with_clean > 0 else None
+        self.anchors = None if self.method == "clean" else anchors
+        self.counts = counts if images == with_clean > 0 else None
         metrics = self.compute_metrics([])
         self._start()
-        if self.output_file is not None and is_main_process():
+        if self.output_file is not None and self.estimate is not None and is_main_process():
             write_json_atomically(self.output_file, self.estimate.filled())
         return {f"{self.prefix}/{key}" if self.prefix else key: v for key, v in metrics.items()}
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """The values, from what all ranks have counted; ``results`` is not used."""
+        anchors, counts = self._counters()
         if self.method == "clean":
-            self.estimate = self._counts.estimate()
+            estimate = counts.estimate()
         elif self.method == "anchor":
-            self.estimate = self._anchors.estimate(self.quantile)
+            estimate = anchors.estimate(self.quantile)
         else:
-            self.estimate = self._anchors.label_estimate(self.top_share)
-        fits = {noise.name: noise for noise in simple_noises(self.estimate.matrix)}
+            estimate = anchors.label_estimate(self.top_share)
+        self.estimate = estimate
+        fits = {noise.name: noise for noise in simple_noises(estimate.matrix)}
         nan = float("nan")
         metrics = {
-            "flip_rate": self.estimate.flip_rate,
+            "flip_rate": estimate.flip_rate,
             "symmetric_residual": fits["symmetric"].max_difference if fits else nan,
             "pair_rate": fits["pair"].rate if "pair" in fits else nan,
             "pair_residual": fits["pair"].max_difference if "pair" in fits else nan,
-            "unknown_classes": float(len(self.estimate.unknown)),
+            "unknown_classes": float(len(estimate.unknown)),
         }
         if self.counts is not None and self.method != "clean":
-            error = np.abs(self.estimate.matrix - self.counts.estimate().matrix)
+            error = np.abs(estimate.matrix - self.counts.estimate().matrix)
             known = error[~np.isnan(error)]
             metrics["max_error"] = float(known.max()) if known.size else nan
         return metrics

@@ -129,7 +129,7 @@ def block_gradient(
     through = torch.zeros_like(upstream)  # sum_k G_k
     if of_label is not None:
         through.add_(of_label.mul_(upstream))
-    parts = []
+    parts: list[tuple[Tensor, Tensor]] = []
     for kind, slope in of_sums.items():
         slope.mul_(upstream)
         if kind.kind == "log":
@@ -220,7 +220,10 @@ def forward(
     masses = for_blocks(job, _blocks(logits.shape), partial(_Scratch, logits, dtype, 2))
     mass = None
     if mass_min is not None:
-        mass = sum(masses, torch.zeros(c, dtype=dtype, device=logits.device))
+        mass = torch.zeros(c, dtype=dtype, device=logits.device)
+        for part in masses:
+            if part is not None:
+                mass.add_(part)
     return loss, mass, saved
 
 
@@ -254,7 +257,7 @@ def backward(
         out = grad[at] if direct else scratch.view(1, block.shape)
         fast_exp(log_p, out)
         masses = None
-        if grad_mass is not None:
+        if grad_mass is not None and mass_min is not None:
             memory = scratch.view(2 + len(kinds), block.shape)
             masses = mass_gradient(out, counts, mass_min, grad_mass, memory)
         block_gradient(

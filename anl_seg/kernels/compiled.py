@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -17,8 +16,6 @@ import torch
 from torch import Tensor
 
 from anl_seg.functional._labels import check_labels
-from anl_seg.functional.generalized_cross_entropy import PROB_CLAMP as GCE_CLAMP
-from anl_seg.functional.reverse_cross_entropy import LOG_ZERO
 from anl_seg.kernels import functional_form
 from anl_seg.kernels import terms as t
 
@@ -26,23 +23,6 @@ from anl_seg.kernels import terms as t
 MAX_SUMS = 8
 #: Values of a task: enough to be worth a thread.
 TASK_VALUES = 1 << 15
-
-#: In the order of softmax_cpu.c: the terms, and the names of their parameters there.
-_TERMS: dict[type, tuple[str, ...]] = {
-    t.CrossEntropy: (),
-    t.Focal: ("gamma",),
-    t.MeanAbsoluteError: (),
-    t.GeneralizedCrossEntropy: ("q",),
-    t.AsymmetricGeneralizedCrossEntropy: ("a", "q"),
-    t.AsymmetricUnhinged: ("a", "q"),
-    t.AsymmetricExponential: ("a",),
-    t.NormalizedCrossEntropy: (),
-    t.ReverseCrossEntropy: (),
-    t.NormalizedFocal: (),
-    t.NormalizedNegativeCrossEntropy: (),
-    t.NormalizedNegativeFocal: (),
-}
-_SUMS = ("log", "flip", "focal", "others", "focal_flip")
 
 
 class _Term(ctypes.Structure):
@@ -77,8 +57,6 @@ class _Loss(ctypes.Structure):
         ("num_sums", ctypes.c_int32),
         ("terms", ctypes.POINTER(_Term)),
         ("sums", ctypes.POINTER(_Sum)),
-        ("gce_log_min", ctypes.c_float),
-        ("rce_scale", ctypes.c_float),
         ("saves_gradient", ctypes.c_int32),
         ("mass_min", ctypes.c_float),
     )
@@ -109,20 +87,16 @@ def serves(logits: Tensor, terms: Sequence[t.Term]) -> bool:
 @lru_cache(maxsize=256)
 def _in_c(terms: tuple[t.Term, ...]) -> tuple[Any, Any, int]:
     kinds = t.class_sums(terms)
-    order = list(_TERMS)
     in_c = (_Term * len(terms))()
-    for there, term in zip(in_c, terms):
-        parameters = [getattr(term, name) for name in _TERMS[type(term)]]
-        a, b, *_ = (*parameters, 0.0, 0.0)
-        has_sum = term.class_sum is not None
-        index = kinds.index(term.class_sum) if has_sum else -1
-        there.kind, there.sum = order.index(type(term)), index
-        there.weight, there.a, there.b = term.weight, a, b
     sums = (_Sum * max(len(kinds), 1))()
-    for there, kind in zip(sums, kinds):
-        there.kind, there.gamma = _SUMS.index(kind.kind), kind.gamma
-        there.log_min = max(kind.log_min, -3e38)
-        there.top = kind.top if kind.kind == "focal_flip" else 0.0
+    for there, term in zip(in_c, terms):
+        row, own = t.row(term), term.class_sum
+        index = -1
+        if own is not None:
+            index = kinds.index(own)
+            sums[index] = _Sum(t.SUM_KINDS.index(own.kind), row.log_min, row.gamma, row.top)
+        there.kind, there.sum, there.weight = row.kind, index, term.weight
+        there.a, there.b = row.a, row.b
     return in_c, sums, len(kinds)
 
 
@@ -144,8 +118,6 @@ def _describe(
         num_sums,
         in_c,
         sums,
-        math.log(GCE_CLAMP),
-        -LOG_ZERO,
         channels + binary == 2 and mass_min is None,
         mass_min or 0.0,
     )
@@ -265,7 +237,7 @@ class _Compiled(torch.autograd.Function):
             grad_mass = None
         if functional_form.asked_of_backward(grad_loss, grad_mass):
             upstream = grad_loss, grad_mass
-            grad = functional_form.gradient(logits, target, *ctx.settings, upstream)
+            grad = functional_form.gradient(logits, target, terms, ignore_index, mass_min, upstream)
             return grad, None, None, None, None
         values = _as_floats(logits)
         described = _describe(values, ignore_index, terms, mass_min)
@@ -317,7 +289,8 @@ def class_weights(
     described = _describe(values, ignore_index, (), mass_min=0.0)
     weight, saved = _floats_like(target), _floats_like(target, 2)
     mass = _forward(described, values, target, weight, saved, needs_mass=True)
-    factors = _as_floats(factors(mass)).contiguous()
+    assert mass is not None
+    of_class = _as_floats(factors(mass)).contiguous()
     tasks = _tasks(values)
-    _call("anl_seg_weights", described, values, target, saved, factors, weight, tasks=tasks)
+    _call("anl_seg_weights", described, values, target, saved, of_class, weight, tasks=tasks)
     return weight

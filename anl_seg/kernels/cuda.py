@@ -6,7 +6,7 @@ same code runs on tensors of the CPU: slow, for tests.
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, lru_cache, partial
@@ -17,9 +17,6 @@ from torch import Tensor
 
 from anl_seg.functional import _labels
 from anl_seg.functional._pixels import flat_labels, flat_pixels
-from anl_seg.functional.generalized_cross_entropy import PROB_CLAMP as GCE_CLAMP
-from anl_seg.functional.reverse_cross_entropy import LOG_ZERO
-from anl_seg.functional.reverse_cross_entropy import PROB_CLAMP as RCE_CLAMP
 from anl_seg.kernels import functional_form
 from anl_seg.kernels import terms as t
 
@@ -28,22 +25,10 @@ TILE_VALUES = 4096
 #: Pixels of a tile: whole cache lines of float32 at the least.
 MIN_PIXELS, MAX_PIXELS = 32, 1024
 
-#: Kernel constant of a term's flag, and the constants of its parameters, by kind of term; in the order of the
-#: weights that the kernels read.
-_CONSTANTS: dict[type, tuple[str, dict[str, str]]] = {
-    t.CrossEntropy: ("CE", {}),
-    t.Focal: ("FOCAL", {"gamma": "FOCAL_GAMMA"}),
-    t.MeanAbsoluteError: ("MAE", {}),
-    t.GeneralizedCrossEntropy: ("GCE", {"q": "GCE_Q"}),
-    t.AsymmetricGeneralizedCrossEntropy: ("AGCE", {"a": "AGCE_A", "q": "AGCE_Q"}),
-    t.AsymmetricUnhinged: ("AUE", {"a": "AUE_A", "q": "AUE_Q"}),
-    t.AsymmetricExponential: ("AEL", {"a": "AEL_A"}),
-    t.NormalizedCrossEntropy: ("NCE", {}),
-    t.ReverseCrossEntropy: ("RCE", {}),
-    t.NormalizedFocal: ("NFL", {"gamma": "NFL_GAMMA"}),
-    t.NormalizedNegativeCrossEntropy: ("NNCE", {"min_prob": "NNCE_MIN"}),
-    t.NormalizedNegativeFocal: ("NNFL", {"gamma": "NNFL_GAMMA", "min_prob": "NNFL_MIN"}),
-}
+#: MASS_MIN where no mass is wanted.
+_NO_MASS = -1.0
+#: Flag and constants of a kind without a term.
+_UNUSED_ROW = (0.0, 2.0, 2.0, 2.0, 2.0, 0.0)
 
 
 @cache
@@ -67,25 +52,15 @@ def _kernels() -> Any:
     return softmax_triton
 
 
-def _constants(term: t.Term) -> tuple[str, dict[str, float]]:
-    """Name of the flag, and the parameters as the kernels take them: min_prob as its logarithm."""
-    if type(term) not in _CONSTANTS:
-        known = ", ".join(kind.__name__ for kind in _CONSTANTS)
-        raise TypeError(f"no kernel knows the term {type(term).__name__}; known are {known}.")
-    weight, names = _CONSTANTS[type(term)]
-    given = {
-        constant: math.log(getattr(term, name)) if name == "min_prob" else getattr(term, name)
-        for name, constant in names.items()
-    }
-    if type(term) is t.NormalizedNegativeFocal:
-        given["NNFL_TOP"] = term.class_sum.top
-    return weight, {name: float(value) for name, value in given.items()}
-
-
 class _Launch(NamedTuple):
-    """What one launch compiles with, and the weights that it reads; hashable."""
+    """What one launch compiles with, and the weights that it reads; hashable.
 
-    constants: tuple[tuple[str, float], ...]
+    Attributes:
+        table: TERMS of softmax_triton.py.
+        weights: one for each kind of term.
+    """
+
+    table: tuple[float, ...]
     weights: tuple[float, ...]
 
 
@@ -93,37 +68,32 @@ class _Launch(NamedTuple):
 def _launches(terms: tuple[t.Term, ...]) -> dict[_Launch, tuple[t.Term, ...]]:
     """The launches that the terms need, and the terms of each. A kernel takes one term of each kind.
 
-    Equal terms are joined. Terms of one kind with different parameters go to further launches.
+    Equal terms are joined. Terms of one kind with different constants go to further launches.
+
+    Raises:
+        TypeError: a term of no kind that the kernels know.
     """
-    launches: list[dict[str, float]] = []
-    parts: list[list[t.Term]] = []
+    launches: list[dict[t.Row, list[t.Term]]] = []
     for term in terms:
-        weight, given = _constants(term)
-        fits = [weight not in old or given.items() <= old.items() for old in launches]
-        if True not in fits:
-            launches.append({})
-            parts.append([])
-            fits.append(True)
-        i = fits.index(True)
-        parts[i].append(term)
-        launch = launches[i]
-        launch.update(given)
-        launch[weight] = launch.get(weight, 0.0) + float(term.weight)
-    fixed = {
-        "GCE_MIN": math.log(GCE_CLAMP),
-        "RCE_MIN": math.log(RCE_CLAMP),
-        "RCE_SCALE": -LOG_ZERO,
-    }
-    unused = {"NNFL_TOP": 0.0}
-    for weight, names in _CONSTANTS.values():
-        unused.update({weight: 0.0}, **dict.fromkeys(names.values(), 2.0))
-    flags = [flag for flag, _ in _CONSTANTS.values()]
-    found = []
-    for launch in launches:
-        weights = tuple(launch.get(flag, 0.0) for flag in flags)
-        launch.update((flag, 1.0) for flag in flags if flag in launch)
-        found.append(_Launch(tuple({**unused, **fixed, **launch}.items()), weights))
-    return dict(zip(found, map(tuple, parts)))
+        row = t.row(term)
+        for launch in launches:
+            if row in launch or row.kind not in {other.kind for other in launch}:
+                break
+        else:
+            launch = {}
+            launches.append(launch)
+        launch.setdefault(row, []).append(term)
+    return {_launch(launch): tuple(itertools.chain(*launch.values())) for launch in launches}
+
+
+def _launch(terms: dict[t.Row, list[t.Term]]) -> _Launch:
+    """The launch of terms that share a row."""
+    table = [_UNUSED_ROW] * len(t.KINDS)
+    weights = [0.0] * len(t.KINDS)
+    for row, equal in terms.items():
+        table[row.kind] = (1.0, *row[1:])
+        weights[row.kind] = float(sum(term.weight for term in equal))
+    return _Launch(tuple(itertools.chain(*table)), tuple(weights))
 
 
 @lru_cache(maxsize=64)
@@ -134,10 +104,18 @@ def _on_device(weights: tuple[float, ...], device: torch.device) -> Tensor:
     return values.to(device, non_blocking=True)
 
 
+class _Tile(NamedTuple):
+    """How much a program takes."""
+
+    classes: int
+    pixels: int
+    warps: int
+
+
 def _tile(
     num_classes: int, pixels: int, whole: int, dtype: torch.dtype, classes_last: bool
-) -> dict[str, int]:
-    """TILE (classes), BLOCK (pixels) and warps; not tuned on hardware yet.
+) -> _Tile:
+    """The tile of a shape; not tuned on hardware yet.
 
     Where the classes of a pixel lie side by side, a tile of many classes reads long runs; else a tile of
     many pixels does.
@@ -149,7 +127,7 @@ def _tile(
         tile, lowest = (256, 16) if classes_last else (64, MIN_PIXELS)
     block = max(lowest, min(MAX_PIXELS, values // tile))
     block = min(block, 1 << (max(pixels, 1) - 1).bit_length())
-    return {"TILE": tile, "BLOCK": block, "num_warps": 8 if tile * block > values else 4}
+    return _Tile(tile, block, 8 if tile * block > values else 4)
 
 
 def _dtype(logits: Tensor) -> torch.dtype:
@@ -162,13 +140,17 @@ def _shape_constants(logits: Tensor, ignore_index: int) -> dict[str, Any]:
     kernels, dtype = _kernels(), _dtype(logits)
     channels, p = logits.shape[1:]
     classes = max(channels, 2)
+    tile = _tile(classes, p, kernels.WHOLE_CLASSES, dtype, logits.stride(1) == 1 < channels)
     return {
-        "C": classes,
-        "BINARY": channels == 1,
-        "IGNORE": ignore_index,
+        "SHAPE": (classes, channels == 1, ignore_index, tile.classes, tile.pixels),
         "ACC": kernels.tl.float64 if dtype == torch.float64 else kernels.tl.float32,
-        **_tile(classes, p, kernels.WHOLE_CLASSES, dtype, logits.stride(1) == 1 < channels),
+        "num_warps": tile.warps,
     }
+
+
+def _sizes(logits: Tensor, target: Tensor) -> tuple[int, ...]:
+    """``sizes`` of softmax_triton.py, of logits (N, C, P) and labels (N, P)."""
+    return (target.numel(), logits.shape[2], *logits.stride(), *target.stride())
 
 
 def _as_pixels(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, bool]:
@@ -211,25 +193,23 @@ class _Softmax(torch.autograd.Function):
         n, channels, p = logits.shape
         classes = max(channels, 2)
         weights = _on_device(launch.weights, logits.device)
-        constants = dict(
-            launch.constants,
-            MASS=mass_min is not None,
-            MASS_MIN=0.0 if mass_min is None else float(mass_min),
-            **_shape_constants(logits, ignore_index),
-        )
+        constants = _shape_constants(logits, ignore_index)
+        _, _, _, tile, block = constants["SHAPE"]
+        constants["TERMS"] = launch.table
+        constants["MASS_MIN"] = _NO_MASS if mass_min is None else float(mass_min)
         new = partial(torch.empty, dtype=_dtype(logits), device=logits.device)
         loss = new(n, p)
-        saved = new(0 if classes <= constants["TILE"] else kernels.SAVED_ROWS, n, p)
-        programs = n * -(-p // constants["BLOCK"])
+        saved = new(0 if classes <= tile else kernels.SAVED_ROWS, n, p)
+        programs = n * -(-p // block)
         masses = new(programs if mass_min is not None else 0, classes)
         if programs:
             report = torch.zeros(3, dtype=torch.int64, device=logits.device)
-            report[1].fill_(_labels._FAR)
-            report[2].fill_(-_labels._FAR)
+            report[1].fill_(_labels.FAR)
+            report[2].fill_(-_labels.FAR)
             with _on(logits.device):
                 kernels.forward_kernel[(programs,)](
-                    logits, target, weights, loss, saved, masses, report, n * p, p, *logits.stride(),
-                    *target.stride(), **constants,
+                    logits, target, weights, loss, saved, masses, report, _sizes(logits, target),
+                    **constants,
                 )  # fmt: skip
             _check(report, classes, ignore_index)
         if ctx.needs_input_grad[0]:
@@ -246,11 +226,15 @@ class _Softmax(torch.autograd.Function):
         logits, target, saved, weights = ctx.saved_tensors
         if functional_form.asked_of_backward(grad_loss, grad_mass):
             upstream = grad_loss, grad_mass
-            grad = functional_form.gradient(logits, target, *ctx.settings, upstream)
+            terms, ignore_index, mass_min = ctx.settings
+            grad = functional_form.gradient(logits, target, terms, ignore_index, mass_min, upstream)
             return grad, *[None] * 5
         n, _, p = logits.shape
-        constants = dict(ctx.constants, MASS=grad_mass is not None)
+        constants = dict(ctx.constants)
+        if grad_mass is None:
+            constants["MASS_MIN"] = _NO_MASS
         if grad_loss is None:
+            assert grad_mass is not None  # one of the two has a gradient
             grad_loss = torch.zeros((), dtype=grad_mass.dtype, device=grad_mass.device).expand(n, p)
         grad_loss = grad_loss.resolve_neg()
         grad_mass = grad_loss if grad_mass is None else grad_mass.resolve_neg().contiguous()
@@ -258,8 +242,8 @@ class _Softmax(torch.autograd.Function):
         if ctx.programs:
             with _on(logits.device):
                 _kernels().backward_kernel[(ctx.programs,)](
-                    logits, target, weights, grad_loss, grad_mass, grad, saved, n * p, p, *logits.stride(),
-                    *target.stride(), *grad_loss.stride(), *grad.stride(), **constants,
+                    logits, target, weights, grad_loss, grad_mass, grad, saved, _sizes(logits, target),
+                    (*grad_loss.stride(), *grad.stride()), **constants,
                 )  # fmt: skip
         return grad, *[None] * 5
 
@@ -322,13 +306,13 @@ def class_weights(
     n, _, p = pixels.shape
     weights = torch.empty(n, p, dtype=_dtype(logits), device=logits.device)
     constants = _shape_constants(pixels, ignore_index)
-    programs = n * -(-p // constants["BLOCK"])
+    programs = n * -(-p // constants["SHAPE"][4])
     if programs:
         from anl_seg.kernels.mass_balance_triton import class_weights_kernel
 
         with _on(logits.device):
             class_weights_kernel[(programs,)](
-                pixels, labels, factors(mass).contiguous(), weights, p, *pixels.stride(),
-                *labels.stride(), **constants,
+                pixels, labels, factors(mass).contiguous(), weights, _sizes(pixels, labels),
+                **constants,
             )  # fmt: skip
     return (weights.t() if points else weights).reshape(target.shape)

@@ -23,14 +23,16 @@ class _TwoClasses(torch.autograd.Function):
         loss, pull = two_classes.forward(logits, target, ignore_index, terms, need_grad)
         if pull is not None:
             ctx.save_for_backward(logits, target, pull)
-            ctx.settings = terms, ignore_index, None
+            ctx.settings = terms, ignore_index
         return loss
 
     @staticmethod
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
         logits, target, pull = ctx.saved_tensors
         if functional_form.asked_of_backward(grad_loss):
-            grad = functional_form.gradient(logits, target, *ctx.settings, (grad_loss, None))
+            terms, ignore_index = ctx.settings
+            upstream = grad_loss, None
+            grad = functional_form.gradient(logits, target, terms, ignore_index, None, upstream)
             return grad, None, None, None
         grad = torch.empty(logits.shape, dtype=logits.dtype, device=logits.device)
         two_classes.backward(pull, grad_loss, grad)
@@ -66,7 +68,7 @@ class _Blocked(torch.autograd.Function):
             grad_mass = None
         if functional_form.asked_of_backward(grad_loss, grad_mass):
             labels, upstream = target.squeeze(1), (grad_loss.squeeze(1), grad_mass)
-            grad = functional_form.gradient(logits, labels, *ctx.settings, upstream)
+            grad = functional_form.gradient(logits, labels, terms, ignore_index, mass_min, upstream)
             return grad, None, None, None, None
         saved = blocked.Saved(peak, log_norm, dict(zip(ctx.kinds, totals)))
         grad = torch.empty_like(logits)

@@ -27,23 +27,20 @@ def class_weights_kernel(
     target,
     factors,
     weights,
-    P,
-    stride_n,
-    stride_c,
-    stride_p,
-    target_stride_n,
-    target_stride_p,
-    C: tl.constexpr,
-    BINARY: tl.constexpr,
-    IGNORE: tl.constexpr,
+    sizes,
+    SHAPE: tl.constexpr,
     ACC: tl.constexpr,
-    TILE: tl.constexpr,
-    BLOCK: tl.constexpr,
 ):
     """``weights`` (N, P), contiguous, 0 where ignored or the label is out of range; ``factors`` (C,).
 
     The rest as in :func:`anl_seg.kernels.softmax_triton.forward_kernel`.
     """
+    C: tl.constexpr = SHAPE[0]
+    BINARY: tl.constexpr = SHAPE[1]
+    IGNORE: tl.constexpr = SHAPE[2]
+    TILE: tl.constexpr = SHAPE[3]
+    BLOCK: tl.constexpr = SHAPE[4]
+    _, P, stride_n, stride_c, stride_p, target_stride_n, target_stride_p = sizes
     n, pixel, exists = _locate(P, BLOCK)
     label_at = target + n * target_stride_n + pixel * target_stride_p
     label = tl.load(label_at, mask=exists, other=0).to(tl.int64)

@@ -8,7 +8,7 @@ two such rows. Between two blocks only the rows that both need are kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -50,7 +50,10 @@ def spans(size_in: int, size_out: int, align_corners: bool, height: int) -> list
 class _Lerp:
     """One axis by index and linear interpolation: any device, no matrix product."""
 
-    def __init__(self, size_in: int, size_out: int, align_corners: bool, like: Tensor) -> None:
+    def __init__(
+        self, dim: int, size_in: int, size_out: int, align_corners: bool, like: Tensor
+    ) -> None:
+        self.dim = dim
         index = torch.arange(size_out, dtype=like.dtype, device=like.device)
         if align_corners:
             position = index * ((size_in - 1) / (size_out - 1) if size_out > 1 else 0.0)
@@ -60,28 +63,57 @@ class _Lerp:
         self.upper = (self.lower + 1).clamp_(max=size_in - 1)
         self.share = (position - self.lower).clamp_(0.0, 1.0)
 
-    def _part(self, dim: int, span: Span) -> tuple[Tensor, Tensor, Tensor]:
+    def _part(self, span: Span) -> tuple[Tensor, Tensor, Tensor]:
         at = slice(span.start, span.stop)
-        share = self.share[at].view(-1, *[1] * (3 - dim))
+        share = self.share[at].view(-1, *[1] * (3 - self.dim))
         return self.lower[at] - span.first, self.upper[at] - span.first, share
 
-    def up(self, values: Tensor, dim: int, span: Span, out: Tensor | None = None) -> Tensor:
-        """Source rows [first, last) along ``dim`` to output rows [start, stop)."""
-        lower, upper, share = self._part(dim, span)
+    def up(self, values: Tensor, span: Span, out: Tensor | None = None) -> Tensor:
+        """Source rows [first, last) to output rows [start, stop)."""
+        lower, upper, share = self._part(span)
         return torch.lerp(
-            values.index_select(dim, lower), values.index_select(dim, upper), share, out=out
+            values.index_select(self.dim, lower),
+            values.index_select(self.dim, upper),
+            share,
+            out=out,
         )
 
-    def down(self, grad: Tensor, dim: int, span: Span) -> Tensor:
+    def down(self, grad: Tensor, span: Span) -> Tensor:
         """The transpose of :meth:`up`."""
-        lower, upper, share = self._part(dim, span)
+        lower, upper, share = self._part(span)
         shape = list(grad.shape)
-        shape[dim] = span.last - span.first
+        shape[self.dim] = span.last - span.first
         above = grad * share
-        result = torch.zeros(shape, dtype=grad.dtype, device=grad.device).index_add_(
-            dim, upper, above
-        )
-        return result.index_add_(dim, lower, torch.sub(grad, above, out=above))
+        result = torch.zeros(shape, dtype=grad.dtype, device=grad.device)
+        result.index_add_(self.dim, upper, above)
+        return result.index_add_(self.dim, lower, torch.sub(grad, above, out=above))
+
+
+class _Matrix:
+    """The rows by a matrix product, on the CPU; the same as :class:`_Lerp` along dimension 1."""
+
+    def __init__(self, size_in: int, size_out: int, align_corners: bool, like: Tensor) -> None:
+        unit = torch.eye(size_in, dtype=like.dtype, device=like.device).unsqueeze(0)
+        resized = F.interpolate(unit, size=size_out, mode="linear", align_corners=align_corners)
+        self._weights = resized[0].t()
+
+    def up(self, rows: Tensor, span: Span, out: Tensor) -> Tensor:
+        """(n, last - first, C, W) -> (n, stop - start, C, W), in ``out``."""
+        weights = self._weights[span.start : span.stop, span.first : span.last]
+        if len(rows) == 1:
+            torch.mm(weights, rows[0].flatten(1), out=out[0].flatten(1))
+        else:
+            torch.matmul(weights, rows.flatten(2), out=out.flatten(2))
+        return out
+
+    def down(self, grad: Tensor, span: Span) -> Tensor:
+        """(n, stop - start, C, W) -> (n, last - first, C, W)."""
+        weights = self._weights[span.start : span.stop, span.first : span.last].t()
+        if len(grad) == 1:
+            rows = torch.mm(weights, grad[0].flatten(1)).unsqueeze(0)
+        else:
+            rows = torch.matmul(weights, grad.flatten(2))
+        return rows.view(len(grad), -1, *grad.shape[2:])
 
 
 class RowBlocks:
@@ -98,7 +130,7 @@ class RowBlocks:
     def __init__(
         self,
         source: Tensor,
-        size: tuple[int, int],
+        size: Sequence[int],
         align_corners: bool,
         dtype: torch.dtype,
         values: int,
@@ -108,8 +140,9 @@ class RowBlocks:
         self.source, self.dtype, self.align_corners = source, dtype, align_corners
         self.width = width
         #: (images, rows, C, W) of the largest block.
-        self.shape = 1, 0, channels, width
-        self.images, self.spans = 1, []
+        self.shape: tuple[int, ...] = (1, 0, channels, width)
+        self.images = 1
+        self.spans: list[Span] = []
         if not n * height * width:
             return  # no pixel, no block
         rows = min(height, max(1, values // (channels * width)))
@@ -121,17 +154,13 @@ class RowBlocks:
         # A matrix product in reduced precision would not be what F.interpolate gives.
         exact = dtype == torch.float64 or torch.get_float32_matmul_precision() == "highest"
         on_cpu = source.device.type == "cpu"
-        self._rows = self._matrix = self._columns = None
+        self._rows: _Matrix | _Lerp
         if on_cpu and exact:
-            unit = torch.eye(h, dtype=dtype, device=source.device).unsqueeze(0)
-            self._matrix = F.interpolate(
-                unit, size=height, mode="linear", align_corners=align_corners
-            )[0].t()
+            self._rows = _Matrix(h, height, align_corners, like)
         else:
-            self._rows = _Lerp(h, height, align_corners, like)
-        if not on_cpu:
-            # The linear mode of F.interpolate has no parallel form for many short rows there.
-            self._columns = _Lerp(w, width, align_corners, like)
+            self._rows = _Lerp(1, h, height, align_corners, like)
+        # The linear mode of F.interpolate has no parallel form for many short rows on a GPU.
+        self._columns = None if on_cpu else _Lerp(3, w, width, align_corners, like)
 
     def _columns_up(self, rows: Tensor) -> Tensor:
         """(n, C, r, w) of the source -> (n, r, C, W)."""
@@ -140,7 +169,7 @@ class RowBlocks:
         if w == self.width:
             return rows.contiguous()
         if self._columns is not None:
-            return self._columns.up(rows, 3, Span(0, self.width, 0, w))
+            return self._columns.up(rows, Span(0, self.width, 0, w))
         resized = F.interpolate(
             rows.reshape(1, n * r * c, w),
             size=self.width,
@@ -155,7 +184,7 @@ class RowBlocks:
         w = self.source.shape[3]
         if w != self.width:
             if self._columns is not None:
-                grad = self._columns.down(grad, 3, Span(0, self.width, 0, w))
+                grad = self._columns.down(grad, Span(0, self.width, 0, w))
             else:
                 grad = torch.ops.aten.upsample_linear1d_backward(
                     grad.reshape(1, n * r * c, self.width),
@@ -166,29 +195,12 @@ class RowBlocks:
                 ).view(n, r, c, w)
         return grad.permute(0, 2, 1, 3)
 
-    def _weights(self, span: Span) -> Tensor:
-        return self._matrix[span.start : span.stop, span.first : span.last]
-
-    def _rows_up(self, rows: Tensor, span: Span, out: Tensor) -> Tensor:
-        """(n, last - first, C, W) -> (n, stop - start, C, W), in ``out``."""
-        if self._matrix is None:
-            return self._rows.up(rows, 1, span, out)
-        if len(rows) == 1:
-            torch.mm(self._weights(span), rows[0].flatten(1), out=out[0].flatten(1))
-        else:
-            torch.matmul(self._weights(span), rows.flatten(2), out=out.flatten(2))
-        return out
-
-    def _rows_down(self, grad: Tensor, span: Span) -> Tensor:
-        """(n, stop - start, C, W) -> (n, last - first, C, W)."""
-        if self._matrix is None:
-            return self._rows.down(grad, 1, span)
-        weights = self._weights(span).t()
-        if len(grad) == 1:
-            rows = torch.mm(weights, grad[0].flatten(1)).unsqueeze(0)
-        else:
-            rows = torch.matmul(weights, grad.flatten(2))
-        return rows.view(len(grad), -1, *grad.shape[2:])
+    def _resized(self, source: Tensor, kept: Tensor | None, begin: int, end: int) -> Tensor:
+        """The source rows that are ``kept`` and [begin, end), (n, r, C, W)."""
+        if kept is not None and begin >= end:
+            return kept
+        rows = self._columns_up(source[:, :, begin:end])
+        return rows if kept is None or not kept.shape[1] else torch.cat([kept, rows], dim=1)
 
     def run(
         self, job: Callable[[Tensor, slice, slice], Tensor | None], memory: Tensor
@@ -207,25 +219,22 @@ class RowBlocks:
         for i in range(0, len(self.source), self.images):
             images = slice(i, i + self.images)
             source = self.source[images]
-            kept = waiting = None
+            kept: Tensor | None = None
+            waiting: Tensor | None = None
             begin = 0
             for k, span in enumerate(self.spans):
                 begin = max(begin, span.first)
-                rows = kept
-                if begin < span.last:
-                    rows = self._columns_up(source[:, :, begin : span.last])
-                    begin = span.last
-                    if kept is not None and kept.shape[1]:
-                        rows = torch.cat([kept, rows], dim=1)
+                rows = self._resized(source, kept, begin, span.last)
+                begin = max(begin, span.last)
                 shape = len(source), span.stop - span.start, *rows.shape[2:]
                 out = memory[: math.prod(shape)].view(shape)
-                grad = job(self._rows_up(rows, span, out), images, slice(span.start, span.stop))
+                grad = job(self._rows.up(rows, span, out), images, slice(span.start, span.stop))
                 following = self.spans[k + 1].first if k + 1 < len(self.spans) else span.last
                 done = min(following, span.last) - span.first
                 kept = rows[:, done:]
                 if grad is None:
                     continue
-                rows = self._rows_down(grad, span)
+                rows = self._rows.down(grad, span)
                 if waiting is not None:
                     rows[:, : waiting.shape[1]].add_(waiting)
                 waiting = rows[:, done:]

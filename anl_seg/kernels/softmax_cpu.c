@@ -40,7 +40,7 @@
 #endif
 #define EACH for (ptrdiff_t i = 0; i < w; ++i)
 
-/* In the order of compiled.py. */
+/* In the order of KINDS and SUM_KINDS in terms.py. */
 enum { CE, FOCAL, MAE, GCE, AGCE, AUE, AEL, NCE, RCE, NFL, NNCE, NNFL };
 enum { LOG, FLIP, FOCAL_SUM, OTHERS, FOCAL_FLIP };
 
@@ -63,7 +63,6 @@ typedef struct {
     int32_t num_terms, num_sums;
     const Term *terms;
     const Sum *sums;
-    float gce_log_min, rce_scale;
     int32_t saves_gradient; /* for two classes and no mass: see anl_seg_forward */
     float mass_min;
 } Loss;
@@ -315,9 +314,9 @@ INLINE void mix_terms(const Loss *loss, Chunk *c, ptrdiff_t w) {
             break;
         case GCE: /* a = q */
             EACH {
-                float x = l[i] < loss->gce_log_min ? loss->gce_log_min : l[i];
+                float x = l[i] < b ? b : l[i];
                 value[i] -= weight / a * expm1_(a * x);
-                own[i] -= l[i] >= loss->gce_log_min ? weight * exp_(a * l[i]) : 0.0f;
+                own[i] -= l[i] >= b ? weight * exp_(a * l[i]) : 0.0f;
             }
             break;
         case AGCE: { /* a, b = q */
@@ -354,8 +353,8 @@ INLINE void mix_terms(const Loss *loss, Chunk *c, ptrdiff_t w) {
             }
             break;
         case RCE:
-            EACH value[i] += weight * loss->rce_scale * total[i];
-            EACH of_sum[i] += weight * loss->rce_scale;
+            EACH value[i] += weight * a * total[i];
+            EACH of_sum[i] += weight * a;
             break;
         case NFL:
             focal_factors(l, loss->sums[s].gamma, f, w);

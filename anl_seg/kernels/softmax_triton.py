@@ -5,8 +5,11 @@ the forward pass reads them once and saves nothing, the backward pass reads them
 anew and writes the gradient. With more classes it loops over tiles of them, the second time out of the
 cache, and the forward pass saves SAVED_ROWS numbers per pixel.
 
-Which terms there are, and their parameters, is known at compile time; absent ones cost nothing. At most one
-term of each kind: :mod:`anl_seg.kernels.cuda` sees to that. Importing this module imports triton.
+Which terms there are, and their constants, is known at compile time; absent ones cost nothing. They come as
+one table, TERMS: for each kind, in the order of KINDS in terms.py, a flag that is 0 where there is no such
+term, and the constants a, b, log_min, gamma and top of its row there. At most one term of each kind:
+:mod:`anl_seg.kernels.cuda` sees to that. SHAPE is (C, BINARY, IGNORE, TILE, BLOCK), see
+:func:`forward_kernel`. Importing this module imports triton.
 
 ``expm1``, ``log1p`` and powers are written out: libdevice has no place in triton's interpreter, which the
 tests use, and the hardware's approximate logarithm has no correct digits next to 1.
@@ -21,6 +24,16 @@ import triton.language as tl
 WHOLE_CLASSES = 256
 #: Numbers saved per pixel beyond that: the largest logit, the log of the normaliser, four sums.
 SAVED_ROWS = 6
+
+#: Numbers of TERMS per kind: its flag, then its constants.
+ROW = 6
+_A, _B = tl.constexpr(1), tl.constexpr(2)
+_LOG_MIN, _GAMMA, _TOP = tl.constexpr(3), tl.constexpr(4), tl.constexpr(5)
+#: Where the row of a kind begins.
+_CE, _FOCAL, _MAE = tl.constexpr(0 * ROW), tl.constexpr(1 * ROW), tl.constexpr(2 * ROW)
+_GCE, _AGCE, _AUE = tl.constexpr(3 * ROW), tl.constexpr(4 * ROW), tl.constexpr(5 * ROW)
+_AEL, _NCE, _RCE = tl.constexpr(6 * ROW), tl.constexpr(7 * ROW), tl.constexpr(8 * ROW)
+_NFL, _NNCE, _NNFL = tl.constexpr(9 * ROW), tl.constexpr(10 * ROW), tl.constexpr(11 * ROW)
 
 _INF = tl.constexpr(float("inf"))
 #: See functional/_pixels.py.
@@ -169,42 +182,26 @@ def _tiled_statistics(
 
 
 @triton.jit
-def _sums(
-    log_p,
-    classes,
-    label,
-    C: tl.constexpr,
-    NCE: tl.constexpr,
-    RCE: tl.constexpr,
-    RCE_MIN: tl.constexpr,
-    NFL: tl.constexpr,
-    NFL_GAMMA: tl.constexpr,
-    NNCE: tl.constexpr,
-    NNCE_MIN: tl.constexpr,
-    NNFL: tl.constexpr,
-    NNFL_GAMMA: tl.constexpr,
-    NNFL_MIN: tl.constexpr,
-    NNFL_TOP: tl.constexpr,
-):
-    """What NCE, RCE, NFL, NNCE and NNFL sum over the classes of a tile; 0 where its flag is."""
+def _sums(log_p, classes, label, C: tl.constexpr, RCE: tl.constexpr, TERMS: tl.constexpr):
+    """What NCE, RCE (where RCE), NFL, NNCE and NNFL sum over the classes of a tile; 0 without the term."""
     real = (classes < C)[:, None]
     log_p = tl.where(real, log_p, 0.0)
     none = tl.sum(log_p * 0.0, axis=0)
     of_nce, of_rce, of_nfl, of_nnce, of_nnfl = none, none, none, none, none
-    if NCE != 0.0:
+    if TERMS[_NCE] != 0.0:
         of_nce = tl.sum(_not_lowest(log_p), axis=0)
-    if RCE != 0.0:
+    if RCE and TERMS[_RCE] != 0.0:
         other = real & (classes[:, None] != label[None, :])
-        clamped = tl.maximum(log_p, RCE_MIN)
+        clamped = tl.maximum(log_p, TERMS[_RCE + _LOG_MIN])
         of_rce = tl.sum(tl.where(other, tl.exp(clamped), 0.0), axis=0)
-    if NFL != 0.0:
-        of_nfl = tl.sum(_power(-_expm1(log_p), NFL_GAMMA) * _not_lowest(log_p), axis=0)
-    if NNCE != 0.0:
-        above = real & (log_p > NNCE_MIN)
-        of_nnce = tl.sum(tl.where(above, log_p - NNCE_MIN, 0.0), axis=0)
-    if NNFL != 0.0:
-        clamped = tl.maximum(log_p, NNFL_MIN)
-        flipped = NNFL_TOP + _power(-_expm1(clamped), NNFL_GAMMA) * clamped
+    if TERMS[_NFL] != 0.0:
+        of_nfl = tl.sum(_power(-_expm1(log_p), TERMS[_NFL + _GAMMA]) * _not_lowest(log_p), axis=0)
+    if TERMS[_NNCE] != 0.0:
+        above = real & (log_p > TERMS[_NNCE + _LOG_MIN])
+        of_nnce = tl.sum(tl.where(above, log_p - TERMS[_NNCE + _LOG_MIN], 0.0), axis=0)
+    if TERMS[_NNFL] != 0.0:
+        clamped = tl.maximum(log_p, TERMS[_NNFL + _LOG_MIN])
+        flipped = TERMS[_NNFL + _TOP] + _power(-_expm1(clamped), TERMS[_NNFL + _GAMMA]) * clamped
         of_nnfl = tl.sum(tl.where(real, flipped, 0.0), axis=0)
     return of_nce, of_rce, of_nfl, of_nnce, of_nnfl
 
@@ -215,41 +212,31 @@ def _class_slopes(
     p,
     classes,
     label,
-    nce,
-    rce,
-    nfl,
-    nnce,
-    nnfl,
+    slopes_of_sums,
     masses,
     C: tl.constexpr,
-    NCE: tl.constexpr,
-    RCE: tl.constexpr,
-    RCE_MIN: tl.constexpr,
-    NFL: tl.constexpr,
-    NFL_GAMMA: tl.constexpr,
-    NNCE: tl.constexpr,
-    NNCE_MIN: tl.constexpr,
-    NNFL: tl.constexpr,
-    NNFL_GAMMA: tl.constexpr,
-    MASS: tl.constexpr,
+    TERMS: tl.constexpr,
     MASS_MIN: tl.constexpr,
-    NNFL_MIN: tl.constexpr,
 ):
-    """dL / d log p_k through the sums, (TILE, BLOCK); ``nce`` and so on are dL / d sum, (BLOCK,)."""
+    """dL / d log p_k through the sums, (TILE, BLOCK).
+
+    ``slopes_of_sums``: dL / d sum of NCE, RCE, NFL, NNCE and NNFL, (BLOCK,) each.
+    """
+    nce, rce, nfl, nnce, nnfl = slopes_of_sums
     slopes = p * 0.0
-    if NCE != 0.0:
+    if TERMS[_NCE] != 0.0:
         slopes += nce[None, :]
-    if RCE != 0.0:
-        inside = (log_p >= RCE_MIN) & (classes[:, None] != label[None, :])
+    if TERMS[_RCE] != 0.0:
+        inside = (log_p >= TERMS[_RCE + _LOG_MIN]) & (classes[:, None] != label[None, :])
         slopes += tl.where(inside, p * rce[None, :], 0.0)
-    if NFL != 0.0:
-        slopes += _power(-_expm1(log_p), NFL_GAMMA) * nfl[None, :]
-    if NNCE != 0.0:
-        slopes += tl.where(log_p >= NNCE_MIN, nnce[None, :], 0.0)
-    if NNFL != 0.0:
-        factor = _power(-_expm1(log_p), NNFL_GAMMA)
-        slopes += tl.where(log_p >= NNFL_MIN, factor * nnfl[None, :], 0.0)
-    if MASS:
+    if TERMS[_NFL] != 0.0:
+        slopes += _power(-_expm1(log_p), TERMS[_NFL + _GAMMA]) * nfl[None, :]
+    if TERMS[_NNCE] != 0.0:
+        slopes += tl.where(log_p >= TERMS[_NNCE + _LOG_MIN], nnce[None, :], 0.0)
+    if TERMS[_NNFL] != 0.0:
+        factor = _power(-_expm1(log_p), TERMS[_NNFL + _GAMMA])
+        slopes += tl.where(log_p >= TERMS[_NNFL + _LOG_MIN], factor * nnfl[None, :], 0.0)
+    if MASS_MIN >= 0.0:
         inside = (p >= MASS_MIN) & (p <= 1.0 - MASS_MIN)
         slopes += tl.where(inside, p * masses[:, None], 0.0)
     return tl.where((classes < C)[:, None], slopes, 0.0)
@@ -320,59 +307,36 @@ def forward_kernel(
     saved,
     partial_mass,
     report,
-    saved_stride,
-    P,
-    stride_n,
-    stride_c,
-    stride_p,
-    target_stride_n,
-    target_stride_p,
-    C: tl.constexpr,
-    BINARY: tl.constexpr,
-    IGNORE: tl.constexpr,
+    sizes,
+    SHAPE: tl.constexpr,
     ACC: tl.constexpr,
-    TILE: tl.constexpr,
-    BLOCK: tl.constexpr,
-    MASS: tl.constexpr,
     MASS_MIN: tl.constexpr,
-    CE: tl.constexpr,
-    FOCAL: tl.constexpr,
-    FOCAL_GAMMA: tl.constexpr,
-    MAE: tl.constexpr,
-    GCE: tl.constexpr,
-    GCE_Q: tl.constexpr,
-    GCE_MIN: tl.constexpr,
-    AGCE: tl.constexpr,
-    AGCE_A: tl.constexpr,
-    AGCE_Q: tl.constexpr,
-    AUE: tl.constexpr,
-    AUE_A: tl.constexpr,
-    AUE_Q: tl.constexpr,
-    AEL: tl.constexpr,
-    AEL_A: tl.constexpr,
-    NCE: tl.constexpr,
-    RCE: tl.constexpr,
-    RCE_MIN: tl.constexpr,
-    RCE_SCALE: tl.constexpr,
-    NFL: tl.constexpr,
-    NFL_GAMMA: tl.constexpr,
-    NNCE: tl.constexpr,
-    NNCE_MIN: tl.constexpr,
-    NNFL: tl.constexpr,
-    NNFL_GAMMA: tl.constexpr,
-    NNFL_MIN: tl.constexpr,
-    NNFL_TOP: tl.constexpr,
+    TERMS: tl.constexpr,
 ):
     """Loss of each pixel, what the backward pass needs, and each program's part of the mass.
 
     ``logits`` (N, C, P), C - 1 channels if BINARY; ``target`` (N, P), any integers; ``loss`` (N, P),
     contiguous, 0 where ignored; ``saved`` (SAVED_ROWS, N, P), contiguous, written where C > TILE;
-    ``partial_mass`` (programs, C); ``report`` (3,), int64, of the labels out of range, which count as
-    ignored. ``weights`` (12,), in the order CE to NNFL, are read while running, so that a schedule of
-    them compiles nothing anew; a flag of 0 (CE, FOCAL, ...) leaves its term out. ACC is the dtype of the
-    arithmetic.
+    ``partial_mass`` (programs, C), where MASS_MIN is not negative; ``report`` (3,), int64, of the labels out
+    of range, which count as ignored. ``weights`` (12,), one per kind, are read while running, so that a
+    schedule of them compiles nothing anew. ``sizes``: N P, P, the strides of the logits and of the target.
+    SHAPE: number of classes C, whether there is one channel (BINARY), the label to ignore, classes (TILE)
+    and pixels (BLOCK) of a tile. ACC is the dtype of the arithmetic.
     """
-    SUMS: tl.constexpr = NCE != 0.0 or RCE != 0.0 or NFL != 0.0 or NNCE != 0.0 or NNFL != 0.0
+    C: tl.constexpr = SHAPE[0]
+    BINARY: tl.constexpr = SHAPE[1]
+    IGNORE: tl.constexpr = SHAPE[2]
+    TILE: tl.constexpr = SHAPE[3]
+    BLOCK: tl.constexpr = SHAPE[4]
+    MASS: tl.constexpr = MASS_MIN >= 0.0
+    SUMS: tl.constexpr = (
+        TERMS[_NCE] != 0.0
+        or TERMS[_RCE] != 0.0
+        or TERMS[_NFL] != 0.0
+        or TERMS[_NNCE] != 0.0
+        or TERMS[_NNFL] != 0.0
+    )
+    saved_stride, P, stride_n, stride_c, stride_p, target_stride_n, target_stride_p = sizes
     n, pixel, exists = _locate(P, BLOCK)
     label_at = target + n * target_stride_n + pixel * target_stride_p
     label = tl.load(label_at, mask=exists, other=0).to(tl.int64)
@@ -389,10 +353,7 @@ def forward_kernel(
         z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
         peak, log_norm = _whole_statistics(z, classes, C)
         log_p = _less(z, peak[None, :]) - log_norm[None, :]
-        of_nce, of_rce, of_nfl, of_nnce, of_nnfl = _sums(
-            log_p, classes, label, C, NCE, RCE, RCE_MIN, NFL, NFL_GAMMA,
-            NNCE, NNCE_MIN, NNFL, NNFL_GAMMA, NNFL_MIN, NNFL_TOP,
-        )  # fmt: skip
+        of_nce, of_rce, of_nfl, of_nnce, of_nnfl = _sums(log_p, classes, label, C, True, TERMS)
         if MASS:
             _store_mass(mass_at, log_p, classes, valid, C, MASS_MIN)
     else:
@@ -404,10 +365,7 @@ def forward_kernel(
                 classes = start + tl.arange(0, TILE)
                 z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
                 log_p = _less(z, peak[None, :]) - log_norm[None, :]
-                s_nce, s_rce, s_nfl, s_nnce, s_nnfl = _sums(
-                    log_p, classes, label, C, NCE, RCE, RCE_MIN, NFL, NFL_GAMMA,
-                    NNCE, NNCE_MIN, NNFL, NNFL_GAMMA, NNFL_MIN, NNFL_TOP,
-                )  # fmt: skip
+                s_nce, s_rce, s_nfl, s_nnce, s_nnfl = _sums(log_p, classes, label, C, True, TERMS)
                 of_nce += s_nce
                 of_rce += s_rce
                 of_nfl += s_nfl
@@ -432,45 +390,49 @@ def forward_kernel(
     log_label = _less(z_label, peak) - log_norm
     rest = -_expm1(log_label)  # 1 - p_y
     value = tl.full([BLOCK], 0.0, ACC)
-    if CE != 0.0:
+    if TERMS[_CE] != 0.0:
         w = tl.load(weights + 0).to(ACC)
         value -= w * log_label
-    if FOCAL != 0.0:
+    if TERMS[_FOCAL] != 0.0:
         w = tl.load(weights + 1).to(ACC)
-        value -= w * _power(rest, FOCAL_GAMMA) * log_label
-    if MAE != 0.0:
+        value -= w * _power(rest, TERMS[_FOCAL + _A]) * log_label
+    if TERMS[_MAE] != 0.0:
         w = tl.load(weights + 2).to(ACC)
         value += w * rest
-    if GCE != 0.0:
+    if TERMS[_GCE] != 0.0:
         w = tl.load(weights + 3).to(ACC)
-        value -= w / GCE_Q * _expm1(GCE_Q * tl.maximum(log_label, GCE_MIN))
-    if AGCE != 0.0:  # the powers of 1 are taken out, as in the functional form
+        value -= (
+            w
+            / TERMS[_GCE + _A]
+            * _expm1(TERMS[_GCE + _A] * tl.maximum(log_label, TERMS[_GCE + _B]))
+        )
+    if TERMS[_AGCE] != 0.0:  # the powers of 1 are taken out, as in the functional form
         w = tl.load(weights + 4).to(ACC)
-        grown = _expm1(AGCE_Q * _log1p(-rest / (AGCE_A + 1.0)))
-        value -= w / AGCE_Q * (AGCE_A + 1.0) ** AGCE_Q * grown
-    if AUE != 0.0:
+        grown = _expm1(TERMS[_AGCE + _B] * _log1p(-rest / (TERMS[_AGCE + _A] + 1.0)))
+        value -= w / TERMS[_AGCE + _B] * (TERMS[_AGCE + _A] + 1.0) ** TERMS[_AGCE + _B] * grown
+    if TERMS[_AUE] != 0.0:
         w = tl.load(weights + 5).to(ACC)
-        grown = _expm1(AUE_Q * _log1p(rest / (AUE_A - 1.0)))
-        value += w / AUE_Q * (AUE_A - 1.0) ** AUE_Q * grown
-    if AEL != 0.0:
+        grown = _expm1(TERMS[_AUE + _B] * _log1p(rest / (TERMS[_AUE + _A] - 1.0)))
+        value += w / TERMS[_AUE + _B] * (TERMS[_AUE + _A] - 1.0) ** TERMS[_AUE + _B] * grown
+    if TERMS[_AEL] != 0.0:
         w = tl.load(weights + 6).to(ACC)
-        value += w * tl.exp(-tl.exp(log_label) / AEL_A)
-    if NCE != 0.0:
+        value += w * tl.exp(-tl.exp(log_label) / TERMS[_AEL + _A])
+    if TERMS[_NCE] != 0.0:
         w = tl.load(weights + 7).to(ACC)
         value += w * (_not_lowest(log_label) / of_nce)
-    if RCE != 0.0:
+    if TERMS[_RCE] != 0.0:
         w = tl.load(weights + 8).to(ACC)
-        value += w * RCE_SCALE * of_rce
-    if NFL != 0.0:
+        value += w * TERMS[_RCE + _A] * of_rce
+    if TERMS[_NFL] != 0.0:
         w = tl.load(weights + 9).to(ACC)
-        value += w * (_power(rest, NFL_GAMMA) * _not_lowest(log_label) / of_nfl)
-    if NNCE != 0.0:
+        value += w * (_power(rest, TERMS[_NFL + _GAMMA]) * _not_lowest(log_label) / of_nfl)
+    if TERMS[_NNCE] != 0.0:
         w = tl.load(weights + 10).to(ACC)
-        value += w * (1.0 - tl.maximum(log_label - NNCE_MIN, 0.0) / of_nnce)
-    if NNFL != 0.0:
+        value += w * (1.0 - tl.maximum(log_label - TERMS[_NNCE + _LOG_MIN], 0.0) / of_nnce)
+    if TERMS[_NNFL] != 0.0:
         w = tl.load(weights + 11).to(ACC)
-        clamped = tl.maximum(log_label, NNFL_MIN)
-        flipped = NNFL_TOP + _power(-_expm1(clamped), NNFL_GAMMA) * clamped
+        clamped = tl.maximum(log_label, TERMS[_NNFL + _LOG_MIN])
+        flipped = TERMS[_NNFL + _TOP] + _power(-_expm1(clamped), TERMS[_NNFL + _GAMMA]) * clamped
         value += w * (1.0 - flipped / of_nnfl)
     tl.store(loss + row, tl.where(valid, value, 0.0), mask=exists)
 
@@ -484,60 +446,33 @@ def backward_kernel(
     grad_mass,
     grad,
     saved,
-    saved_stride,
-    P,
-    stride_n,
-    stride_c,
-    stride_p,
-    target_stride_n,
-    target_stride_p,
-    loss_stride_n,
-    loss_stride_p,
-    grad_stride_n,
-    grad_stride_c,
-    grad_stride_p,
-    C: tl.constexpr,
-    BINARY: tl.constexpr,
-    IGNORE: tl.constexpr,
+    sizes,
+    grad_sizes,
+    SHAPE: tl.constexpr,
     ACC: tl.constexpr,
-    TILE: tl.constexpr,
-    BLOCK: tl.constexpr,
-    MASS: tl.constexpr,
     MASS_MIN: tl.constexpr,
-    CE: tl.constexpr,
-    FOCAL: tl.constexpr,
-    FOCAL_GAMMA: tl.constexpr,
-    MAE: tl.constexpr,
-    GCE: tl.constexpr,
-    GCE_Q: tl.constexpr,
-    GCE_MIN: tl.constexpr,
-    AGCE: tl.constexpr,
-    AGCE_A: tl.constexpr,
-    AGCE_Q: tl.constexpr,
-    AUE: tl.constexpr,
-    AUE_A: tl.constexpr,
-    AUE_Q: tl.constexpr,
-    AEL: tl.constexpr,
-    AEL_A: tl.constexpr,
-    NCE: tl.constexpr,
-    RCE: tl.constexpr,
-    RCE_MIN: tl.constexpr,
-    RCE_SCALE: tl.constexpr,
-    NFL: tl.constexpr,
-    NFL_GAMMA: tl.constexpr,
-    NNCE: tl.constexpr,
-    NNCE_MIN: tl.constexpr,
-    NNFL: tl.constexpr,
-    NNFL_GAMMA: tl.constexpr,
-    NNFL_MIN: tl.constexpr,
-    NNFL_TOP: tl.constexpr,
+    TERMS: tl.constexpr,
 ):
     """Write the gradient of the logits, ``grad`` (N, C, P) like them, 0 where ignored.
 
-    ``grad_loss`` (N, P), any strides; ``grad_mass`` (C,), contiguous, read if MASS; the rest as in the
-    forward pass.
+    ``grad_loss`` (N, P), any strides; ``grad_mass`` (C,), contiguous, read where MASS_MIN is not
+    negative; ``grad_sizes``: the strides of ``grad_loss`` and of ``grad``; the rest as in the forward pass.
     """
-    SUMS: tl.constexpr = NCE != 0.0 or RCE != 0.0 or NFL != 0.0 or NNCE != 0.0 or NNFL != 0.0
+    C: tl.constexpr = SHAPE[0]
+    BINARY: tl.constexpr = SHAPE[1]
+    IGNORE: tl.constexpr = SHAPE[2]
+    TILE: tl.constexpr = SHAPE[3]
+    BLOCK: tl.constexpr = SHAPE[4]
+    MASS: tl.constexpr = MASS_MIN >= 0.0
+    SUMS: tl.constexpr = (
+        TERMS[_NCE] != 0.0
+        or TERMS[_RCE] != 0.0
+        or TERMS[_NFL] != 0.0
+        or TERMS[_NNCE] != 0.0
+        or TERMS[_NNFL] != 0.0
+    )
+    saved_stride, P, stride_n, stride_c, stride_p, target_stride_n, target_stride_p = sizes
+    loss_stride_n, loss_stride_p, grad_stride_n, grad_stride_c, grad_stride_p = grad_sizes
     n, pixel, exists = _locate(P, BLOCK)
     label_at = target + n * target_stride_n + pixel * target_stride_p
     label = tl.load(label_at, mask=exists, other=0).to(tl.int64)
@@ -554,10 +489,7 @@ def backward_kernel(
         z = _load(at, classes, stride_c, exists, C, BINARY, ACC)
         peak, log_norm = _whole_statistics(z, classes, C)
         log_p = tl.where((classes < C)[:, None], _less(z, peak[None, :]) - log_norm[None, :], 0.0)
-        of_nce, _, of_nfl, of_nnce, of_nnfl = _sums(
-            log_p, classes, label, C, NCE, 0.0, RCE_MIN, NFL, NFL_GAMMA,
-            NNCE, NNCE_MIN, NNFL, NNFL_GAMMA, NNFL_MIN, NNFL_TOP,
-        )  # fmt: skip
+        of_nce, _, of_nfl, of_nnce, of_nnfl = _sums(log_p, classes, label, C, False, TERMS)
     else:
         saved_at = saved + n * P + pixel
         peak = tl.load(saved_at, mask=exists, other=0.0)
@@ -579,59 +511,61 @@ def backward_kernel(
     rest = -_expm1(log_label)  # 1 - p_y
     zero = tl.full([BLOCK], 0.0, ACC)
     own, nce, rce, nfl, nnce, nnfl = zero, zero, zero, zero, zero, zero
-    if CE != 0.0:
+    if TERMS[_CE] != 0.0:
         w = tl.load(weights + 0).to(ACC)
         own -= w
-    if FOCAL != 0.0:
+    if TERMS[_FOCAL] != 0.0:
         w = tl.load(weights + 1).to(ACC)
-        own -= w * _power(rest, FOCAL_GAMMA)
-    if MAE != 0.0:
+        own -= w * _power(rest, TERMS[_FOCAL + _A])
+    if TERMS[_MAE] != 0.0:
         w = tl.load(weights + 2).to(ACC)
         own -= w * p_label
-    if GCE != 0.0:
+    if TERMS[_GCE] != 0.0:
         w = tl.load(weights + 3).to(ACC)
-        own -= tl.where(log_label >= GCE_MIN, w * tl.exp(GCE_Q * log_label), 0.0)
-    if AGCE != 0.0:
+        own -= tl.where(
+            log_label >= TERMS[_GCE + _B], w * tl.exp(TERMS[_GCE + _A] * log_label), 0.0
+        )
+    if TERMS[_AGCE] != 0.0:
         w = tl.load(weights + 4).to(ACC)
-        own -= w * p_label * _power(AGCE_A + p_label, AGCE_Q - 1.0)
-    if AUE != 0.0:
+        own -= w * p_label * _power(TERMS[_AGCE + _A] + p_label, TERMS[_AGCE + _B] - 1.0)
+    if TERMS[_AUE] != 0.0:
         w = tl.load(weights + 5).to(ACC)
-        own -= w * p_label * _power((AUE_A - 1.0) + rest, AUE_Q - 1.0)
-    if AEL != 0.0:
+        own -= w * p_label * _power((TERMS[_AUE + _A] - 1.0) + rest, TERMS[_AUE + _B] - 1.0)
+    if TERMS[_AEL] != 0.0:
         w = tl.load(weights + 6).to(ACC)
-        own -= w / AEL_A * p_label * tl.exp(-p_label / AEL_A)
-    if NCE != 0.0:
+        own -= w / TERMS[_AEL + _A] * p_label * tl.exp(-p_label / TERMS[_AEL + _A])
+    if TERMS[_NCE] != 0.0:
         w = tl.load(weights + 7).to(ACC)
         own += w / of_nce
         nce = -upstream * (w * _not_lowest(log_label) / of_nce / of_nce)
-    if RCE != 0.0:
+    if TERMS[_RCE] != 0.0:
         w = tl.load(weights + 8).to(ACC)
-        rce = upstream * (w * RCE_SCALE)
-    if NFL != 0.0:
+        rce = upstream * (w * TERMS[_RCE + _A])
+    if TERMS[_NFL] != 0.0:
         w = tl.load(weights + 9).to(ACC)
-        factor = w * _power(rest, NFL_GAMMA) / of_nfl
+        factor = w * _power(rest, TERMS[_NFL + _GAMMA]) / of_nfl
         own += factor
         nfl = -upstream * (factor * _not_lowest(log_label) / of_nfl)
-    if NNCE != 0.0:
+    if TERMS[_NNCE] != 0.0:
         w = tl.load(weights + 10).to(ACC)
-        own -= tl.where(log_label >= NNCE_MIN, w / of_nnce, 0.0)
-        nnce = upstream * (w * tl.maximum(log_label - NNCE_MIN, 0.0) / of_nnce / of_nnce)
-    if NNFL != 0.0:
+        own -= tl.where(log_label >= TERMS[_NNCE + _LOG_MIN], w / of_nnce, 0.0)
+        nnce = upstream * (
+            w * tl.maximum(log_label - TERMS[_NNCE + _LOG_MIN], 0.0) / of_nnce / of_nnce
+        )
+    if TERMS[_NNFL] != 0.0:
         w = tl.load(weights + 11).to(ACC)
-        clamped = tl.maximum(log_label, NNFL_MIN)
-        factor = _power(-_expm1(clamped), NNFL_GAMMA)
-        own -= tl.where(log_label >= NNFL_MIN, w * factor / of_nnfl, 0.0)
-        nnfl = upstream * (w * (NNFL_TOP + factor * clamped) / of_nnfl / of_nnfl)
+        clamped = tl.maximum(log_label, TERMS[_NNFL + _LOG_MIN])
+        factor = _power(-_expm1(clamped), TERMS[_NNFL + _GAMMA])
+        own -= tl.where(log_label >= TERMS[_NNFL + _LOG_MIN], w * factor / of_nnfl, 0.0)
+        nnfl = upstream * (w * (TERMS[_NNFL + _TOP] + factor * clamped) / of_nnfl / of_nnfl)
     own *= upstream
+    slopes_of_sums = (nce, rce, nfl, nnce, nnfl)
 
     # The gradient is slopes - p sum(slopes), and own (1 - p_y) for the label, -own p_k for the others.
     if C <= TILE:
         p = tl.exp(log_p)
         masses = _load_masses(grad_mass, classes, C, MASS, ACC)
-        slopes = _class_slopes(
-            log_p, p, classes, label, nce, rce, nfl, nnce, nnfl, masses, C, NCE, RCE, RCE_MIN,
-            NFL, NFL_GAMMA, NNCE, NNCE_MIN, NNFL, NNFL_GAMMA, MASS, MASS_MIN, NNFL_MIN,
-        )  # fmt: skip
+        slopes = _class_slopes(log_p, p, classes, label, slopes_of_sums, masses, C, TERMS, MASS_MIN)
         through = tl.sum(slopes, axis=0)
         _store_gradient(
             grad_at, slopes, p, through, own, rest, valid, exists, classes, label,
@@ -647,10 +581,8 @@ def backward_kernel(
                 log_p = tl.where(real, _less(z, peak[None, :]) - log_norm[None, :], 0.0)
                 masses = _load_masses(grad_mass, classes, C, MASS, ACC)
                 slopes = _class_slopes(
-                    log_p, tl.exp(log_p), classes, label, nce, rce, nfl, nnce, nnfl, masses, C,
-                    NCE, RCE, RCE_MIN, NFL, NFL_GAMMA, NNCE, NNCE_MIN, NNFL, NNFL_GAMMA,
-                    MASS, MASS_MIN, NNFL_MIN,
-                )  # fmt: skip
+                    log_p, tl.exp(log_p), classes, label, slopes_of_sums, masses, C, TERMS, MASS_MIN
+                )
                 through += tl.sum(slopes, axis=0)
         for start in range(0, C, TILE):
             classes = start + tl.arange(0, TILE)
@@ -660,9 +592,8 @@ def backward_kernel(
             p = tl.exp(log_p)
             masses = _load_masses(grad_mass, classes, C, MASS, ACC)
             slopes = _class_slopes(
-                log_p, p, classes, label, nce, rce, nfl, nnce, nnfl, masses, C, NCE, RCE, RCE_MIN,
-                NFL, NFL_GAMMA, NNCE, NNCE_MIN, NNFL, NNFL_GAMMA, MASS, MASS_MIN, NNFL_MIN,
-            )  # fmt: skip
+                log_p, p, classes, label, slopes_of_sums, masses, C, TERMS, MASS_MIN
+            )
             _store_gradient(
                 grad_at, slopes, p, through, own, rest, valid, exists, classes, label,
                 grad_stride_c, C, BINARY,

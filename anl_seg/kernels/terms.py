@@ -7,6 +7,9 @@ log p_k, or nothing. With logits z, p their softmax, and G_j = dL / d log p_j,
     dL / dz_j = G_j - p_j sum_k G_k,
 
 so a pixel's gradient needs its statistics and one pass over its classes.
+
+:func:`row` gives a term as numbers: what softmax_cpu.c and softmax_triton.py read. :class:`Term` and
+:class:`ClassSum` compute the same in torch.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -65,7 +68,9 @@ class ClassSum(NamedTuple):
 
     @property
     def top(self) -> float:
-        """What ``focal_flip`` adds to each class."""
+        """What ``focal_flip`` adds to each class; 0 for the others."""
+        if self.kind != "focal_flip":
+            return 0.0
         return -((1.0 - math.exp(self.log_min)) ** self.gamma) * self.log_min
 
     def summand(self, log_p: Tensor, out: Tensor) -> Tensor:
@@ -108,10 +113,18 @@ class Term:
 
     weight: float = 1.0
 
-    #: The sum over the classes that the term needs, or None.
-    class_sum = None
     #: The functional form, which takes the parameters by the names that they have here.
     function: ClassVar[Callable[..., Tensor]]
+
+    @property
+    def class_sum(self) -> ClassSum | None:
+        """The sum over the classes that the term needs, or None."""
+        return None
+
+    @property
+    def constants(self) -> tuple[float, float]:
+        """What the kernels call a and b; 0 where the term has none."""
+        return 0.0, 0.0
 
     def check(self, num_classes: int) -> None:
         """Raise ValueError where a parameter does not fit the number of classes."""
@@ -127,21 +140,21 @@ class Term:
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in not_given}
         return self.weight * self.function(logits, target, ignore_index=ignore_index, **given)
 
-    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+    def value(self, log_p: Tensor, total: Any) -> Tensor:
         """v(l, S), without the weight.
 
         Args:
             log_p: log p_y of each pixel.
-            total: S of each pixel, of the same shape; None where ``class_sum`` is.
+            total: S of each pixel, of the same shape; of no meaning where ``class_sum`` is None.
         """
         raise NotImplementedError
 
-    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def slopes(self, log_p: Tensor, total: Any) -> tuple[Tensor | None, Tensor | None]:
         """(v_l, v_S), without the weight; None stands for 0."""
         raise NotImplementedError
 
     def value_and_slopes(
-        self, log_p: Tensor, total: Tensor | None
+        self, log_p: Tensor, total: Any
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """:meth:`value` and :meth:`slopes`, for where both are wanted."""
         return self.value(log_p, total), *self.slopes(log_p, total)
@@ -152,10 +165,10 @@ class CrossEntropy(Term):
 
     function = staticmethod(functional.cross_entropy)
 
-    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+    def value(self, log_p: Tensor, total: Any) -> Tensor:
         return -log_p
 
-    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def slopes(self, log_p: Tensor, total: Any) -> tuple[Tensor | None, Tensor | None]:
         return torch.full_like(log_p, -1.0), None
 
 
@@ -166,13 +179,17 @@ class Focal(Term):
     function = staticmethod(functional.focal_loss)
     gamma: float = 2.0
 
+    @property
+    def constants(self) -> tuple[float, float]:
+        return self.gamma, 0.0
+
     def check(self, num_classes: int) -> None:
         check_gamma(self.gamma)
 
-    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+    def value(self, log_p: Tensor, total: Any) -> Tensor:
         return -_factor(log_p, self.gamma) * log_p
 
-    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def slopes(self, log_p: Tensor, total: Any) -> tuple[Tensor | None, Tensor | None]:
         return -_factor(log_p, self.gamma), None
 
 
@@ -181,10 +198,10 @@ class MeanAbsoluteError(Term):
 
     function = staticmethod(functional.mean_absolute_error)
 
-    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+    def value(self, log_p: Tensor, total: Any) -> Tensor:
         return -torch.expm1(log_p)
 
-    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def slopes(self, log_p: Tensor, total: Any) -> tuple[Tensor | None, Tensor | None]:
         return -log_p.exp(), None
 
 
@@ -195,10 +212,14 @@ class GeneralizedCrossEntropy(Term):
     function = staticmethod(functional.generalized_cross_entropy)
     q: float = 0.7
 
-    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+    @property
+    def constants(self) -> tuple[float, float]:
+        return self.q, math.log(GCE_CLAMP)
+
+    def value(self, log_p: Tensor, total: Any) -> Tensor:
         return -torch.expm1(self.q * log_p.clamp(min=math.log(GCE_CLAMP))) / self.q
 
-    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def slopes(self, log_p: Tensor, total: Any) -> tuple[Tensor | None, Tensor | None]:
         slope = torch.exp(self.q * log_p).neg_()
         return slope.mul_(at_least(log_p, math.log(GCE_CLAMP))), None
 
@@ -211,10 +232,14 @@ class AsymmetricGeneralizedCrossEntropy(Term):
     a: float = 1.0
     q: float = 2.0
 
-    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+    @property
+    def constants(self) -> tuple[float, float]:
+        return self.a, self.q
+
+    def value(self, log_p: Tensor, total: Any) -> Tensor:
         return class_forms.asymmetric_generalized_cross_entropy(log_p, a=self.a, q=self.q)
 
-    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def slopes(self, log_p: Tensor, total: Any) -> tuple[Tensor | None, Tensor | None]:
         p = log_p.exp()
         return -p * (self.a + p).pow(self.q - 1.0), None
 
@@ -227,10 +252,14 @@ class AsymmetricUnhinged(Term):
     a: float = 1.5
     q: float = 0.9
 
-    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+    @property
+    def constants(self) -> tuple[float, float]:
+        return self.a, self.q
+
+    def value(self, log_p: Tensor, total: Any) -> Tensor:
         return class_forms.asymmetric_unhinged_loss(log_p, a=self.a, q=self.q)
 
-    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def slopes(self, log_p: Tensor, total: Any) -> tuple[Tensor | None, Tensor | None]:
         p = log_p.exp()
         return -p * (self.a - p).pow(self.q - 1.0), None
 
@@ -242,10 +271,14 @@ class AsymmetricExponential(Term):
     function = staticmethod(functional.asymmetric_exponential_loss)
     a: float = 3.0
 
-    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+    @property
+    def constants(self) -> tuple[float, float]:
+        return self.a, 0.0
+
+    def value(self, log_p: Tensor, total: Any) -> Tensor:
         return class_forms.asymmetric_exponential_loss(log_p, a=self.a)
 
-    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def slopes(self, log_p: Tensor, total: Any) -> tuple[Tensor | None, Tensor | None]:
         p = log_p.exp()
         return p * torch.exp(p / -self.a) / -self.a, None
 
@@ -254,12 +287,19 @@ class ReverseCrossEntropy(Term):
     """-log(1e-4) times the sum over k != y of max(p_k, 1e-7)."""
 
     function = staticmethod(functional.reverse_cross_entropy)
-    class_sum = ClassSum("others", math.log(RCE_CLAMP))
 
-    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+    @property
+    def class_sum(self) -> ClassSum:
+        return ClassSum("others", math.log(RCE_CLAMP))
+
+    @property
+    def constants(self) -> tuple[float, float]:
+        return -LOG_ZERO, 0.0
+
+    def value(self, log_p: Tensor, total: Any) -> Tensor:
         return -LOG_ZERO * total
 
-    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def slopes(self, log_p: Tensor, total: Any) -> tuple[Tensor | None, Tensor | None]:
         return None, torch.full_like(total, -LOG_ZERO)
 
 
@@ -267,16 +307,19 @@ class NormalizedCrossEntropy(Term):
     """log p_y / sum_k log p_k."""
 
     function = staticmethod(functional.normalized_cross_entropy)
-    class_sum = ClassSum("log")
 
-    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+    @property
+    def class_sum(self) -> ClassSum:
+        return ClassSum("log")
+
+    def value(self, log_p: Tensor, total: Any) -> Tensor:
         return log_p.clamp(min=LOWEST_LOG).mul_(total.reciprocal())
 
-    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def slopes(self, log_p: Tensor, total: Any) -> tuple[Tensor | None, Tensor | None]:
         return self.value_and_slopes(log_p, total)[1:]
 
     def value_and_slopes(
-        self, log_p: Tensor, total: Tensor | None
+        self, log_p: Tensor, total: Any
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         slope = total.reciprocal()
         value = log_p.clamp(min=LOWEST_LOG).mul_(slope)
@@ -297,10 +340,10 @@ class NormalizedFocal(Term):
     def check(self, num_classes: int) -> None:
         check_gamma(self.gamma)
 
-    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+    def value(self, log_p: Tensor, total: Any) -> Tensor:
         return _factor(log_p, self.gamma).mul_(log_p.clamp(min=LOWEST_LOG)).div_(total)
 
-    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def slopes(self, log_p: Tensor, total: Any) -> tuple[Tensor | None, Tensor | None]:
         slope = _factor(log_p, self.gamma).div_(total)
         return slope, -(slope * log_p.clamp(min=LOWEST_LOG)).div_(total)
 
@@ -324,17 +367,17 @@ class NormalizedNegativeCrossEntropy(Term):
     def check(self, num_classes: int) -> None:
         check_min_prob(self.min_prob, num_classes)
 
-    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+    def value(self, log_p: Tensor, total: Any) -> Tensor:
         return self._share(log_p, total.reciprocal()).neg_().add_(1.0)
 
     def _share(self, log_p: Tensor, inverse: Tensor) -> Tensor:
         return (log_p - math.log(self.min_prob)).clamp_(min=0.0).mul_(inverse)
 
-    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def slopes(self, log_p: Tensor, total: Any) -> tuple[Tensor | None, Tensor | None]:
         return self.value_and_slopes(log_p, total)[1:]
 
     def value_and_slopes(
-        self, log_p: Tensor, total: Tensor | None
+        self, log_p: Tensor, total: Any
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         slope = total.reciprocal()
         share = self._share(log_p, slope)
@@ -364,11 +407,11 @@ class NormalizedNegativeFocal(Term):
         check_gamma(self.gamma)
         check_min_prob(self.min_prob, num_classes)
 
-    def value(self, log_p: Tensor, total: Tensor | None) -> Tensor:
+    def value(self, log_p: Tensor, total: Any) -> Tensor:
         log_p = log_p.clamp(min=math.log(self.min_prob))
         return 1.0 - (self.class_sum.top + _factor(log_p, self.gamma).mul_(log_p)) / total
 
-    def slopes(self, log_p: Tensor, total: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    def slopes(self, log_p: Tensor, total: Any) -> tuple[Tensor | None, Tensor | None]:
         log_min = math.log(self.min_prob)
         clamped = log_p.clamp(min=log_min)
         factor = _factor(clamped, self.gamma)
@@ -376,7 +419,63 @@ class NormalizedNegativeFocal(Term):
         return factor.neg_().div_(total).mul_(at_least(log_p, log_min)), of_sum
 
 
-def _with_flip_point(term: Term, num_classes: int) -> Term:
+#: Every kind of term, in the order in which C and Triton number them.
+KINDS: tuple[type[Term], ...] = (
+    CrossEntropy,
+    Focal,
+    MeanAbsoluteError,
+    GeneralizedCrossEntropy,
+    AsymmetricGeneralizedCrossEntropy,
+    AsymmetricUnhinged,
+    AsymmetricExponential,
+    NormalizedCrossEntropy,
+    ReverseCrossEntropy,
+    NormalizedFocal,
+    NormalizedNegativeCrossEntropy,
+    NormalizedNegativeFocal,
+)
+#: Every kind of sum over the classes, in the order in which C numbers them.
+SUM_KINDS = ("log", "flip", "focal", "others", "focal_flip")
+_NO_SUM = ClassSum("")
+#: In place of an infinite logarithm, which float32 constants of the kernels cannot be.
+_LOWEST = -3e38
+
+
+class Row(NamedTuple):
+    """A term as the kernels read it, but for its weight.
+
+    Attributes:
+        kind: its place in :data:`KINDS`.
+        a, b: its own constants, see :attr:`Term.constants`.
+        log_min, gamma, top: those of its sum over the classes, see :class:`ClassSum`.
+    """
+
+    kind: int
+    a: float
+    b: float
+    log_min: float
+    gamma: float
+    top: float
+
+
+@lru_cache(maxsize=1024)
+def row(term: Term) -> Row:
+    """The row of a term in the kernels' table.
+
+    Raises:
+        TypeError: a term of no kind in :data:`KINDS`.
+    """
+    if type(term) not in KINDS:
+        known = ", ".join(kind.__name__ for kind in KINDS)
+        raise TypeError(f"no kernel knows the term {type(term).__name__}; known are {known}.")
+    own = term.class_sum or _NO_SUM
+    log_min = max(own.log_min, _LOWEST)
+    return Row(KINDS.index(type(term)), *term.constants, log_min, own.gamma, own.top)
+
+
+def _with_flip_point(
+    term: NormalizedNegativeCrossEntropy | NormalizedNegativeFocal, num_classes: int
+) -> Term:
     """The term with a flip point that is no longer relative, checked."""
     relative = term.relative_min_prob
     check_relative_min_prob(relative)
@@ -401,9 +500,8 @@ def scaled(terms: Sequence[Term] | None, weight: float) -> tuple[Term, ...] | No
 
 def joined(*parts: Sequence[Term] | None) -> tuple[Term, ...] | None:
     """The sum of losses; None as soon as one of them has no terms."""
-    if any(part is None for part in parts):
-        return None
-    return tuple(term for part in parts for term in part)
+    known = [part for part in parts if part is not None]
+    return None if len(known) < len(parts) else tuple(term for part in known for term in part)
 
 
 def class_sums(terms: Sequence[Term]) -> tuple[ClassSum, ...]:
@@ -411,11 +509,17 @@ def class_sums(terms: Sequence[Term]) -> tuple[ClassSum, ...]:
     return tuple(dict.fromkeys(t.class_sum for t in terms if t.class_sum is not None))
 
 
+def _total(term: Term, log_p: Tensor, totals: dict[ClassSum, Tensor]) -> Tensor:
+    """S of the term; any tensor where it has none."""
+    return log_p if term.class_sum is None else totals[term.class_sum]
+
+
 def mixed_value(terms: Sequence[Term], log_p: Tensor, totals: dict[ClassSum, Tensor]) -> Tensor:
-    """The weighted sum of the terms, of the shape of ``log_p``."""
+    """The weighted sum of the terms (at least one), of the shape of ``log_p``."""
     result = None
     for term in terms:
-        result = _add(result, term.value(log_p, totals.get(term.class_sum)), term.weight)
+        result = _add(result, term.value(log_p, _total(term, log_p, totals)), term.weight)
+    assert result is not None
     return result
 
 
@@ -425,7 +529,7 @@ def mixed_slopes(
     """The weighted sums of v_l (None = 0) and, per sum over the classes, of v_S."""
     mixed = _Mixed()
     for term in terms:
-        mixed.add_slopes(term, *term.slopes(log_p, totals.get(term.class_sum)))
+        mixed.add_slopes(term, *term.slopes(log_p, _total(term, log_p, totals)))
     return mixed.of_label, mixed.of_sums
 
 
@@ -435,13 +539,14 @@ def mixed_value_and_slopes(
     """:func:`mixed_value` and :func:`mixed_slopes`, in less time."""
     mixed, result = _Mixed(), None
     for term in terms:
-        value, *slopes = term.value_and_slopes(log_p, totals.get(term.class_sum))
+        value, *slopes = term.value_and_slopes(log_p, _total(term, log_p, totals))
         result = _add(result, value, term.weight)
         mixed.add_slopes(term, *slopes)
+    assert result is not None
     return result, mixed.of_label, mixed.of_sums
 
 
-def _add(total: Tensor | None, value: Tensor, weight: float) -> Tensor:
+def _add(total: Any, value: Tensor, weight: float) -> Tensor:
     """total + weight * value, in the memory of one of them."""
     if total is not None:
         return total.add_(value, alpha=weight)
@@ -458,6 +563,6 @@ class _Mixed:
     def add_slopes(self, term: Term, of_label: Tensor | None, of_sum: Tensor | None) -> None:
         if of_label is not None:
             self.of_label = _add(self.of_label, of_label, term.weight)
-        if of_sum is not None:
+        if of_sum is not None and term.class_sum is not None:
             known = self.of_sums.get(term.class_sum)
             self.of_sums[term.class_sum] = _add(known, of_sum, term.weight)

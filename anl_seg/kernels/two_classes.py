@@ -110,9 +110,9 @@ def forward(
         if pull is None:
             loss[at] = zero_ignored(mixed_value(terms, log_label, totals), counts)
             return
-        value, *slopes = mixed_value_and_slopes(terms, log_label, totals)
+        value, of_label, of_sums = mixed_value_and_slopes(terms, log_label, totals)
         loss[at] = zero_ignored(value, counts)
-        torch.mul(_pull(*slopes, log_label, log_other), side, out=pull[at])
+        torch.mul(_pull(of_label, of_sums, log_label, log_other), side, out=pull[at])
 
     for_blocks(job, list(pixel_blocks(n, p, BLOCK_PIXELS)), lambda: None)
     return loss, pull

@@ -9,6 +9,7 @@ gradient is kept, and the backward pass only scales it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -63,9 +64,7 @@ class Blocks:
         self.on_cpu = logits.device.type == "cpu"
         values = BLOCK_VALUES.get(logits.device.type, BLOCK_VALUES["cuda"])
         self._rows = RowBlocks(logits, target.shape[1:], align_corners, self.dtype, values)
-        size = 1
-        for length in self._rows.shape:
-            size *= length
+        size = math.prod(self._rows.shape)
         self._memory = torch.empty(1 + scratches, size, dtype=self.dtype, device=logits.device)
 
     def run(self, job: Any) -> Tensor | None:

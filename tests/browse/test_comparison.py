@@ -1,4 +1,4 @@
-"""The noise that is shown is the noise of training; and how numbers become text."""
+"""The noise that is shown is the noise of training; and how numbers become words."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import DATASETS
 from PIL import Image
 
+from anl_seg._files import locked
 from anl_seg.config import inject_noise, load_config
 from anl_seg.config._walk import loads_seg_map
 from anl_seg.corruption import (
@@ -470,14 +471,13 @@ def test_resume_makes_what_is_missing_or_broken(masks_dir, tmp_path, silent, fil
 
 
 def test_two_runs_at_a_time_are_refused(masks_dir, tmp_path, silent, monkeypatch):
-    from anl_seg import _files
     from anl_seg.corruption import run
 
     out = tmp_path / "out"
     out.mkdir()
-    monkeypatch.setattr(run, "locked", lambda folder: _files.locked(folder, seconds=0.1))
+    monkeypatch.setattr(run, "locked", lambda folder: locked(folder, seconds=0.1))
     with (
-        _files.locked(out),
+        locked(out),
         pytest.raises(ValueError, match=r"another process is writing to '.*out'"),
     ):
         corrupt_dataset(folder_source(masks_dir, num_classes=4), SYMMETRIC, out, console=silent)

@@ -413,9 +413,9 @@ def test_unknown_terms_are_refused():
 def test_equal_kinds_join_and_different_ones_do_not():
     terms = (t.CrossEntropy(0.5), t.Focal(gamma=1.0), t.CrossEntropy(0.25), t.Focal(gamma=2.0))
     (first, weights), (second, others) = cuda._launches(terms)
-    first, second = dict(first), dict(second)
-    assert (first["CE"], first["FOCAL"], first["FOCAL_GAMMA"]) == (1.0, 1.0, 1.0)
-    assert (second["CE"], second["FOCAL"], second["FOCAL_GAMMA"]) == (0.0, 1.0, 2.0)
+    ce, focal = slice(0, 2), slice(6, 8)  # flag and constant a of the first two kinds
+    assert (first[ce][0], *first[focal]) == (1.0, 1.0, 1.0)
+    assert (second[ce][0], *second[focal]) == (0.0, 1.0, 2.0)
     assert weights[:2] == (0.75, 1.0)
     assert others[:2] == (0.0, 1.0)
 

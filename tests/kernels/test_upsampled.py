@@ -47,9 +47,8 @@ def path(request):
     def by_lerp(self, source, size, align_corners, dtype, values):
         plain(self, source, size, align_corners, dtype, values)
         like = source.new_empty(0, dtype=dtype)
-        self._matrix = None
-        self._rows = row_blocks._Lerp(source.shape[2], size[0], align_corners, like)
-        self._columns = row_blocks._Lerp(source.shape[3], size[1], align_corners, like)
+        self._rows = row_blocks._Lerp(1, source.shape[2], size[0], align_corners, like)
+        self._columns = row_blocks._Lerp(3, source.shape[3], size[1], align_corners, like)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(row_blocks.RowBlocks, "__init__", by_lerp)

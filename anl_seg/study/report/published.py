@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from anl_seg.study.report.frames import SETTING
+from anl_seg.study.report.tables import Table
 from anl_seg.study.run_record import strength_text
-from anl_seg.study.tables import SETTING
 
 _AXES = (*SETTING, "loss")
-
-
-@dataclass(frozen=True)
-class PublishedTable:
-    """A table to show.
-
-    Attributes:
-        caption: what the figures are and where they come from.
-        head: names of the columns; the last one is ours.
-        rows: texts.
-    """
-
-    caption: str
-    head: list[str]
-    rows: list[list[str]]
 
 
 def _text(value: Any) -> str:
@@ -36,17 +21,15 @@ def _text(value: Any) -> str:
     )
 
 
-def published_table(
-    published: Any, summary: pd.DataFrame, default_column: str
-) -> PublishedTable | None:
-    """The published figures of a study file with ours in a last column.
+def published_table(published: Any, summary: pd.DataFrame, default_column: str) -> Table | None:
+    """The published figures of a study file with ours in a last column; the note says where they come from.
 
     Args:
         published: None, or a dict with ``rows`` (a list of dicts; of their keys ``loss``, ``noise``,
             ``strength``, ``model`` and ``options`` say which of our runs a row compares with, all others are
             shown as they are) and, if wanted, ``source`` and ``caption`` (texts) and ``ours`` (a column of
             the runs, for example ``'last_k mDice.fg'``).
-        summary: of :func:`anl_seg.study.tables.summary_frame`.
+        summary: of :func:`anl_seg.study.report.frames.summary_frame`.
         default_column: without ``ours``.
 
     Returns:
@@ -92,4 +75,4 @@ def published_table(
         )
         if text
     )
-    return PublishedTable(caption, [*head, f"ours: {column}"], body)
+    return Table([*head, f"ours: {column}"], body, note=caption)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anl_seg.evaluation import EstimateTransitionMatrix
+from anl_seg.evaluation.estimate_transition_matrix import EstimateTransitionMatrix
 from anl_seg.noise.estimate_transition_matrix import (
     TransitionCounts,
     TransitionEstimate,
@@ -14,7 +14,7 @@ from anl_seg.noise.estimate_transition_matrix import (
 #: The two estimates by anchor points differ by less if the model is any good for them
 #: (docs/transition_matrix.md).
 AGREEING = 0.15
-#: Up to so many classes the whole matrix is printed.
+#: Up to this many classes the whole matrix is printed.
 WHOLE = 14
 
 
@@ -36,16 +36,18 @@ def transition_table(estimate: TransitionEstimate, names: list[str]) -> str:
         for k, name in enumerate(names):
             others = np.where(np.arange(len(names)) == k, 0, np.nan_to_num(estimate.matrix[k]))
             order = [j for j in np.argsort(-others, kind="stable")[:3] if others[j] > 0]
-            told = ", ".join(f"{names[j]} {_percent(others[j])}" for j in order)
+            others_text = ", ".join(f"{names[j]} {_percent(others[j])}" for j in order)
             kept = _percent(estimate.matrix[k, k])
-            rows.append([name, kept, _percent(largest[k]), f"{estimate.pixels[k]:.0f}", told])
+            rows.append(
+                [name, kept, _percent(largest[k]), f"{estimate.pixels[k]:.0f}", others_text]
+            )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    told_last = len(names) > WHOLE
+    last_is_text = len(names) > WHOLE
     lines = []
     for row in rows:
         cells = [row[0].ljust(widths[0])]
         cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
-        if told_last:
+        if last_is_text:
             cells[-1] = row[-1]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
@@ -67,36 +69,36 @@ def resemblance(estimate: TransitionEstimate, names: list[str], resolution: floa
     rate = f"{best.name} noise of rate {best.rate:.3f}"
     if within(estimate.matrix - np.eye(len(names))):
         return (
-            f"Hardly any noise: a pixel of a class is labelled otherwise at a rate of "
-            f"{estimate.flip_rate:.3f} (mean over classes), which cannot be told from none."
+            f"Hardly any noise: a pixel of a class is labeled otherwise at a rate of "
+            f"{estimate.flip_rate:.3f} (mean over classes), which cannot be distinguished from none."
         )
     if within(best.differences):
         also = [f for f in fits[1:] if within(f.differences)]
-        told = (
+        second = (
             f" {also[0].name} noise of rate {also[0].rate:.3f} would be as possible."
             if also
             else ""
         )
-        return f"Looks like {rate}{both}: no entry differs from it by more than {off:.3f}.{told}"
+        return f"Looks like {rate}{both}: no entry differs from it by more than {off:.3f}.{second}"
     neither = "Not symmetric noise" if len(fits) == 1 else "Neither symmetric nor pair noise"
     return (
-        f"{neither}. The closest is {rate}, but the share of {names[true]} labelled {names[noisy]} "
+        f"{neither}. The closest is {rate}, but the share of {names[true]} labeled {names[noisy]} "
         f"differs from it by {off:.3f}: describe the noise by the matrix."
     )
 
 
 def report_counts(counts: TransitionCounts) -> list[str]:
-    """What clean masks tell beyond the matrix."""
+    """What clean masks say beyond the matrix."""
     lines = []
     clumping = counts.clumping()
     if not np.isnan(clumping.correlation):
         lines.append(
-            f"Of the neighbours of wrong pixels {_percent(clumping.observed)} % are wrong too; if pixels "
+            f"Of the neighbors of wrong pixels {_percent(clumping.observed)} % are wrong too; if pixels "
             f"were wrong independently, {_percent(clumping.independent)} % would be."
         )
         if clumping.correlation > 0.1:
             lines.append(
-                "Wrong pixels hang together, as wrong outlines or objects do. The matrix holds their "
+                "Wrong pixels cluster, as wrong outlines or objects do. The matrix holds their "
                 "rates, not their shape: TransitionMatrixNoise would scatter them."
             )
     if counts.ignored_once:
@@ -105,11 +107,17 @@ def report_counts(counts: TransitionCounts) -> list[str]:
 
 
 def report_anchors(metric: EstimateTransitionMatrix) -> list[str]:
-    """What to think of an estimate by anchor points."""
+    """What to think of an estimate by anchor points.
+
+    Raises:
+        ValueError: the metric has evaluated nothing.
+    """
+    if metric.estimate is None:
+        raise ValueError("there is no estimate: evaluate the metric first.")
     lines = [
         "Anchor points show noise where the model is sure of the class; wrong outlines stay unseen."
     ]
-    if metric.method == "anchor_labels":
+    if metric.anchors is not None and metric.method == "anchor_labels":
         other = metric.anchors.estimate(metric.quantile).matrix
         gap = np.nanmax(np.abs(other - metric.estimate.matrix), initial=0)
         lines.append(f"The model's own probabilities at anchor points differ by up to {gap:.3f}.")

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from anl_seg.evaluation.transition_report import resemblance, transition_table
 from anl_seg.noise.estimate_transition_matrix import TransitionEstimate
-from anl_seg.study.transition_report import resemblance, transition_table
 
 
 def test_many_classes_are_told_by_their_mistakes():

@@ -1,15 +1,16 @@
-"""Which differences between losses a study can and cannot tell: ranks and paired tests."""
+"""Which differences between losses a study shows, and which it cannot show: ranks and paired tests."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata, wilcoxon
 
-from anl_seg.study.tables import SETTING, groups
+from anl_seg.study.report.frames import SETTING, groups
 
 #: Below this a corrected p-value counts as a difference.
 ALPHA = 0.05
@@ -34,7 +35,7 @@ def rank_frame(frame: pd.DataFrame, value: str, *, lower: bool = False) -> pd.Da
     count, since ranks among different losses do not compare.
 
     Args:
-        frame: of :func:`anl_seg.study.tables.runs_frame`.
+        frame: of :func:`anl_seg.study.report.frames.runs_frame`.
         value: column to rank by.
         lower: whether small values are good.
 
@@ -48,7 +49,7 @@ def rank_frame(frame: pd.DataFrame, value: str, *, lower: bool = False) -> pd.Da
     complete = [s for s in settings if valued and all(s in table[loss] for loss in valued)]
     sign = 1 if lower else -1
     ranks = [rankdata([sign * table[loss][s] for loss in valued]) for s in complete]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for loss, values in table.items():
         counted = [rank[valued.index(loss)] for rank in ranks] if loss in valued else []
         means = [values[s] for s in complete] if loss in valued else []
@@ -102,7 +103,7 @@ def paired_tests(
     study.
 
     Args:
-        frame: of :func:`anl_seg.study.tables.runs_frame`.
+        frame: of :func:`anl_seg.study.report.frames.runs_frame`.
         value: column to compare.
         reference: loss to compare with.
         lower: whether small values are good.
@@ -110,9 +111,9 @@ def paired_tests(
 
     Returns:
         A row per other loss: ``loss``, ``reference``, ``pairs``, ``wins``, ``losses``, ``ties``, ``mean
-        difference`` (loss minus reference), ``p``, ``p corrected``, ``smallest p`` (that so many pairs
-        could give after correction), ``verdict``: ``better``, ``worse``, ``no difference shown`` or ``too
-        few pairs``.
+        difference`` (loss minus reference), ``p``, ``p corrected``, ``smallest p`` (the least that this
+        many pairs could give after correction), ``verdict``: ``better``, ``worse``, ``no difference
+        shown`` or ``too few pairs``.
 
     Raises:
         ValueError: no such loss.
@@ -120,7 +121,7 @@ def paired_tests(
     table = _by_loss(frame, value, [*SETTING, "seed"])
     if reference not in table:
         raise ValueError(f"no loss {reference!r} to compare with; there are {', '.join(table)}.")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for loss in (name for name in table if name != reference):
         shared = [key for key in table[loss] if key in table[reference]]
         differences = np.array([table[loss][key] - table[reference][key] for key in shared])

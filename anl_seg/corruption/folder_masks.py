@@ -20,7 +20,7 @@ from anl_seg.noise import sample_key
 IMAGE_SUFFIXES = (".jpg", ".png", ".jpeg", ".tif", ".tiff", ".bmp")
 
 
-class FolderPart(MaskDataset):
+class FolderMasks(MaskDataset):
     """See :func:`anl_seg.corruption.sources.folder_source`.
 
     Args:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from anl_seg.study.report.results import Results
 from anl_seg.study.run.state import DAMAGED
-from anl_seg.study.run_record import RunRecord, metric_names
+from anl_seg.study.run_record import RunRecord
 
 #: Folders that belong to no planned run are named up to this number.
 _NAMED = 10
@@ -30,19 +30,29 @@ class Problem:
     runs: list[tuple[str, str, str]] = field(default_factory=list)
 
 
+@contextmanager
+def catching(problems: list[Problem], what: str, hide: Callable[[str], str]) -> Iterator[None]:
+    """Make an error in one part of the report a problem: it must not cost the other parts."""
+    try:
+        yield
+    except Exception as error:
+        text = f"The {what} could not be made ({type(error).__name__}: {error})."
+        problems.append(Problem(hide(text)))
+
+
 def _about(
     records: Sequence[RunRecord],
     text: str,
-    applies: Callable[[RunRecord], bool],
-    told: Callable[[RunRecord], str] = lambda record: "",
+    applies: Callable[[RunRecord], bool] = lambda record: True,
+    detail: Callable[[RunRecord], str] = lambda record: "",
 ) -> list[Problem]:
     """A problem of the runs that something applies to; none without such a run. ``{n}`` is their number."""
-    found = [(r.name, r.digest, told(r)) for r in records if applies(r)]
+    found = [(r.name, r.digest, detail(r)) for r in records if applies(r)]
     runs = f"{len(found)} run{'' if len(found) == 1 else 's'}"
-    return [Problem(text.format(n=runs), found)] if found else []
+    return [Problem(text.replace("{n}", runs), found)] if found else []
 
 
-def is_noisy(record: RunRecord) -> bool:
+def trained_on_noise(record: RunRecord) -> bool:
     """Whether the run's training masks were corrupted."""
     return record.noise_share is not None or "CorruptMask" in record.config
 
@@ -56,8 +66,8 @@ def _differing(records: Sequence[RunRecord], what: str, of: Callable[[dict], Any
             found[value] = found.get(value, 0) + 1
     if len(found) < 2:
         return []
-    told = "; ".join(f"{value} ({count} runs)" for value, count in found.items())
-    return [Problem(f"The runs differ in {what}: {told}.")]
+    values = "; ".join(f"{value} ({count} runs)" for value, count in found.items())
+    return [Problem(f"The runs differ in {what}: {values}.")]
 
 
 def unplanned_folders(work_dir: Path, records: Sequence[RunRecord]) -> list[str]:
@@ -68,24 +78,11 @@ def unplanned_folders(work_dir: Path, records: Sequence[RunRecord]) -> list[str]
     return [name for name in names if name not in planned]
 
 
-def find_problems(
-    work_dir: str | Path,
-    plan: Mapping[str, Any],
-    records: Sequence[RunRecord],
-    frame: pd.DataFrame,
-) -> list[Problem]:
-    """Statements on everything that is missing, failed or does not compare; empty if there is nothing.
-
-    Args:
-        work_dir: of the study.
-        plan: its ``study.json``.
-        records: of its runs.
-        frame: :func:`anl_seg.study.tables.runs_frame` of them.
-    """
-    main, *others = metric_names(plan)
-    last_k = plan["metrics"].get("last_k", 1)
-    finished = [record for record in records if record.status == "finished"]
-    final = dict(zip(frame["digest"], frame[f"final {main}"].astype(float))) if records else {}
+def find_problems(results: Results) -> list[Problem]:
+    """Statements on everything that is missing, failed or does not compare; empty if there is nothing."""
+    records, finished, frame = results.records, results.finished, results.frame
+    main, *others = results.metrics.names
+    last_k = results.metrics.last_k
 
     def logged(record: RunRecord, metric: str) -> bool:
         return any(metric in values for values in record.validations.values())
@@ -122,28 +119,23 @@ def find_problems(
         *_about(
             finished,
             f"Finished with {main} = NaN: {{n}}.",
-            lambda r: logged(r, main) and math.isnan(final[r.digest]),
+            lambda r: logged(r, main) and math.isnan(frame.at[r.folder, f"final {main}"]),
             lambda r: f"log: {r.log}",
         ),
-    ]
-    if "collapsed" in frame:
-        flat = set(frame["digest"][frame["collapsed"].astype(bool)])
-        problems += _about(
+        *_about(
             finished,
-            "Collapsed: predict one class only, so that few memorised pixels, or a small error, say nothing "
+            "Collapsed: predict one class only, so that few memorized pixels, or a small error, say nothing "
             "good of them; they are not marked as best by small values, and do not count in ranks by them: "
             "{n}.",
-            lambda r: r.digest in flat,
-        )
+            lambda r: bool(frame.at[r.folder, "collapsed"]),
+        ),
+    ]
     for metric in others:
-        if finished and not any(logged(record, metric) for record in finished):
+        lacking = [record for record in finished if not logged(record, metric)]
+        if lacking and len(lacking) == len(finished):
             problems.append(Problem(f"No run logged the metric {metric}."))
         else:
-            problems += _about(
-                finished,
-                f"Finished without logging {metric}: {{n}}.",
-                lambda r, metric=metric: not logged(r, metric),
-            )
+            problems += _about(lacking, f"Finished without logging {metric}: {{n}}.")
     problems += [
         *_about(
             finished,
@@ -154,13 +146,13 @@ def find_problems(
         ),
         *_about(
             finished,
-            "Trained on noisy masks, and no memorisation record: {n}.",
-            lambda r: is_noisy(r) and not r.memorization,
+            "Trained on noisy masks, and no memorization record: {n}.",
+            lambda r: trained_on_noise(r) and not r.memorization,
         ),
         *_about(
             finished,
             "Trained on noisy masks, and no record of how much noise that was: {n}.",
-            lambda r: is_noisy(r) and r.noise_share is None,
+            lambda r: trained_on_noise(r) and r.noise_share is None,
         ),
         *_about(
             finished,
@@ -176,7 +168,7 @@ def find_problems(
         *_differing(finished, "device", lambda e: e.get("device")),
         *(Problem(text) for record in records for text in record.problems),
     ]
-    left = unplanned_folders(Path(work_dir), records)
+    left = unplanned_folders(results.work_dir, records)
     if left:
         problems.append(
             Problem(

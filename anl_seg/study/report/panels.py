@@ -1,8 +1,8 @@
-"""Pictures of training images: masks, what each loss predicts, and where it memorised the noise."""
+"""Pictures of training images: masks, what each loss predicts, and where it memorized the noise."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,25 +14,31 @@ from mmengine.registry import init_default_scope
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.study.escapes import drawn_text
 from anl_seg.study.picture import measured_dataset, predict
-from anl_seg.study.plots import Plot, slug
+from anl_seg.study.report.figures import Plot
+from anl_seg.study.report.plots import slug
+from anl_seg.study.report.problems import Problem
+from anl_seg.study.report.results import Results
+from anl_seg.study.run_input import planned_config
 from anl_seg.study.run_record import RunRecord
 
-#: Outcome of a pixel -> colour (RGB) in the maps.
+#: Outcome of a pixel -> color (RGB) in the maps.
 OUTCOMES = {
-    "memorised": (213, 94, 0),
+    "memorized": (213, 94, 0),
     "corrected": (0, 114, 178),
     "other": (240, 228, 66),
     "right label, predicted": (235, 235, 235),
     "right label, missed": (150, 150, 150),
 }
-#: Of so many images the first with wrong pixels are drawn: some noises leave most images alone.
+#: Of this many images the first with wrong pixels are drawn: some noises leave most images alone.
 _SEARCHED = 40
+#: A page of hundreds of pictures would be too large to open.
+_MOST = 8
 
 
 def outcome_map(
     pred: np.ndarray, noisy: np.ndarray, clean: np.ndarray, ignore_index: int = 255
 ) -> np.ndarray:
-    """Colours of ``OUTCOMES`` for each pixel; white where a mask is ignored.
+    """Colors of ``OUTCOMES`` for each pixel; white where a mask is ignored.
 
     Args:
         pred, noisy, clean: (H, W) integers.
@@ -52,15 +58,15 @@ def outcome_map(
         right & (pred == clean),
         right & (pred != clean),
     )
-    for mask, colour in zip(masks, OUTCOMES.values()):
-        picture[mask] = colour
+    for mask, color in zip(masks, OUTCOMES.values()):
+        picture[mask] = color
     return picture
 
 
 def choose_runs(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
     """For each model, options and noise the runs to draw, one per loss.
 
-    Of the finished runs with a checkpoint and a memorisation record: the last strength of the plan that
+    Of the finished runs with a checkpoint and a memorization record: the last strength of the plan that
     has any, and of its seeds the first for which most losses have one.
     """
     groups: dict[tuple, list[RunRecord]] = {}
@@ -84,7 +90,7 @@ def _mask(sample: dict, key: str) -> np.ndarray:
 
 
 def _samples_with_noise(cfg: Config, count: int) -> tuple[list[dict], np.ndarray]:
-    """The first training images with wrong pixels, packed, and the colours of the classes (256, 3)."""
+    """The first training images with wrong pixels, packed, and the colors of the classes (256, 3)."""
     dataset = measured_dataset(cfg)
     changed: list[dict] = []
     unchanged: list[dict] = []
@@ -95,18 +101,18 @@ def _samples_with_noise(cfg: Config, count: int) -> tuple[list[dict], np.ndarray
         if len(changed) == count:
             break
     palette = np.array(dataset.metainfo["palette"], dtype=np.uint8)
-    colours = np.full((256, 3), 255, dtype=np.uint8)
-    colours[: len(palette)] = palette[:256]
-    return (changed + unchanged)[:count], colours
+    colors = np.full((256, 3), 255, dtype=np.uint8)
+    colors[: len(palette)] = palette[:256]
+    return (changed + unchanged)[:count], colors
 
 
 def draw_panel(
     work_dir: str | Path, runs: Sequence[RunRecord], configs: Sequence[Config], *, samples: int = 3
 ) -> Plot:
-    """Image, clean and noisy mask, and per run its prediction and below it where it memorised.
+    """Image, clean and noisy mask, and per run its prediction and below it where it memorized.
 
-    Two rows per training image: the first ones whose masks the noise changed; others if there are
-    not so many.
+    Two rows per training image: the first ones whose masks the noise changed; others if these are
+    too few.
 
     Args:
         work_dir: of the study.
@@ -116,9 +122,10 @@ def draw_panel(
     """
     allow_mmengine_checkpoints()
     init_default_scope("mmseg")
-    packed, colours = _samples_with_noise(configs[0], samples)
+    packed, colors = _samples_with_noise(configs[0], samples)
     predictions = [
-        predict(cfg, Path(work_dir) / run.checkpoint, packed) for cfg, run in zip(configs, runs)
+        predict(cfg, Path(work_dir, run.checkpoint or ""), packed)
+        for cfg, run in zip(configs, runs)
     ]
     columns = 3 + len(runs)
     figure = Figure(figsize=(1.9 * columns, 3.7 * len(packed) + 0.7), layout="constrained")
@@ -129,17 +136,17 @@ def draw_panel(
         clean, noisy = _mask(sample, "gt_sem_seg_clean"), _mask(sample, "gt_sem_seg")
         upper, lower = axes[2 * row], axes[2 * row + 1]
         image = sample["inputs"].numpy().transpose(1, 2, 0)[..., ::-1]
-        for ax, picture in zip(upper, (image, colours[clean], colours[noisy])):
+        for ax, picture in zip(upper, (image, colors[clean], colors[noisy])):
             ax.imshow(picture, interpolation="nearest")
         for column, own in enumerate(predictions, start=3):
-            upper[column].imshow(colours[own[row].astype(int)], interpolation="nearest")
+            upper[column].imshow(colors[own[row].astype(int)], interpolation="nearest")
             lower[column].imshow(outcome_map(own[row], noisy, clean), interpolation="nearest")
     titles = ["image", "clean mask", "noisy mask", *(run.axes["loss"] for run in runs)]
     for ax, title in zip(axes[0], titles):
         ax.set_title(drawn_text(title), fontsize=9)
     patches = [
-        Patch(facecolor=np.array(colour) / 255, edgecolor="#888888", label=name)
-        for name, colour in OUTCOMES.items()
+        Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor="#888888", label=name)
+        for name, (red, green, blue) in OUTCOMES.items()
     ]
     figure.legend(
         handles=patches, loc="outside lower center", ncols=len(patches), fontsize=8, frameon=False
@@ -154,3 +161,58 @@ def draw_panel(
         + ".",
         figure,
     )
+
+
+def _with_config(
+    results: Results,
+    runs: Sequence[RunRecord],
+    configs: Mapping[str, str],
+    problems: list[Problem],
+) -> list[tuple[RunRecord, Config]]:
+    """The runs whose config is known to be harmless, with it; the others are problems."""
+    known = []
+    for run in runs:
+        try:
+            config = planned_config(results.work_dir, run.folder, run.digest, configs)
+            known.append((run, config))
+        except (OSError, ValueError) as error:
+            text = f"Predictions of {run.folder} are not drawn: {str(error).rstrip('.')}."
+            problems.append(Problem(results.hide(text)))
+    return known
+
+
+def draw_panels(
+    results: Results, configs: Mapping[str, str] | None, problems: list[Problem]
+) -> tuple[list[Plot], list[str]]:
+    """The pictures of a study, and sentences on those that are not there.
+
+    Args:
+        results: of the study.
+        configs: see :func:`anl_seg.study.report.write.write_report`.
+        problems: gets the runs whose config cannot be trusted.
+    """
+    chosen = choose_runs(results.records)
+    if not chosen:
+        return [], [
+            "None: they need a finished run with noise, a memorization record and a checkpoint."
+        ]
+    if configs is None:
+        return [], ["None: the study file was not given, and only it says what may be built."]
+    plots, notes = [], []
+    for runs in chosen[:_MOST]:
+        name = runs[0].noise_text
+        known = _with_config(results, runs, configs, problems)
+        if not known:
+            notes.append(f"{name}: no config can be trusted; see the problems above.")
+            continue
+        try:
+            plots.append(draw_panel(results.work_dir, *zip(*known)))
+        # A moved data set or another version's checkpoint must not cost the tables.
+        except Exception as error:
+            notes.append(
+                f"{name}: the pictures could not be drawn ({type(error).__name__}: {error}); they are of "
+                f"{', '.join(run.folder for run in runs)}."
+            )
+    if len(chosen) > _MOST:
+        notes.append(f"Drawn are the first {_MOST} of {len(chosen)} noises.")
+    return plots, [results.hide(note) for note in notes]

@@ -25,9 +25,9 @@ from anl_seg.noise import build_noise
 _ELSEWHERE = os.path.join(os.path.abspath(os.sep), "anl_seg-corrupted-masks")
 
 
-def dataset_parts(
+def datasets_of_config(
     dataset: Mapping, place: str, scope: str, key_parts: int = DEFAULT_KEY_PARTS
-) -> list[DatasetPart]:
+) -> list[ConfigMasks]:
     """The data sets of a config that load annotations, through wrappers and concatenations.
 
     Args:
@@ -60,13 +60,13 @@ def dataset_parts(
                     f"it stands behind {names[names.index('CorruptMask') - 1]}."
                 )
             corruption = steps[loader + 1]
-        parts.append(DatasetPart(owner, steps[: loader + 1], corruption, at, scope, key_parts))
+        parts.append(ConfigMasks(owner, steps[: loader + 1], corruption, at, scope, key_parts))
     if not parts:
         raise ValueError(f"{place} has no data set with a pipeline.")
     return parts
 
 
-class DatasetPart(MaskDataset):
+class ConfigMasks(MaskDataset):
     """One data set of a config.
 
     Args:
@@ -75,7 +75,7 @@ class DatasetPart(MaskDataset):
         corruption: the ``CorruptMask`` behind it; None if there is none.
         place: the settings that lead to the data set.
         scope: default scope of the config.
-        key_parts: see :func:`dataset_parts`.
+        key_parts: see :func:`datasets_of_config`.
     """
 
     def __init__(

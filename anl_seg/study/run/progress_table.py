@@ -96,10 +96,10 @@ class StudyProgress:
         if self.console.is_terminal:
             self._live.stop()
 
-    def event(self, word: str, run: StudyRun, told: str = "") -> None:
+    def event(self, word: str, run: StudyRun, detail: str = "") -> None:
         """Print one line: the time, what happened to which run, and more of it."""
         text = f"{time.strftime('%H:%M:%S')}  {word:<9} {run.name}"
-        self.console.print(f"{text}  ({told})" if told else text, markup=False, highlight=False)
+        self.console.print(f"{text}  ({detail})" if detail else text, markup=False, highlight=False)
 
     def start(self, run: StudyRun, attempt: int) -> None:
         """An attempt starts."""
@@ -107,17 +107,19 @@ class StudyProgress:
         self.event("start", run, f"attempt {attempt}" if attempt > 1 else "")
 
     def end(self, run: StudyRun) -> None:
-        """An attempt has ended; what that means is told by :meth:`event`."""
+        """An attempt has ended; what that means is said by :meth:`event`."""
         self._active.pop(run.digest, None)
 
     def left(self, waiting: Iterable[StudyRun], at_a_time: int) -> float | None:
         """Seconds until all is done; None if nothing is known yet."""
         parts = [self.timings.of(run.axes["model"]) for run in waiting]
         active = [a.left(self.timings) for a in self._active.values()]
-        if any(part is None for part in [*parts, *active]):
+        known_parts = [part for part in parts if part is not None]
+        known_active = [part for part in active if part is not None]
+        if len(known_parts) < len(parts) or len(known_active) < len(active):
             return None
         # Not less than the longest that runs now.
-        return max([sum([*parts, *active]) / max(1, at_a_time), *active, 0.0])
+        return max([sum([*known_parts, *known_active]) / max(1, at_a_time), *known_active, 0.0])
 
     def counts(self, waiting: int) -> str:
         """``3 of 48 finished, 2 running, 43 waiting``."""

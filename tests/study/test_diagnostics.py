@@ -7,10 +7,9 @@ import json
 import pytest
 
 from anl_seg.engine.hooks.loss_diagnostics_hook import FILE_NAME
-from anl_seg.study.diagnostics_table import diagnostics_tables
-from anl_seg.study.html_report import write_report
-from anl_seg.study.run_record import read_study
-from anl_seg.study.tables import frame_of
+from anl_seg.study.report import write_report
+from anl_seg.study.report.diagnostics import diagnostics_tables
+from anl_seg.study.report.results import Results
 from tests.study.hand_made_study import fail, make_study
 
 ONE = "decode_head.loss_decode"
@@ -44,8 +43,7 @@ def study(tmp_path):
 
 
 def tables(work_dir):
-    plan, records = read_study(work_dir)
-    return diagnostics_tables(records, frame_of(plan, records))
+    return diagnostics_tables(Results.read(work_dir))
 
 
 def test_start_and_end_are_means_over_records_and_runs(study):
@@ -57,8 +55,8 @@ def test_start_and_end_are_means_over_records_and_runs(study):
     (found,) = tables(work_dir)
     assert found.title == "symmetric 0.2"
     assert found.note == "Class 2, 10.0 % of the pixels, by clean label."
-    assert found.table.head[:3] == ["loss", "runs", "pull"]
-    assert found.table.rows == [
+    assert found.head[:3] == ["loss", "runs", "pull"]
+    assert found.rows == [
         ["CE", "2", "0.250 → 0.650", "25.0 → 65.0", "0.25 → 0.65", "-", "2.5 → 6.5"],
         ["GCE", "1", "0.500 → 0.750", "50.0 → 75.0", "0.50 → 0.75", "25 → -", "5.0 → 7.5"],
     ]
@@ -68,7 +66,7 @@ def test_parts_of_a_loss_have_rows_of_their_own(study):
     work_dir, (first, *_) = study
     write(work_dir, first, [line(1, 0.5, f"{ONE}.0"), line(1, 0.25, f"{ONE}.1")])
     (found,) = tables(work_dir)
-    assert [row[:3] for row in found.table.rows] == [
+    assert [row[:3] for row in found.rows] == [
         ["CE, 0", "1", "0.500 → 0.500"],
         ["CE, 1", "1", "0.250 → 0.250"],
     ]
@@ -83,7 +81,7 @@ def test_runs_that_did_not_finish_and_half_lines_do_not_count(study):
     with open(work_dir / second["folder"] / FILE_NAME, "a") as file:
         file.write('{"step": 2, "lo')
     (found,) = tables(work_dir)
-    assert found.table.rows[0][:3] == ["CE", "1", "0.250 → 0.250"]
+    assert found.rows[0][:3] == ["CE", "1", "0.250 → 0.250"]
 
 
 def test_the_report_shows_them_where_there_are_any(study):

@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anl_seg.study import html_report
-from anl_seg.study.html_report import write_report
+from anl_seg.study.report import write, write_report
 from tests.study.hand_made_study import fail, make_study, metric
 
 VOID = {"meta", "img", "input", "br", "link"}
@@ -67,7 +66,7 @@ def make_page(work_dir):
 @pytest.fixture
 def no_plots(monkeypatch):
     """Drawing takes seconds, and many tests look at texts only."""
-    monkeypatch.setattr(html_report, "_plots", lambda *_: [])
+    monkeypatch.setattr(write, "_plots", lambda *_: [])
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +165,7 @@ def test_what_failed_is_said_with_reason_and_log(complete):
         f"2 attempts; log: {runs[0]['folder']}/output.log" in text
     )
     assert "26 of 27 runs finished, 1 failed." in " ".join(page.all("header")[0][2].split())
-    assert "memorisation record" not in text  # clean runs need none
+    assert "memorization record" not in text  # clean runs need none
 
 
 def test_configuration_versions_and_commands(complete):
@@ -211,7 +210,7 @@ def test_a_crash_leaves_the_old_page(tmp_path, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(html_report, "page_content", broken)
+    monkeypatch.setattr(write, "page_content", broken)
     with pytest.raises(RuntimeError):
         write_report(tmp_path)
     assert page.read_bytes() == before
@@ -259,7 +258,7 @@ def test_every_kind_of_missing_file_is_named(tmp_path, no_plots):
     for expected in (
         rf"Planned and not started: 1 run. CE \| symmetric 0.2 \| seed 0 \({runs[0]['digest']}\)",
         rf"No last checkpoint[^:]*: 1 run. [^(]*\({runs[1]['digest']}\)",
-        rf"no memorisation record: 1 run. [^(]*\({runs[2]['digest']}\)",
+        rf"no memorization record: 1 run. [^(]*\({runs[2]['digest']}\)",
         rf"without any validation that logged mDice.fg: 1 run. [^(]*\({runs[3]['digest']}\)",
         rf"no record of how much noise that was: 1 run. [^(]*\({runs[4]['digest']}\)",
         rf"{runs[6]['folder']}/environment.json cannot be read",
@@ -303,7 +302,7 @@ def test_clean_runs_only(tmp_path):
     make_study(tmp_path, noises=(("clean", None),))
     page = make_page(tmp_path)
     assert "Nothing: all 9 runs finished" in page.section("missing")
-    assert "Memorised" not in page.section("results")
+    assert "Memorized" not in page.section("results")
     assert "None: they need a finished run with noise" in page.section("panels")
 
 
@@ -463,9 +462,9 @@ def test_a_browser_shows_it_without_errors(complete, tmp_path):
     assert messages == []
     picture = np.array(Image.open(shot).convert("RGB"))
     assert picture.shape == (6000, 1300, 3)
-    # Plots in the colours of the losses: pictures were loaded.
-    for colour in ((0, 114, 178), (213, 94, 0), (0, 158, 115)):
-        assert (picture == colour).all(axis=2).sum() > 100
+    # Plots in the colors of the losses: pictures were loaded.
+    for color in ((0, 114, 178), (213, 94, 0), (0, 158, 115)):
+        assert (picture == color).all(axis=2).sum() > 100
     text, messages = browse(path, tmp_path, "--dump-dom")
     assert messages == []
     shown = Page(text)
