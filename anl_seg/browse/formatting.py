@@ -68,7 +68,7 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"…{text[len(text) - length + 1 :]}"
 
 
-def noise_text(noise: MaskNoise, length: int = 400) -> str:
+def describe_noise(noise: MaskNoise, length: int = 400) -> str:
     """A noise with the parameters that are not left at their defaults, cut off at ``length`` characters."""
     text = printable(_config_text(noise.config()))
     return text if len(text) <= length else f"{text[: length - 1]}…"

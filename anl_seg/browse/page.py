@@ -121,5 +121,5 @@ def _total(setting: Position) -> dict[str, Any]:
         "label": setting.label,
         "changed": formatting.changed(total),
         "count": len(setting.samples),
-        "noise": formatting.noise_text(setting.noise),
+        "noise": formatting.describe_noise(setting.noise),
     }

@@ -145,7 +145,7 @@ def titles(
     args: argparse.Namespace, noise: MaskNoise, source: MaskSource, seed: int
 ) -> tuple[str, str, str]:
     """The noise as people know it; all that a picture tells of it below that; where samples come from."""
-    text = formatting.noise_text(noise)
+    text = formatting.describe_noise(noise)
     origin = formatting.printable(f"{source.name}; noise seed {seed}")
     if args.noise is None or parse_spec(args.noise)["type"].rpartition(".")[2] not in PRESETS:
         return text, origin, origin

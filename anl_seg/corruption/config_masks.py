@@ -190,7 +190,7 @@ class ConfigMasks(MaskDataset):
 
     def describe(self) -> dict[str, Any]:
         config = {key: value for key, value in self._config.items() if key != "pipeline"}
-        return {**plain(config), "pipeline": plain(self._config["pipeline"])}
+        return {**json_content(config), "pipeline": json_content(self._config["pipeline"])}
 
 
 def _without_type(corruption: dict | None) -> dict | None:
@@ -238,12 +238,12 @@ def _file(path: str | None) -> str | None:
     return path if path is not None and os.path.isfile(path) else None
 
 
-def plain(value: Any) -> Any:
+def json_content(value: Any) -> Any:
     """A piece of a config as JSON can hold it; classes and other objects by their names."""
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): json_content(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [json_content(item) for item in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, os.PathLike):

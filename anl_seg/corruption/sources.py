@@ -21,7 +21,7 @@ from anl_seg.config._walk import as_list
 from anl_seg.config.labels import label_range, values_of_heads
 from anl_seg.config.load import load_config
 from anl_seg.config.options import apply_options
-from anl_seg.corruption.config_masks import ConfigMasks, datasets_of_config, plain
+from anl_seg.corruption.config_masks import ConfigMasks, datasets_of_config, json_content
 from anl_seg.corruption.folder_masks import IMAGE_SUFFIXES, FolderMasks
 from anl_seg.corruption.mask_dataset import DEFAULT_KEY_PARTS, MaskDataset, Sample
 from anl_seg.noise.label_counts import LOOKED_AT, LabelCounts
@@ -209,7 +209,7 @@ def config_source(
         origin={
             "config": None if name is None else Path(name).as_posix(),
             "split": split,
-            "cfg_options": plain(cfg_options or {}),
+            "cfg_options": json_content(cfg_options or {}),
         },
         name=f"{split} masks of {name or 'a config'}",
     )

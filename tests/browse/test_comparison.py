@@ -60,7 +60,7 @@ def test_words():
 
 def test_a_noise_in_words():
     def text(**config):
-        return formatting.noise_text(build_noise(config))
+        return formatting.describe_noise(build_noise(config))
 
     # Without what is left at its default.
     assert text(type="AlphaBetaNoise", alpha=0.5, beta=1, background=None) == (

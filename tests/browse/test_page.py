@@ -142,7 +142,7 @@ def test_the_numbers_are_those_of_the_masks(made, names):
             settings[position].samples[0].statistics,
         )
         assert formatting.changed(total) in text
-        assert formatting.noise_text(settings[position].noise) in text
+        assert formatting.describe_noise(settings[position].noise) in text
 
 
 def test_the_pictures_are_those_of_the_masks(made, painter):

@@ -132,7 +132,7 @@ def test_no_worker_outlives_a_killed_parent(tmp_path):
     pids.mkdir()
     parent = subprocess.Popen([sys.executable, str(script), str(pids)])
     try:
-        wait_until(lambda: len(list(pids.iterdir())) == 3)
+        wait_until(lambda: len(list(pids.iterdir())) == 3, seconds=120)  # mmseg is imported
         workers = [int(path.name) for path in pids.iterdir()]
         assert all(map(alive, workers))
     finally:

@@ -76,7 +76,7 @@ WRONG_IN_PLANS = {
 @pytest.fixture
 def no_plots(monkeypatch):
     monkeypatch.setattr(write, "_plots", lambda *_: [])
-    monkeypatch.setattr(write, "_panels", lambda *_: ([], []))
+    monkeypatch.setattr(write, "draw_panels", lambda *_: ([], []))
 
 
 def report_files(work_dir):
@@ -184,7 +184,7 @@ LABELS = [
 
 
 def test_labels_of_every_kind_are_drawn_and_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(write, "_panels", lambda *_: ([], []))
+    monkeypatch.setattr(write, "draw_panels", lambda *_: ([], []))
     monkeypatch.setattr(plots, "memorization_parts_plots", lambda *_: [])
     monkeypatch.setattr(plots, "curve_plots", lambda *_: [])
     make_study(tmp_path, losses=LABELS, noises=(("$n$_$", 0.2), ("|m|", None)), seeds=(0,))
@@ -209,7 +209,7 @@ def test_labels_are_shown_as_they_are():
 
 
 def test_a_plot_that_cannot_be_made_costs_itself_only(tmp_path, monkeypatch):
-    monkeypatch.setattr(write, "_panels", lambda *_: ([], []))
+    monkeypatch.setattr(write, "draw_panels", lambda *_: ([], []))
     monkeypatch.setattr(plots, "curve_plots", lambda *_: [])
 
     def broken(*_):

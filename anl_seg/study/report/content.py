@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -25,49 +25,39 @@ from anl_seg.study.run_record import RunRecord, strength_text
 _WRONG = "Percent of the wrongly labeled training pixels that the trained model predicts as "
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """How a column that is no metric is shown: heading, note, digits, and whether its lowest mean is the
-    best (None: none is)."""
-
-    title: str
-    note: str = ""
-    digits: int = 0
-    lower: bool | None = None
-
-
-_COUNTS = {
-    "memorized": _Shown(
-        "Memorized",
-        f"{_WRONG}their wrong label. A model that predicts one class only repeats few: that is marked as "
-        "collapsed, and is not the best.",
-        digits=2,
-        lower=True,
-    ),
-    "corrected": _Shown("Corrected", f"{_WRONG}their true class.", digits=2),
-    "other": _Shown("Neither", f"{_WRONG}neither.", digits=2),
-    "classes_unlearned": _Shown(
-        "Classes not learned",
-        f"How many classes end below {UNLEARNED:.0f} %.",
-        digits=1,
-        lower=True,
-    ),
-    "classes_halved": _Shown(
-        "Classes lost to noise",
-        "How many classes end below half of what the same loss with the same seed reaches for them without "
-        "noise. A loss that learns few has few to lose.",
-        digits=1,
-    ),
+#: Columns that are no metrics -> how they are shown, see :func:`result_table`.
+_COUNTS: dict[str, dict[str, Any]] = {
+    "memorized": {
+        "title": "Memorized",
+        "note": f"{_WRONG}their wrong label. A model that predicts one class only repeats few: that is "
+        "marked as collapsed, and is not the best.",
+        "lower": True,
+    },
+    "corrected": {"title": "Corrected", "note": f"{_WRONG}their true class.", "lower": None},
+    "other": {"title": "Neither", "note": f"{_WRONG}neither.", "lower": None},
+    "classes_unlearned": {
+        "title": "Classes not learned",
+        "note": f"How many classes end below {UNLEARNED:.0f} %.",
+        "lower": True,
+        "digits": 1,
+    },
+    "classes_halved": {
+        "title": "Classes lost to noise",
+        "note": "How many classes end below half of what the same loss with the same seed reaches for them "
+        "without noise. A loss that learns few has few to lose.",
+        "lower": None,
+        "digits": 1,
+    },
 }
-_COSTS = {
-    "noise_share": _Shown(
-        "Realized noise",
-        "Percent of the training pixels whose label the noise changed.",
-        digits=2,
-    ),
-    "seconds": _Shown("Seconds of training"),
-    "peak_rss_mb": _Shown("Peak memory, MB"),
-    "peak_cuda_mb": _Shown("Peak CUDA memory, MB"),
+_COSTS: dict[str, dict[str, Any]] = {
+    "noise_share": {
+        "title": "Realized noise",
+        "note": "Percent of the training pixels whose label the noise changed.",
+        "lower": None,
+    },
+    "seconds": {"title": "Seconds of training", "lower": None, "digits": 0},
+    "peak_rss_mb": {"title": "Peak memory, MB", "lower": None, "digits": 0},
+    "peak_cuda_mb": {"title": "Peak CUDA memory, MB", "lower": None, "digits": 0},
 }
 
 
@@ -83,21 +73,17 @@ def result_tables(results: Results) -> list[ResultTable]:
     out."""
     metrics, summary = results.metrics, results.summary
 
-    def shown(column: str) -> _Shown:
-        return _Shown(metrics.title(column), "", 2, metrics.lower_is_better(column))
+    def shown(columns: Iterable[str]) -> dict[str, dict[str, Any]]:
+        return {
+            column: {"title": metrics.title(column), "lower": metrics.lower_is_better(column)}
+            for column in columns
+        }
 
     of_main = sorted(metrics.main_columns, key=lambda column: column != metrics.main_column)
     others = [metrics.column(metric) for metric in metrics.names[1:]]
-    columns = {
-        **{column: shown(column) for column in of_main},
-        **_COUNTS,
-        **{column: shown(column) for column in others},
-        **_COSTS,
-    }
+    columns = {**shown(of_main), **_COUNTS, **shown(others), **_COSTS}
     return [
-        result_table(
-            summary, column, lower=how.lower, title=how.title, note=how.note, digits=how.digits
-        )
+        result_table(summary, column, **how)
         for column, how in columns.items()
         if summary[f"{column} n"].sum()
     ]
@@ -203,8 +189,7 @@ def all_tests(results: Results) -> list[Tests]:
     ]
 
 
-@dataclass(frozen=True)
-class RunRow:
+class RunRow(NamedTuple):
     """A row of the table of runs."""
 
     digest: str
@@ -231,28 +216,15 @@ def runs_table(results: Results) -> tuple[list[str], list[RunRow]]:
     return ["status", *axes, "step", *values, *whole], rows
 
 
-@dataclass(frozen=True)
-class ConfigText:
-    """A run's configuration, or what differs in it from the first."""
-
-    name: str
-    digest: str
-    text: str
-
-
-def config_texts(records: Sequence[RunRecord]) -> list[ConfigText]:
-    """The first recorded configuration in full, and of every other one the lines that differ from it."""
+def config_texts(records: Sequence[RunRecord]) -> list[tuple[str, str, str]]:
+    """Name, digest and configuration of the first run that recorded it, and of every other one the lines that
+    differ from it."""
     known = [record for record in records if record.config]
-    if not known:
-        return []
-    first = known[0]
-    texts = [ConfigText(first.name, first.digest, first.config)]
-    lines = first.config.splitlines()
+    texts = [(record.name, record.digest, record.config) for record in known[:1]]
     for record in known[1:]:
-        difference = difflib.unified_diff(
-            lines, record.config.splitlines(), first.digest, record.digest, lineterm="", n=0
-        )
-        texts.append(ConfigText(record.name, record.digest, "\n".join(difference)))
+        first, other = known[0].config.splitlines(), record.config.splitlines()
+        lines = difflib.unified_diff(first, other, known[0].digest, record.digest, lineterm="", n=0)
+        texts.append((record.name, record.digest, "\n".join(lines)))
     return texts
 
 

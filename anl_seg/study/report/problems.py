@@ -31,7 +31,7 @@ class Problem:
 
 
 @contextmanager
-def catching(problems: list[Problem], what: str, hide: Callable[[str], str]) -> Iterator[None]:
+def catching(problems: list[Problem], hide: Callable[[str], str], what: str) -> Iterator[None]:
     """Make an error in one part of the report a problem: it must not cost the other parts."""
     try:
         yield

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -23,38 +26,32 @@ from anl_seg.study.report.results import Results
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-@dataclass(frozen=True)
-class _Picture:
-    """A picture as the template shows it."""
-
-    name: str
-    title: str
-    caption: str
-    uri: str
-
-
 class _Pictures:
-    """Writes plots, each under a name that no other one has.
+    """Writes plots, each under a name that no other one has; one that cannot be written is a problem.
 
     Args:
         folder: where they go.
+        catch: what an error is made a problem by.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, catch: Callable[[str], AbstractContextManager[None]]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
+        self.folder, self.catch = folder, catch
         self._names: set[str] = set()
 
-    def add(self, plot: Plot) -> _Picture:
-        """Write a plot as PNG and PDF."""
-        name, number = plot.name, 1
-        while name in self._names:
-            number += 1
-            name = f"{plot.name}-{number}"
-        self._names.add(name)
-        png = save_plot(replace(plot, name=name), self.folder)
-        uri = f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
-        return _Picture(name, plot.title, plot.caption, uri)
+    def write(self, plots: Iterable[Plot], kind: str) -> list[dict[str, str]]:
+        """Write plots as PNG and PDF; returns what the template shows of them."""
+        written = []
+        for plot in plots:
+            numbered = (f"{plot.name}-{number}" for number in count(2))
+            name = next(n for n in chain([plot.name], numbered) if n not in self._names)
+            self._names.add(name)
+            with self.catch(f"{kind} {plot.title!r}"):
+                png = save_plot(replace(plot, name=name), self.folder)
+                uri = f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+                shown = {"name": name, "title": plot.title, "caption": plot.caption, "uri": uri}
+                written.append(shown)
+        return written
 
     def remove_others(self) -> None:
         """Remove what was not written: plots of an earlier form of the study would pass for this one's."""
@@ -63,39 +60,13 @@ class _Pictures:
                 path.unlink(missing_ok=True)
 
 
-def _plots(results: Results, pictures: _Pictures, problems: list[Problem]) -> list[_Picture]:
-    """Draw and write the plots; one that cannot be made is a problem."""
+def _plots(results: Results, catch: Callable[[str], AbstractContextManager[None]]) -> list[Plot]:
+    """The plots that can be drawn."""
     plots: list[Plot] = []
     for what, draw in report_plots(results).items():
-        with catching(problems, f"plots of {what}", results.hide):
+        with catch(f"plots of {what}"):
             plots += draw()
-    return _written(plots, "plot", results, pictures, problems)
-
-
-def _written(
-    plots: Iterable[Plot],
-    kind: str,
-    results: Results,
-    pictures: _Pictures,
-    problems: list[Problem],
-) -> list[_Picture]:
-    """Write plots; one that cannot be written is a problem."""
-    written = []
-    for plot in plots:
-        with catching(problems, f"{kind} {plot.title!r}", results.hide):
-            written.append(pictures.add(plot))
-    return written
-
-
-def _panels(
-    results: Results,
-    configs: Mapping[str, str] | None,
-    pictures: _Pictures,
-    problems: list[Problem],
-) -> tuple[list[_Picture], list[str]]:
-    """Draw and write the pictures of training images, and say which are not there."""
-    panels, notes = draw_panels(results, configs, problems)
-    return _written(panels, "picture", results, pictures, problems), notes
+    return plots
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -203,9 +174,11 @@ def write_report(work_dir: str | Path, configs: Mapping[str, str] | None = None)
     problems = find_problems(results)
     content = page_content(results, problems)
     folder = results.work_dir / "report"
-    pictures = _Pictures(folder / "plots")
-    content["plots"] = _plots(results, pictures, problems)
-    content["panels"], content["panel_notes"] = _panels(results, configs, pictures, problems)
+    catch = partial(catching, problems, results.hide)
+    pictures = _Pictures(folder / "plots", catch)
+    content["plots"] = pictures.write(_plots(results, catch), "plot")
+    panels, content["panel_notes"] = draw_panels(results, configs, problems)
+    content["panels"] = pictures.write(panels, "picture")
     _write_tables(folder, results, content)
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined
