@@ -10,9 +10,10 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 import cv2
@@ -57,14 +58,18 @@ def unordered(
         return
     # fork is quick and what mmseg's data loaders use on Linux; it is not safe on every other system.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    others = multiprocessing.active_children()
+    others = set(multiprocessing.active_children())
+    workers: set[BaseProcess] = set()
+    running: set[Future[Result]] = set()
     pool = ProcessPoolExecutor(
         min(jobs, len(first)), context, _start, (os.getpid(), function, state)
     )
     try:
         with _one_opencv_thread():  # all workers are started by the first items
-            running = {pool.submit(_answer, item) for item in first}
-            workers = [w for w in multiprocessing.active_children() if w not in others]
+            for item in first:
+                running.add(pool.submit(_answer, item))
+                # At once: the pool is broken, and forgets them, as soon as one of them has died.
+                workers |= {*multiprocessing.active_children()} - others
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
