@@ -164,7 +164,7 @@ class AnchorPoints:
         Args:
             quantile: in [0, 1], among the pixels predicted as the class. Mean over the pixels from
                 2.5 % below it to 2.5 % above it. High ones pick, among anchor points, those at
-                which the model's errors favour the class; low ones pick pixels that are none.
+                which the model's errors favor the class; low ones pick pixels that are none.
 
         Returns:
             Without standard errors: the error is the model's, not the sample's.

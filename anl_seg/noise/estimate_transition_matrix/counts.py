@@ -15,7 +15,7 @@ class Clumping(NamedTuple):
     """How much wrong pixels hang together; both values nan if there are none.
 
     Args:
-        observed: of the neighbours (left, right, above, below) of wrong pixels that have the same
+        observed: of the neighbors (left, right, above, below) of wrong pixels that have the same
             true class, the share that is wrong too.
         independent: what that share would be if each pixel were wrong independently, at the rate
             of its class.
@@ -51,7 +51,7 @@ class TransitionCounts:
         #: (C,) int64: squares of n[i], and the images that have the class.
         self._row_squares = np.zeros(c, dtype=np.int64)
         self._images = np.zeros(c, dtype=np.int64)
-        #: (C, 3) int64 over pairs of neighbours of one true class: pairs, with one wrong, both wrong.
+        #: (C, 3) int64 over pairs of neighbors of one true class: pairs, with one wrong, both wrong.
         self._pairs = np.zeros((c, 3), dtype=np.int64)
         #: (1,) int64: pixels that only one of the masks ignores.
         self._ignored_once = np.zeros(1, dtype=np.int64)
@@ -133,7 +133,7 @@ class TransitionCounts:
         wrong = 2 * both.sum() + one.sum()
         if wrong == 0:
             return Clumping(float("nan"), float("nan"))
-        # The rate among pixels that have a neighbour: the expectation must be about the same pixels.
+        # The rate among pixels that have a neighbor: the expectation must be about the same pixels.
         rate = share_of(2.0 * both + one, 2.0 * pairs)
         expected = np.nansum(rate * rate * pairs) / np.nansum(rate * pairs)
         return Clumping(float(2 * both.sum() / wrong), float(expected))

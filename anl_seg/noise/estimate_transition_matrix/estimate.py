@@ -68,7 +68,7 @@ def transition_matrix_from_counts(confusion: np.ndarray) -> TransitionEstimate:
     hang together (:class:`TransitionCounts` has those).
 
     Args:
-        confusion: (C, C) counts of at least 0; ``confusion[i, j]`` pixels are truly i and labelled j,
+        confusion: (C, C) counts of at least 0; ``confusion[i, j]`` pixels are truly i and labeled j,
             as in :class:`NoiseStatistics`.
 
     Raises:
