@@ -27,7 +27,7 @@ OPENMMLAB = [
     "setuptools<81",
 ]
 #: Reports of studies.
-STUDY = ["pandas>=2", "jinja2>=3", "matplotlib>=3.7"]
+STUDY = ["pandas>=2", "matplotlib>=3.7"]
 #: Studies on many machines.
 RAY = ['ray>=2.9; python_version < "3.14"']
 #: The search of tools/tune_loss.py.
@@ -70,6 +70,7 @@ setup(
         "numpy>=1.22",
         "opencv-python>=4.5",
         "scipy>=1.7",
+        "jinja2>=3",
         "matplotlib>=3.5",
         "pillow>=9",
         "rich>=12",
