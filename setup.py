@@ -27,7 +27,7 @@ OPENMMLAB = [
     "setuptools<81",
 ]
 #: Reports of studies.
-STUDY = ["pandas>=2", "jinja2>=3", "matplotlib>=3.7"]
+STUDY = ["pandas>=2", "matplotlib>=3.7"]
 #: Studies on many machines.
 RAY = ['ray>=2.9; python_version < "3.14"']
 #: The search of tools/tune_loss.py.
@@ -60,7 +60,8 @@ setup(
     package_data={
         "anl_seg": ["py.typed"],
         "anl_seg.kernels": ["softmax_cpu.c"],
-        "anl_seg.study": ["templates/*.j2"],
+        "anl_seg.browse": ["templates/*.j2"],
+        "anl_seg.study.report": ["templates/*.j2"],
     },
     ext_modules=[SOFTMAX_CPU],
     python_requires=">=3.9",
@@ -69,6 +70,7 @@ setup(
         "numpy>=1.22",
         "opencv-python>=4.5",
         "scipy>=1.7",
+        "jinja2>=3",
         "matplotlib>=3.5",
         "pillow>=9",
         "rich>=12",

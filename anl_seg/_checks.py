@@ -1,4 +1,4 @@
-"""Validators shared by the noise models. Each error names the value and what is allowed."""
+"""Validators of numbers, flags and masks. Each error names the value and what is allowed."""
 
 from __future__ import annotations
 
@@ -27,14 +27,17 @@ def check_number(
         ValueError: the value is no finite real number in the range.
     """
     allowed = f"[{low:g}, {high:g}{')' if below or math.isinf(high) else ']'}"
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
-    if not is_number or not math.isfinite(value):
+    if (
+        isinstance(value, (bool, np.bool_))
+        or not isinstance(value, numbers.Real)
+        or not math.isfinite(value)
+    ):
         raise ValueError(f"{name} must be a finite number in {allowed}, got {value!r}")
     # Adding 0.0 turns -0.0 into 0.0: the two are equal but spelled differently in a digest.
-    value = float(value) + 0.0
-    if value < low or value > high or (below and value == high):
-        raise ValueError(f"{name} must lie in {allowed}, got {value!r}")
-    return value
+    number = float(value) + 0.0
+    if number < low or number > high or (below and number == high):
+        raise ValueError(f"{name} must lie in {allowed}, got {number!r}")
+    return number
 
 
 def check_rate(name: str, value: object) -> float:
@@ -44,8 +47,7 @@ def check_rate(name: str, value: object) -> float:
 
 def check_integer(name: str, value: object, *, low: int) -> int:
     """Return ``value`` as an int of at least ``low``, or raise a ValueError that names it."""
-    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not is_integer or value < low:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < low:
         raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}")
     return int(value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
@@ -29,15 +30,26 @@ def prctl(option: int, value: int) -> None:
 
 
 def end_with(parent: int) -> None:
-    """Have this process killed as soon as its parent ends, whatever it does then; on Linux only.
+    """Have this process end as soon as its parent does, whatever it does then.
+
+    Elsewhere than on Linux only where ``multiprocessing`` started it.
 
     Args:
         parent: process id of the parent.
     """
     if sys.platform != "linux":
+        threading.Thread(target=_outlived, daemon=True).start()
         return
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it was gone before the line above
+        os._exit(1)
+
+
+def _outlived() -> None:
+    """Wait for the parent's end and end with it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
         os._exit(1)
 
 

@@ -85,7 +85,7 @@ def make_mask() -> np.ndarray:
 
 
 def make_image(mask: np.ndarray) -> np.ndarray:
-    """(SIZE, SIZE, 3) uint8: a colour for each class, and noise."""
+    """(SIZE, SIZE, 3) uint8: a color for each class, and noise."""
     rng = np.random.RandomState(1)
     colours = rng.random(size=(256, 3)) * 180
     image = colours[mask] + rng.random(size=(*mask.shape, 3)) * 60

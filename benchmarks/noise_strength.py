@@ -37,7 +37,7 @@ class Row(NamedTuple):
         model: as in a config.
         what: the figure, with its denominator.
         asked: value that the parameters ask for.
-        mean: mean of the realised values.
+        mean: mean of the realized values.
         worst: largest deviation that counts against the tolerance.
         tolerance: of ``worst``.
         note: what ``worst`` is the deviation of.
@@ -167,7 +167,7 @@ def outline_shift(cfg: dict, count: int) -> Row:
 
 def vertex_shift(cfg: dict, count: int) -> Row:
     noise, sigma = build_noise(cfg), cfg["sigma"]
-    # The top of a large diamond is one vertex: where it is afterwards is how far it moved.
+    # The top of a large diamond is one vertex: where it is afterward is how far it moved.
     y, x = np.indices((SIZE, SIZE))
     diamond = (abs(y - SIZE // 2) + abs(x - SIZE // 2) <= SIZE // 4).astype(np.uint8)
     top = SIZE // 2 - SIZE // 4

@@ -18,7 +18,7 @@ from anl_seg.noise import NOISES, PRESETS, build_noise, sample_rng
 
 FOLDER = Path(__file__).parent / "images" / "noise"
 SIZE, CLASSES, SEED = 160, 4, 0
-#: Blue, green, red; readable for the colour-blind (Okabe and Ito).
+#: Blue, green, red; readable for the color-blind (Okabe and Ito).
 PALETTE = np.array([[235, 235, 235], [178, 114, 0], [0, 159, 230], [115, 158, 0]], np.uint8)
 
 PRESET_ARGUMENTS = {

@@ -20,15 +20,14 @@ FONT = "DejaVu Sans"
 
 def new_figure(width: int, height: int) -> Figure:
     """A white figure of so many pixels."""
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
 
 
 def figure_png(figure: Figure) -> bytes:
     """The figure as PNG; the same bytes for the same figure."""
-    figure.canvas.draw()
-    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
     stream = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "PNG")
     return stream.getvalue()
@@ -59,7 +58,7 @@ class Canvas:
     def text(
         self, x: float, y: float, text: str, *, size: float = 8, bold: bool = False, right=False
     ) -> None:
-        """A text whose line is centred on y and starts (with ``right``: ends) at x."""
+        """A text whose line is centered on y and starts (with ``right``: ends) at x."""
         self._figure.text(
             x / self._width,
             1 - y / self._height,
@@ -73,7 +72,7 @@ class Canvas:
         )
 
     def swatch(self, x: int, y: float, colour: np.ndarray, side: int = 9) -> None:
-        """A square of one colour, its left edge at x and its middle at y."""
+        """A square of one color, its left edge at x and its middle at y."""
         corner = (x / self._width, 1 - (y + side / 2) / self._height)
         square = Rectangle(
             corner,

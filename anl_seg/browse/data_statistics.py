@@ -13,7 +13,7 @@ from anl_seg.corruption.sources import MaskSource
 from anl_seg.corruption.workers import unordered
 from anl_seg.noise import MaskNoise, NoiseStatistics
 
-from .compared import compare_sample
+from .comparison import compare_sample
 
 #: The histogram of changed shares ends at the first of these that none exceeds.
 _ENDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)

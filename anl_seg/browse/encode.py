@@ -17,7 +17,7 @@ _JPEG_QUALITY = 88
 
 
 def png(picture: FlatPicture) -> bytes:
-    """A PNG with a palette of the colours in use; with true colour if they are more than 256."""
+    """A PNG with a palette of the colors in use; with true color if they are more than 256."""
     used, indices = np.unique(picture.indices, return_inverse=True)
     # NumPy 2.0 returned the inverse in the input's shape, others flat.
     indices = indices.reshape(picture.indices.shape)
@@ -34,7 +34,7 @@ def png(picture: FlatPicture) -> bytes:
 
 
 def photo(image: np.ndarray) -> tuple[str, bytes]:
-    """(format, bytes) of a grey or BGR image: PNG if it is small, else JPEG."""
+    """(format, bytes) of a gray or BGR image: PNG if it is small, else JPEG."""
     if image.shape[0] * image.shape[1] <= _SMALL_PHOTO:
         kind, options = "png", [cv2.IMWRITE_PNG_COMPRESSION, 9]
     else:

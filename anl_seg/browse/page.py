@@ -6,25 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from anl_seg.noise import MaskNoise, NoiseStatistics
 
-from . import words
-from .compared import ComparedSample
-from .encode import png
-from .html_parts import at, picture, swatch, text
-from .page_sample import sample_article
-from .page_style import SCRIPT, STYLE
-from .pictures import Grid, Painter
+from . import formatting
+from .comparison import ComparedSample
+from .encode import data_uri, png
+from .page_sample import Picture, css_colour, show_sample
+from .pictures import Painter, PixelGrid
 
 #: Shortest longer side of a picture, so that outlines and stripes stay thin.
 _LEAST_SIDE = 256
-#: Nothing is loaded from anywhere; the browser holds the page to that.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class Position:
     """The samples under one noise.
 
     Attributes:
@@ -39,7 +40,7 @@ class Setting:
 
 
 def draw_page(
-    settings: Sequence[Setting],
+    settings: Sequence[Position],
     start: int,
     painter: Painter,
     names: Sequence[str],
@@ -56,84 +57,69 @@ def draw_page(
     Args:
         settings: one for each position of the slider, at least one; with one there is no slider.
         start: the position at which the slider stands at first.
-        painter: knows the colours of the classes.
+        painter: knows the colors of the classes.
         names: of the classes.
         title: of the page; the noise.
         subtitle: where the samples come from.
         remark: what the slider moves, or why there is none.
         max_side: longer side of the pictures at most; 0 for no limit.
     """
-    first = settings[0].samples
-    grids = [Grid.fitting(sample.clean.shape, _LEAST_SIDE, max_side) for sample in first]
+    grids = [PixelGrid.fitting(s.clean.shape, _LEAST_SIDE, max_side) for s in settings[0].samples]
     labels = [setting.label for setting in settings]
-    articles = "\n".join(
-        sample_article([s.samples[i] for s in settings], labels, start, painter, names, grid)
-        for i, grid in enumerate(grids)
+    content = {
+        "title": title,
+        "subtitle": subtitle,
+        "remark": remark,
+        "start": start,
+        "slider": _slider(labels) if len(settings) > 1 else None,
+        "totals": list(map(_total, settings)),
+        "samples": [
+            show_sample([s.samples[i] for s in settings], labels, painter, names, grid)
+            for i, grid in enumerate(grids)
+        ],
+        **_legend(settings, painter, names),
+        # Where masks are larger than their pictures, the reader must know it.
+        "scales": sorted({f"{min(grid.scale, 1):.2f}" for grid in grids})
+        if any(grid.scale < 1 for grid in grids)
+        else [],
+    }
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        finalize=lambda shown: shown if isinstance(shown, Markup) else formatting.printable(shown),
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        undefined=StrictUndefined,
     )
-    slider = _slider(labels, start) if len(settings) > 1 else ""
-    script = f"<script>{SCRIPT}</script>\n" if slider else ""
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f"<title>{text(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f'<header>\n<h1>{text(title)}</h1>\n<p class="soft">{text(subtitle)}</p>\n'
-        f"{_legend(settings, painter, names)}\n</header>\n"
-        f'<div class="control"><div>\n{slider}{_totals(settings, start)}\n</div></div>\n'
-        f"<main>\n{articles}\n</main>\n"
-        f'<footer class="soft">\n<p>{text(remark)}</p>\n{_scale_note(grids)}</footer>\n'
-        f"{script}</body>\n</html>\n"
-    )
+    return environment.get_template("page.html.j2").render(content)
 
 
-def _legend(settings: Sequence[Setting], painter: Painter, names: Sequence[str]) -> str:
-    """The classes that appear in any setting, and the stripes of ignored pixels."""
+def _legend(settings: Sequence[Position], painter: Painter, names: Sequence[str]) -> dict[str, Any]:
+    """The classes that appear at any position, and the stripes of ignored pixels."""
     samples = [sample for setting in settings for sample in setting.samples]
-    present = sorted({c for s in samples for c in words.present_classes(s.statistics)})
-    items = [f"<li>{swatch(painter.colours[c])}{text(names[c])}</li>" for c in present]
-    if any(s.statistics.valid_pixels < s.clean.size for s in settings[0].samples):
-        stripes = picture("swatch", "", "png", png(painter.stripes(16)))
-        items.append(f"<li>{stripes}ignored ({painter.ignore_index})</li>")
-    return f'<ul class="classes">{"".join(items)}</ul>'
+    present = sorted({c for s in samples for c in formatting.present_classes(s.statistics)})
+    some_ignored = any(s.statistics.valid_pixels < s.clean.size for s in settings[0].samples)
+    stripes = Picture("swatch", "", data_uri("png", png(painter.stripes(16))))
+    return {
+        "classes": [(css_colour(painter.colours[c]), names[c]) for c in present],
+        "ignored": stripes if some_ignored else None,
+        "ignore_index": painter.ignore_index,
+    }
 
 
-def _slider(labels: Sequence[str], start: int) -> str:
+def _slider(labels: Sequence[str]) -> dict[str, Any]:
     """The slider, which the script makes visible."""
-    marks = "".join(
-        f'<option value="{i}" label="{text(label)}"></option>' for i, label in enumerate(labels)
-    )
-    name, _, first = text(labels[0]).rpartition(" ")
-    last = text(labels[-1]).rpartition(" ")[2]
-    return (
-        f'<label hidden>{name} <span class="soft">{first}</span> '
-        f'<input type="range" id="strength" min="0" max="{len(labels) - 1}" step="1" '
-        f'value="{start}" list="marks" autocomplete="off"> '
-        f'<span class="soft">{last}</span></label>\n<datalist id="marks">{marks}</datalist>\n'
-        f"<noscript><p>The slider needs JavaScript; this is {text(labels[start])}.</p></noscript>\n"
-    )
+    name, _, first = labels[0].rpartition(" ")
+    last = labels[-1].rpartition(" ")[2]
+    return {"name": name, "first": first, "last": last, "labels": labels}
 
 
-def _totals(settings: Sequence[Setting], start: int) -> str:
-    """For each setting its noise, and how much of all samples it changes."""
-    lines = []
-    for i, setting in enumerate(settings):
-        total: NoiseStatistics = reduce(add, (s.statistics for s in setting.samples))
-        label = f"<b>{text(setting.label)}</b> · " if setting.label else ""
-        count = len(setting.samples)
-        lines.append(
-            f'<p class="now"{at(i, start)}>{label}{text(words.changed(total))} '
-            f'in {count} sample{"s" if count > 1 else ""} <span class="soft">· '
-            f"{text(words.noise_text(setting.noise))}</span></p>"
-        )
-    return "\n".join(lines)
-
-
-def _scale_note(grids: Sequence[Grid]) -> str:
-    """What the reader must know where masks are larger than their pictures."""
-    if all(grid.scale >= 1 for grid in grids):
-        return ""
-    scales = sorted({f"{min(grid.scale, 1):.2f}" for grid in grids})
-    return (
-        f"<p>Masks are shown at {', '.join(scales)} of their size, by leaving rows and columns out; "
-        "the numbers count all pixels.</p>\n"
-    )
+def _total(setting: Position) -> dict[str, Any]:
+    """The noise of a position, and how much of all samples it changes."""
+    total: NoiseStatistics = reduce(add, (s.statistics for s in setting.samples))
+    return {
+        "label": setting.label,
+        "changed": formatting.changed(total),
+        "count": len(setting.samples),
+        "noise": formatting.describe_noise(setting.noise),
+    }

@@ -1,123 +1,119 @@
-"""One sample of the page: its pictures and numbers at every position of the slider."""
+"""What the page shows of one sample: pictures and numbers at every position of the slider."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from . import words
-from .compared import ComparedSample
-from .encode import photo, png
-from .html_parts import at, figure, picture, swatch, text
-from .pictures import Grid, Painter, shown_image
+from . import formatting
+from .comparison import ComparedSample
+from .encode import data_uri, photo, png
+from .pictures import FlatPicture, Painter, PixelGrid, shown_image
 
 #: With more classes their Dice stand below the pictures, not beside them.
 _IN_A_COLUMN = 14
 
 
-def sample_article(
+class Picture(NamedTuple):
+    """An image that the page carries in itself.
+
+    Attributes:
+        kind: its classes in the style sheet.
+        alt: what it shows, in words; empty if these stand beside it.
+        uri: its content.
+        position: of the slider, at which it is shown; None = always.
+    """
+
+    kind: str
+    alt: str
+    uri: str
+    position: int | None = None
+
+
+class Figure(NamedTuple):
+    """Pictures on top of each other, under a caption."""
+
+    caption: str
+    pictures: list[Picture]
+
+
+class Numbers(NamedTuple):
+    """A sample's numbers at one position: in words, and (color, class, Dice) of each clean class."""
+
+    changed: str
+    dice: list[tuple[str, str, str]]
+    only_noisy: str
+
+
+class ShownSample(NamedTuple):
+    """A sample as the page shows it; ``numbers`` has an entry for each position of the slider."""
+
+    key: str
+    figures: list[Figure]
+    numbers: list[Numbers]
+    numbers_below: bool
+
+
+def show_sample(
     samples: Sequence[ComparedSample],
     labels: Sequence[str],
-    start: int,
     painter: Painter,
     names: Sequence[str],
-    grid: Grid,
-) -> str:
-    """A sample as HTML.
+    grid: PixelGrid,
+) -> ShownSample:
+    """Draw a sample.
 
     Args:
         samples: the same one at each position of the slider.
         labels: of the positions; empty texts if there is no slider.
-        start: the position to show first.
-        painter: knows the colours of the classes.
+        painter: knows the colors of the classes.
         names: of the classes.
         grid: of the pictures.
     """
     first = samples[0]
-    image = None if first.image is None else grid.reduced(shown_image(first.image))
-    clean = png(painter.mask(first.clean, grid))
-    figures = [
-        *([] if image is None else [_image_figure(image, first, painter, grid)]),
-        figure("clean mask", picture("clean flat", f"clean mask of {first.key}", "png", clean)),
-        _noisy_figure(samples, labels, start, painter, grid),
-        _difference_figure(image, samples, labels, start, painter, grid),
+    key, figures = first.key, []
+    ground = flat("ground", "", painter.ground(first.clean, grid))
+    if first.image is not None:
+        image = grid.reduced(shown_image(first.image))
+        outline = flat("outline", "", painter.outline(first.clean, grid))
+        shown = Picture("image", f"image of {key}", data_uri(*photo(image)))
+        figures.append(Figure("image, clean outline", [shown, outline]))
+        ground = Picture("ground", "", data_uri(*photo(painter.dimmed(image))))
+    clean = flat("clean", f"clean mask of {key}", painter.mask(first.clean, grid))
+    noisy, difference = [], [ground]
+    for position, (sample, label) in enumerate(zip(samples, labels)):
+        of = f"{key} at {label}" if label else key
+        share = formatting.percent(sample.statistics.changed_share)
+        alt = f"noisy mask of {of}: {share} changed"
+        noisy.append(flat("noisy", alt, painter.mask(sample.noisy, grid), position))
+        alt = f"changed pixels of {of}, in the colour of their new class"
+        difference.append(flat("difference", alt, painter.difference(sample, grid), position))
+    figures += [
+        Figure("clean mask", [clean]),
+        Figure("noisy mask", noisy),
+        Figure("difference, in the new class", difference),
     ]
-    numbers = [
-        f'<div class="numbers"{at(i, start)}>{_numbers(sample, painter, names)}</div>'
-        for i, sample in enumerate(samples)
-    ]
-    beside = "\n".join(["<div>", *numbers, "</div>"])
-    below = ""
-    if len(words.clean_classes(first.statistics)) > _IN_A_COLUMN:
-        beside, below = below, beside
-    content = "\n".join([*figures, beside])
-    return (
-        f"<article>\n<h2>{text(first.key)}</h2>\n"
-        f'<div class="row">\n{content}\n</div>\n{below}\n</article>'
-    )
+    below = len(formatting.clean_classes(first.statistics)) > _IN_A_COLUMN
+    return ShownSample(key, figures, [_numbers(s, painter, names) for s in samples], below)
 
 
-def _image_figure(image: np.ndarray, sample: ComparedSample, painter: Painter, grid: Grid) -> str:
-    outline = png(painter.outline(sample.clean, grid))
-    return figure(
-        "image, clean outline",
-        picture("image", f"image of {sample.key}", *photo(image)),
-        picture("outline flat", "", "png", outline),
-    )
+def flat(kind: str, alt: str, picture: FlatPicture, position: int | None = None) -> Picture:
+    """A picture of few colors, whose pixels stay sharp when it is enlarged."""
+    return Picture(f"{kind} flat", alt, data_uri("png", png(picture)), position)
 
 
-def _noisy_figure(
-    samples: Sequence[ComparedSample],
-    labels: Sequence[str],
-    start: int,
-    painter: Painter,
-    grid: Grid,
-) -> str:
-    pictures = []
-    for i, (sample, label) in enumerate(zip(samples, labels)):
-        share = words.percent(sample.statistics.changed_share)
-        alt = f"noisy mask of {sample.key}{_at(label)}: {share} changed"
-        content = png(painter.mask(sample.noisy, grid))
-        pictures.append(picture("noisy flat", alt, "png", content, at(i, start)))
-    return figure("noisy mask", *pictures)
+def css_colour(colour: np.ndarray) -> str:
+    """(3,) uint8 RGB as ``'#rrggbb'``."""
+    return f"#{bytes(colour.tolist()).hex()}"
 
 
-def _difference_figure(
-    image: np.ndarray | None,
-    samples: Sequence[ComparedSample],
-    labels: Sequence[str],
-    start: int,
-    painter: Painter,
-    grid: Grid,
-) -> str:
-    if image is None:
-        ground = picture("ground flat", "", "png", png(painter.ground(samples[0].clean, grid)))
-    else:
-        ground = picture("ground", "", *photo(painter.dimmed(image)))
-    pictures = []
-    for i, (sample, label) in enumerate(zip(samples, labels)):
-        alt = f"changed pixels of {sample.key}{_at(label)}, in the colour of their new class"
-        content = png(painter.difference(sample, grid))
-        pictures.append(picture("difference flat", alt, "png", content, at(i, start)))
-    return figure("difference, in the new class", ground, *pictures)
-
-
-def _at(label: str) -> str:
-    return f" at {label}" if label else ""
-
-
-def _numbers(sample: ComparedSample, painter: Painter, names: Sequence[str]) -> str:
+def _numbers(sample: ComparedSample, painter: Painter, names: Sequence[str]) -> Numbers:
     statistics = sample.statistics
-    items = "".join(
-        f"<li><span>{swatch(painter.colours[label])}{text(names[label])}</span> "
-        f"<b>{words.dice(statistics.dice[label])}</b></li>"
-        for label in words.clean_classes(statistics)
-    )
-    parts = [f"<p>{text(words.changed(statistics))}</p>"]
-    if items:
-        parts += ['<p class="soft">Dice of clean and noisy</p>', f'<ul class="dice">{items}</ul>']
-    new = words.only_noisy(statistics, names)
-    if new:
-        parts.append(f'<p class="soft">{text(new)}</p>')
-    return "".join(parts)
+    dice = [
+        (css_colour(painter.colours[c]), names[c], formatting.dice(statistics.dice[c]))
+        for c in formatting.clean_classes(statistics)
+    ]
+    new = formatting.only_noisy(statistics, names)
+    return Numbers(formatting.changed(statistics), dice, new)

@@ -1,4 +1,4 @@
-"""The colour of each class."""
+"""The color of each class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-#: Eight colours that most colour-blind people can tell apart: Okabe and Ito, 2008. Black is first,
+#: Eight colors that most color-blind people can tell apart: Okabe and Ito, 2008. Black is first,
 #: for the background.
 _SAFE = (
     (0, 0, 0),
@@ -19,8 +19,8 @@ _SAFE = (
     (213, 94, 0),
     (204, 121, 167),
 )
-#: Levels of a channel among which further colours are looked for, and the least difference of a
-#: colour's largest and smallest channel: greys stand for other things.
+#: Levels of a channel among which further colors are looked for, and the least difference of a
+#: color's largest and smallest channel: grays stand for other things.
 _LEVELS = (0, 51, 102, 153, 204, 255)
 _LEAST_CHROMA = 60
 
@@ -29,9 +29,9 @@ IGNORED = ((196, 196, 196), (244, 244, 244))
 
 
 def class_colours(palette: Sequence[Sequence[int]] | None, num_classes: int) -> np.ndarray:
-    """(num_classes, 3) uint8 RGB: the data set's palette as far as it goes, then safe colours.
+    """(num_classes, 3) uint8 RGB: the data set's palette as far as it goes, then safe colors.
 
-    The first eight of these are safe for the colour-blind; each further one is as far as possible
+    The first eight of these are safe for the color-blind; each further one is as far as possible
     (CIE Lab) from all before. More than a few dozen cannot be told apart by eye; names and
     numbers stand beside the pictures.
     """
@@ -43,7 +43,7 @@ def class_colours(palette: Sequence[Sequence[int]] | None, num_classes: int) -> 
     return np.array(_extended(list(_SAFE[:num_classes]), num_classes), dtype=np.uint8)
 
 
-def _extended(colours: list[tuple[int, int, int]], count: int) -> list[tuple[int, int, int]]:
+def _extended(colours: list[tuple[int, ...]], count: int) -> list[tuple[int, ...]]:
     if len(colours) >= count:
         return colours
     levels = np.array(np.meshgrid(_LEVELS, _LEVELS, _LEVELS, indexing="ij")).reshape(3, -1).T

@@ -1,4 +1,4 @@
-"""Masks, differences and outlines as pictures of few colours."""
+"""Masks, differences and outlines as pictures of few colors."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .compared import ComparedSample
+from .comparison import ComparedSample
 from .palette import IGNORED
 
 #: Width of the stripes of ignored pixels, in pixels of the picture.
 _STRIPE = 4
-#: Darkest grey of what a difference may lie on, and how many levels there are above it.
+#: Darkest gray of what a difference may lie on, and how many levels there are above it.
 _GROUNDS = ((96, 64), (16, 48), (188, 48))
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class PixelGrid:
     """Which pixel of a mask each pixel of a picture shows. Nothing is averaged.
 
     Attributes:
@@ -31,7 +31,7 @@ class Grid:
     shape: tuple[int, int]
 
     @classmethod
-    def fitting(cls, shape: tuple[int, int], least: int, most: int) -> Grid:
+    def fitting(cls, shape: tuple[int, int], least: int, most: int) -> PixelGrid:
         """The grid whose longer side is that of the mask, or the nearest length in [least, most].
 
         Args:
@@ -79,11 +79,11 @@ def _positions(length: int, count: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FlatPicture:
-    """A picture of few colours.
+    """A picture of few colors.
 
     Attributes:
         indices: (H, W) int64 into ``colours``.
-        colours: (K, 4) uint8 RGBA; alpha is 0 or 255.
+        colors: (K, 4) uint8 RGBA; alpha is 0 or 255.
     """
 
     indices: np.ndarray
@@ -99,7 +99,7 @@ class Painter:
     """Draws the pictures of samples of one data set.
 
     Args:
-        colours: (C, 3) uint8 RGB of the classes.
+        colors: (C, 3) uint8 RGB of the classes.
         ignore_index: label of the pixels without a class.
     """
 
@@ -116,17 +116,17 @@ class Painter:
         self._ignored, self._ground = self.classes, self.classes + 2
         self._nothing = len(opaque)
 
-    def mask(self, labels: np.ndarray, grid: Grid) -> FlatPicture:
-        """A mask in the classes' colours; ignored pixels striped grey."""
+    def mask(self, labels: np.ndarray, grid: PixelGrid) -> FlatPicture:
+        """A mask in the classes' colors; ignored pixels striped gray."""
         return self._flat(labels, grid)
 
-    def difference(self, sample: ComparedSample, grid: Grid) -> FlatPicture:
-        """The changed pixels in the colour of their new class, ignored ones striped; the others are
+    def difference(self, sample: ComparedSample, grid: PixelGrid) -> FlatPicture:
+        """The changed pixels in the color of their new class, ignored ones striped; the others are
         transparent."""
         changed = sample.noisy != sample.clean
         return self._flat(sample.noisy, grid, shown=changed | self._is_ignored(sample.clean))
 
-    def outline(self, labels: np.ndarray, grid: Grid) -> FlatPicture:
+    def outline(self, labels: np.ndarray, grid: PixelGrid) -> FlatPicture:
         """A line of black and white along the borders of the classes; the rest is transparent."""
         shown = grid.apply(labels)
         indices = np.where(_beside(shown, higher=True), 1, 0)
@@ -134,15 +134,15 @@ class Painter:
         colours = np.array([(0, 0, 0, 0), (255,) * 4, (0, 0, 0, 255)], dtype=np.uint8)
         return FlatPicture(indices, colours)
 
-    def ground(self, labels: np.ndarray, grid: Grid) -> FlatPicture:
-        """What a difference lies on where there is no image: grey, with the outline of the classes."""
+    def ground(self, labels: np.ndarray, grid: PixelGrid) -> FlatPicture:
+        """What a difference lies on where there is no image: gray, with the outline of the classes."""
         shown = grid.apply(labels)
         indices = np.full(shown.shape, self._ground)
         indices[_beside(shown, higher=True)] = self._ground + 1
         return FlatPicture(indices, self._colours)
 
     def dimmed(self, image: np.ndarray) -> np.ndarray:
-        """(H, W) uint8: a BGR image in few greys, which are unlike the classes where there are such."""
+        """(H, W) uint8: a BGR image in few grays, which are unlike the classes where there are such."""
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         return (self._dark + grey.astype(np.uint16) * self._levels // 255).astype(np.uint8)
 
@@ -153,7 +153,9 @@ class Painter:
     def _is_ignored(self, labels: np.ndarray) -> np.ndarray:
         return (labels < 0) | (labels >= self.classes)
 
-    def _flat(self, labels: np.ndarray, grid: Grid, shown: np.ndarray | None = None) -> FlatPicture:
+    def _flat(
+        self, labels: np.ndarray, grid: PixelGrid, shown: np.ndarray | None = None
+    ) -> FlatPicture:
         picture = grid.apply(labels).astype(np.int64)
         ignored = self._is_ignored(picture)
         picture[ignored] = self._ignored + _stripes(picture.shape)[ignored]
@@ -178,7 +180,7 @@ def shown_image(image: np.ndarray) -> np.ndarray:
 
 
 def _ground_levels(colours: np.ndarray) -> tuple[int, int]:
-    """The greys that are farthest from the class nearest to them; the first ones if in doubt."""
+    """The grays that are farthest from the class nearest to them; the first ones if in doubt."""
     colours = colours.astype(np.float64)
 
     def distance(levels: tuple[int, int]) -> float:

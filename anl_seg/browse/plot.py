@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from . import words
+from . import formatting
 from .canvas import FONT, drawable, figure_png, new_figure
 from .data_statistics import DataStatistics
 
@@ -28,7 +28,7 @@ def draw_statistics(
 
     Classes that appear nowhere are left out. The same bytes for the same arguments.
     """
-    present = words.present_classes(statistics.total)
+    present = formatting.present_classes(statistics.total)
     title_lines = textwrap.wrap(title, 150)
     subtitle_lines = textwrap.wrap(subtitle, 200)
     head = 56 + 20 * len(title_lines) + 16 * len(subtitle_lines)
@@ -43,11 +43,11 @@ def draw_statistics(
         y += 16
     bottom = 130 / height
     box = (bottom, 1 - head / height - bottom)
-    _histogram(figure.add_axes([0.05, box[0], 0.25, box[1]]), statistics)
+    _histogram(figure.add_axes((0.05, box[0], 0.25, box[1])), statistics)
     if present:
-        labels = [drawable(words.shortened(names[label], 18)) for label in present]
+        labels = [drawable(formatting.shortened(names[label], 18)) for label in present]
         _confusion(figure, (0.39, *box), statistics, present, labels)
-        _dice(figure.add_axes([0.80, box[0], 0.18, box[1]]), statistics, present, labels)
+        _dice(figure.add_axes((0.80, box[0], 0.18, box[1])), statistics, present, labels)
     return figure_png(figure)
 
 
@@ -66,7 +66,7 @@ def _histogram(axes: Axes, statistics: DataStatistics) -> None:
     share = statistics.total.changed_share
     if not np.isnan(share):
         axes.axvline(100 * share, color=_ORANGE, linestyle="--")
-        label = f"all pixels: {words.percent(share)}"
+        label = f"all pixels: {formatting.percent(share)}"
         axes.plot([], [], color=_ORANGE, linestyle="--", label=label)
         axes.legend(fontsize=8, frameon=False)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -85,7 +85,7 @@ def _confusion(
     labels: Sequence[str],
 ) -> None:
     left, bottom, height = place
-    axes = figure.add_axes([left, bottom, 0.27, height])
+    axes = figure.add_axes((left, bottom, 0.27, height))
     confusion = statistics.total.confusion[np.ix_(present, present)].astype(np.float64)
     clean = confusion.sum(axis=1, keepdims=True)
     shares = 100 * np.divide(confusion, clean, out=np.zeros_like(confusion), where=clean > 0)
@@ -109,7 +109,7 @@ def _confusion(
     axes.set_ylabel("clean", fontsize=9)
     _title(axes, "confusion, % of each clean class")
     axes.tick_params(labelsize=8 if len(labels) <= 30 else 6.5)
-    bar = figure.add_axes([left + 0.275, bottom, 0.008, height])
+    bar = figure.add_axes((left + 0.275, bottom, 0.008, height))
     figure.colorbar(picture, cax=bar).ax.tick_params(labelsize=7)
 
 
@@ -126,6 +126,6 @@ def _dice(
     if named:
         axes.set_yticklabels(labels, family=FONT)
         for row, score in enumerate(scores):
-            axes.text(score + 0.02, row, words.dice(score), va="center", fontsize=7)
+            axes.text(score + 0.02, row, formatting.dice(score), va="center", fontsize=7)
     axes.spines[["top", "right"]].set_visible(False)
     _title(axes, "Dice of clean and noisy")

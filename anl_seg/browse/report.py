@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from . import words
+from . import formatting
 from .data_statistics import DataStatistics
 
 #: Up to so many classes the whole confusion matrix is printed.
@@ -35,7 +35,7 @@ def statistics_tables(statistics: DataStatistics, names: Sequence[str]) -> Rende
 
 
 def _present(statistics: DataStatistics) -> list[int]:
-    return words.present_classes(statistics.total)
+    return formatting.present_classes(statistics.total)
 
 
 def _totals(statistics: DataStatistics) -> Table:
@@ -43,12 +43,12 @@ def _totals(statistics: DataStatistics) -> Table:
     table = Table(title="changed pixels, of valid pixels", title_justify="left", min_width=46)
     table.add_column("over")
     table.add_column("share", justify="right")
-    table.add_row("all pixels together", words.percent(statistics.total.changed_share))
-    table.add_row("samples, mean", words.percent(images["mean"]))
-    table.add_row("samples, standard deviation", words.percent(images["std"]))
+    table.add_row("all pixels together", formatting.percent(statistics.total.changed_share))
+    table.add_row("samples, mean", formatting.percent(images["mean"]))
+    table.add_row("samples, standard deviation", formatting.percent(images["std"]))
     table.add_row(
         "samples, least / median / most",
-        " / ".join(words.percent(images[name]) for name in ("min", "median", "max")),
+        " / ".join(formatting.percent(images[name]) for name in ("min", "median", "max")),
     )
     table.add_section()
     counted, total = len(statistics.samples), statistics.samples_total
@@ -74,10 +74,10 @@ def _classes(statistics: DataStatistics, names: Sequence[str]) -> Table:
         lost = (clean - kept) / clean if clean else float("nan")
         table.add_row(
             Text(names[label]),
-            words.percent(clean / pixels),
-            words.percent(int(confusion[:, label].sum()) / pixels),
-            words.percent(lost),
-            words.dice(statistics.total.dice[label]),
+            formatting.percent(clean / pixels),
+            formatting.percent(int(confusion[:, label].sum()) / pixels),
+            formatting.percent(lost),
+            formatting.dice(statistics.total.dice[label]),
             Text(_target(row, label, names)),
         )
     return table
@@ -89,7 +89,7 @@ def _target(row: np.ndarray, label: int, names: Sequence[str]) -> str:
     if not wrong.any():
         return "-"
     target = int(wrong.argmax())
-    return f"{names[target]} ({words.percent(int(wrong[target]) / int(row.sum()))})"
+    return f"{names[target]} ({formatting.percent(int(wrong[target]) / int(row.sum()))})"
 
 
 def _matrix(statistics: DataStatistics, names: Sequence[str], present: Sequence[int]) -> Table:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from . import words
+from . import formatting
 from .canvas import Canvas
-from .compared import ComparedSample
-from .pictures import Grid, Painter, shown_image
+from .comparison import ComparedSample
+from .pictures import Painter, PixelGrid, shown_image
 
 #: Longest side of a picture, width of the text beside the pictures, and spaces, in pixels.
 _SIDE = 320
@@ -37,11 +37,11 @@ def draw_sheet(
     """Image, clean and noisy mask, their difference and numbers, a row per sample.
 
     The image has the outline of the clean mask; the column is left out if no sample has an image.
-    The difference has the changed pixels in the colour of their new class.
+    The difference has the changed pixels in the color of their new class.
 
     Args:
         samples: what to show, at least one.
-        painter: knows the colours of the classes.
+        painter: knows the colors of the classes.
         names: of the classes.
         title: of the sheet; the noise.
         subtitle: where the samples come from.
@@ -85,9 +85,9 @@ def draw_sheet(
             x += widths[column] + _GAP
         text.draw(canvas, x, y, painter)
         y += row_height + _GAP
-    for line in legend:
+    for entries in legend:
         x = _GAP
-        for name, colour, length in line:
+        for name, colour, length in entries:
             if colour is None:
                 canvas.picture(x, int(y) + 3, painter.stripes(9).rgba[..., :3])
             else:
@@ -108,7 +108,7 @@ _HEADINGS = {
 
 def _row_pictures(sample: ComparedSample, painter: Painter) -> dict[str, np.ndarray]:
     """The pictures of a sample, (H, W, 3) uint8 RGB, by column."""
-    grid = Grid.fitting(sample.clean.shape, _SIDE, _SIDE)
+    grid = PixelGrid.fitting(sample.clean.shape, _SIDE, _SIDE)
     ground = painter.ground(sample.clean, grid).rgba[..., :3]
     pictures = {}
     if sample.image is not None:
@@ -133,18 +133,22 @@ class _RowText:
     def __init__(self, sample: ComparedSample, names: Sequence[str]) -> None:
         statistics = sample.statistics
         letters = int(_TEXT * _CHARACTERS)
-        self.key = textwrap.wrap(words.printable(sample.key), int(letters * 0.85))
-        self.share = textwrap.wrap(words.changed(statistics), letters)
-        present = words.clean_classes(statistics)
+        self.key = textwrap.wrap(formatting.printable(sample.key), int(letters * 0.85))
+        self.share = textwrap.wrap(formatting.changed(statistics), letters)
+        present = formatting.clean_classes(statistics)
         columns = 1 if len(present) <= _CLASSES_IN_COLUMN else 2
         self.column_width = min(220, _TEXT // columns)
         self.per_column = -(-len(present) // columns)
         fitting = int((self.column_width - 66) * _CHARACTERS)
         self.classes = [
-            (label, words.shortened(names[label], fitting), words.dice(statistics.dice[label]))
+            (
+                label,
+                formatting.shortened(names[label], fitting),
+                formatting.dice(statistics.dice[label]),
+            )
             for label in present
         ]
-        self.new = textwrap.wrap(words.only_noisy(statistics, names), letters)
+        self.new = textwrap.wrap(formatting.only_noisy(statistics, names), letters)
         if len(self.new) > _NEW_LINES:
             self.new = [*self.new[: _NEW_LINES - 1], "... (all of them are on the page)"]
         lines = len(self.key) + len(self.share) + self.per_column + len(self.new)
@@ -165,8 +169,8 @@ class _RowText:
         canvas.text(x, y, "Dice of clean and noisy", size=7.5)
         y += _LINE
         for number, (label, name, score) in enumerate(self.classes):
-            column, line = divmod(number, self.per_column)
-            left, middle = x + column * self.column_width, y + line * _LINE
+            column, row = divmod(number, self.per_column)
+            left, middle = x + column * self.column_width, y + row * _LINE
             canvas.swatch(left, middle, painter.colours[label])
             canvas.text(left + 14, middle, name)
             canvas.text(left + self.column_width - 14, middle, score, right=True)
@@ -179,10 +183,10 @@ class _RowText:
 def _legend(
     samples: Sequence[ComparedSample], names: Sequence[str], painter: Painter, width: int
 ) -> list[list[tuple[str, np.ndarray | None, int]]]:
-    """Lines of (name, colour or None for ignored, length in pixels)."""
-    present = sorted({label for s in samples for label in words.present_classes(s.statistics)})
+    """Lines of (name, color or None for ignored, length in pixels)."""
+    present = sorted({label for s in samples for label in formatting.present_classes(s.statistics)})
     entries: list[tuple[str, np.ndarray | None]] = [
-        (words.shortened(names[label], 40), painter.colours[label]) for label in present
+        (formatting.shortened(names[label], 40), painter.colours[label]) for label in present
     ]
     if any(s.statistics.valid_pixels < s.clean.size for s in samples):
         entries.append((f"ignored ({painter.ignore_index})", None))

@@ -199,8 +199,8 @@ def _factor(noise: MaskNoise, config: dict[str, Any]) -> Strength | None:
 
 
 def _kind(noise: MaskNoise, config: dict[str, Any], path: _Path) -> type[MaskNoise]:
-    """The class of the noise at a path: that of the whole, or of one inside it."""
-    return NOISES[_value(config, path)["type"]] if path else type(noise)
+    """The class of the noise at a path: that of the whole, or of one inside it (if registered)."""
+    return NOISES.get(_value(config, path)["type"], MaskNoise) if path else type(noise)
 
 
 def _companions(kind: type[MaskNoise], config: dict[str, Any], path: _Path) -> list[_Path]:
@@ -211,8 +211,10 @@ def _companions(kind: type[MaskNoise], config: dict[str, Any], path: _Path) -> l
 
 
 def _main(kind: type[MaskNoise], config: dict[str, Any], path: _Path) -> _Path | None:
-    """The path of a noise's own strength."""
-    for name in config if kind.strength_name is None else (kind.strength_name,):
+    """The path of a noise's own strength: the declared one, else the likeliest of its numbers."""
+    names: Sequence[str] = [kind.strength_name] if kind.strength_name else list(config)
+    declared = {noise.strength_name for noise in NOISES.values()}
+    for name in sorted(names, key=lambda name: name not in declared):
         if name not in kind.not_strengths and _is_amount(config.get(name)):
             return (*path, name)
     return None

@@ -22,23 +22,23 @@ from rich.progress import Progress
 from anl_seg._files import write_bytes_atomically, write_json_atomically
 from anl_seg._processes import cpu_count
 from anl_seg._progress import progress_bars
-from anl_seg.browse import words
+from anl_seg.browse import formatting
 from anl_seg.browse.data_statistics import evenly_spaced, measure_data
 from anl_seg.browse.files import output_paths
 from anl_seg.browse.page import draw_page
 from anl_seg.browse.palette import class_colours
-from anl_seg.browse.pick import pick_at_random, pick_by_name
 from anl_seg.browse.pictures import Painter
 from anl_seg.browse.plot import draw_statistics
 from anl_seg.browse.report import statistics_tables
-from anl_seg.browse.settings import compare_settings, slide
+from anl_seg.browse.sample_selection import pick_at_random, pick_by_name
 from anl_seg.browse.sheet import draw_sheet
+from anl_seg.browse.slider import compare_positions, slide
 from anl_seg.cli._job import add_config
 from anl_seg.cli._program import command_parser, errors_in_a_sentence
 from anl_seg.cli._sources import open_source
 from anl_seg.config import parse_spec
 from anl_seg.config.options import OptionsAction
-from anl_seg.corruption import MaskSource
+from anl_seg.corruption import MaskSource, noise_of
 from anl_seg.engine.environment import environment
 from anl_seg.noise import PRESETS, MaskNoise, build_noise
 
@@ -141,22 +141,12 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
             parser.error(f"--{name.replace('_', '-')} must be at least {least}, got {value}.")
 
 
-def choose_noise(args: argparse.Namespace, source: MaskSource) -> tuple[MaskNoise, int]:
-    """The noise and its seed: those of the arguments, else those of the config."""
-    if args.noise is not None:
-        return build_noise(parse_spec(args.noise)), args.seed or 0
-    if source.corruption is None:
-        raise ValueError(f"the {source.name} are not corrupted by the config: give --noise.")
-    noise = build_noise(source.corruption["noise"])
-    return noise, source.corruption["seed"] if args.seed is None else args.seed
-
-
 def titles(
     args: argparse.Namespace, noise: MaskNoise, source: MaskSource, seed: int
 ) -> tuple[str, str, str]:
     """The noise as people know it; all that a picture tells of it below that; where samples come from."""
-    text = words.noise_text(noise)
-    origin = words.printable(f"{source.name}; noise seed {seed}")
+    text = formatting.describe_noise(noise)
+    origin = formatting.printable(f"{source.name}; noise seed {seed}")
     if args.noise is None or parse_spec(args.noise)["type"].rpartition(".")[2] not in PRESETS:
         return text, origin, origin
     return args.noise, f"{text}; {origin}", origin
@@ -187,8 +177,10 @@ def open_subject(args: argparse.Namespace) -> Subject:
     source = open_source(args)
     source.check_keys()
     source.warn_of_labels()
-    noise, seed = choose_noise(args, source)
-    names = words.class_names(source.class_names, source.num_classes)
+    spec = None if args.noise is None else parse_spec(args.noise)
+    config, seed = noise_of(source, spec, args.seed, other=True)
+    noise = build_noise(config)
+    names = formatting.class_names(source.class_names, source.num_classes)
     return Subject(source, noise, seed, names, *titles(args, noise, source, seed))
 
 
@@ -222,7 +214,7 @@ def browse(args: argparse.Namespace, progress: Progress) -> list[Path]:
     indices = choose_samples(args, source)
     with_image = args.masks is None or args.images is not None or noise.needs_image
     samples = [source.sample(index, with_image) for index in indices]
-    asked, *settings = compare_settings(
+    asked, *settings = compare_positions(
         samples,
         [("", noise), *positions],
         seed=subject.seed,
@@ -295,7 +287,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         paths = measure(args, progress, console) if args.stats else browse(args, progress)
     for path in paths:
         size = path.stat().st_size
-        print(f"written: {path} ({words.file_size(size)})")
+        print(f"written: {path} ({formatting.file_size(size)})")
         if path.suffix == ".html" and size > _LARGE_PAGE:
             print(
                 "the page is large and may open slowly; fewer --samples or --values, or a smaller "

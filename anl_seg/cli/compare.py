@@ -19,8 +19,8 @@ from anl_seg._files import write_json_atomically
 from anl_seg.cli._program import command_parser, errors_in_a_sentence, program
 from anl_seg.config.options import add_cfg_options
 from anl_seg.study.comparison import comparison_study, read_runs, run_comparison
+from anl_seg.study.comparison_report import comparison_records, comparison_table
 from anl_seg.study.plan import StudyRun
-from anl_seg.study.report import comparison_records, comparison_table
 from anl_seg.study.run.runner import StudyOutcome
 
 

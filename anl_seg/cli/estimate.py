@@ -36,19 +36,19 @@ from anl_seg.datasets._built import check_sample_keys, leaves, warn_of_labels
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.engine.evaluated_checkpoint import load_to_evaluate
 from anl_seg.evaluation import EstimateTransitionMatrix
-from anl_seg.evaluation.estimate_transition_matrix import check_output_file
+from anl_seg.evaluation.transition_matrix_metric import check_output_file
+from anl_seg.evaluation.transition_report import (
+    report_anchors,
+    report_counts,
+    resemblance,
+    transition_table,
+)
 from anl_seg.noise.estimate_transition_matrix import (
     DEFAULT_QUANTILE,
     DEFAULT_TOP_SHARE,
     TransitionCounts,
     TransitionEstimate,
     simple_noises,
-)
-from anl_seg.study.transition_report import (
-    report_anchors,
-    report_counts,
-    resemblance,
-    transition_table,
 )
 
 #: Differences of an entry that are taken for nothing: beside the sampling error when masks are

@@ -13,8 +13,8 @@ from anl_seg.cli._program import command_parser, errors_in_a_sentence
 from anl_seg.cli.compare import report_end
 from anl_seg.config.options import add_cfg_options
 from anl_seg.study.comparison import comparison_study, read_runs, run_comparison
+from anl_seg.study.comparison_report import comparison_records, comparison_table
 from anl_seg.study.picture import draw_predictions
-from anl_seg.study.report import comparison_records, comparison_table
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "quickstart"
 METRIC = "mIoU"

@@ -25,9 +25,9 @@ from anl_seg.cli._job import add_launcher
 from anl_seg.cli._program import command_parser, errors_in_a_sentence
 from anl_seg.study.file import Study, load_study
 from anl_seg.study.plan import StudyRun, plan_study, planned_runs, write_plan
-from anl_seg.study.progress_table import Timings, time_text
 from anl_seg.study.run.estimate import expected_seconds, time_run
 from anl_seg.study.run.executors import Executor, LocalExecutor, RayExecutor
+from anl_seg.study.run.progress_table import Timings, time_text
 from anl_seg.study.run.runner import only_runner, output_console, run_study
 from anl_seg.study.run.state import DAMAGED, check_work_dir, known_state, run_status
 from anl_seg.study.run.threads import asked_threads
@@ -241,7 +241,7 @@ def status(args: argparse.Namespace, study: Study, work_dir: Path, console: Cons
 
 def report(args: argparse.Namespace, study: Study, work_dir: Path, console: Console) -> int:
     try:
-        from anl_seg.study.html_report import write_report
+        from anl_seg.study.report import write_report
     except ImportError as error:
         raise ValueError(
             f"the report needs more packages: pip install 'anl_seg[study]' ({error})."

@@ -205,7 +205,7 @@ def options_last(cfg: Config, options: Mapping[str, Any] | None) -> Iterator[Non
 
     So what a tool's arguments do sees the options, and the options have the last word. The position in a
     list is that of the config before anything was put into the list; options that then name nothing, but
-    do afterwards, are merged afterwards.
+    do afterward, are merged afterward.
 
     Args:
         cfg: a loaded config; changed in place.

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from anl_seg.corruption.part import Part
+from anl_seg.corruption.mask_dataset import MaskDataset
 from anl_seg.masks.png import MaskPng, encode_mask_png, read_mask_png
 from anl_seg.masks.raw_labels import REFUSED, RawLabels
 
 
-def find_raw_labels(part: Part, index: int) -> RawLabels | None:
+def find_raw_labels(part: MaskDataset, index: int) -> RawLabels | None:
     """Ask the annotation loader of a data set what it makes of every value of a file.
 
     It is given small files of the kind of the sample's own. None if the sample has no label file of its
     own, or one whose labels do not follow from the values of its pixels one by one (several files, a
-    colour picture, another format).
+    color picture, another format).
     """
     path = part.mask_path(index)
     if path is None:
@@ -38,7 +38,7 @@ def find_raw_labels(part: Part, index: int) -> RawLabels | None:
 class _Asker:
     """Gives a data set's annotation loader files that hold chosen values."""
 
-    def __init__(self, part: Part, index: int, own: MaskPng) -> None:
+    def __init__(self, part: MaskDataset, index: int, own: MaskPng) -> None:
         self._part, self._index, self._own = part, index, own
         self._side = 256 if own.values.dtype == np.uint16 else 16
 
@@ -48,10 +48,11 @@ class _Asker:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "values.png"
             labels = self._ask(path, values)
-            # A loader that reads other files answers the same whatever it is given.
-            mirrored = None if labels is None else self._ask(path, values[::-1])
             if labels is not None:
-                return labels if np.array_equal(labels[::-1], mirrored) else None
+                # A loader that reads other files answers the same whatever it is given.
+                mirrored = self._ask(path, values[::-1])
+                follows = mirrored is not None and np.array_equal(labels[::-1], mirrored)
+                return labels if follows else None
             if self._side > 16:
                 return None  # one by one would take minutes
             return self._one_by_one(path)

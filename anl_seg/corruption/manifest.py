@@ -48,10 +48,10 @@ def head(plan: Plan) -> dict[str, Any]:
             {
                 "place": part.place,
                 "folder": plan.folder(number),
-                "labels": None if plan.raw[number] is None else plan.raw[number].runs(),
+                "labels": None if raw is None else raw.runs(),
                 **part.describe(),
             }
-            for number, part in enumerate(source.parts)
+            for number, (part, raw) in enumerate(zip(source.parts, plan.raw))
         ],
         "samples": {"count": len(plan.targets), "names_sha256": plan.names_sha256()},
         "packages": packages(),

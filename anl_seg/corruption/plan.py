@@ -12,8 +12,8 @@ import numpy as np
 
 from anl_seg._files import check_inside_name
 from anl_seg.corruption.find_raw_labels import find_raw_labels
-from anl_seg.corruption.folder_part import FolderPart
-from anl_seg.corruption.part import Part
+from anl_seg.corruption.folder_masks import FolderMasks
+from anl_seg.corruption.mask_dataset import MaskDataset
 from anl_seg.corruption.sources import MaskSource
 from anl_seg.datasets.transforms.corrupt_mask import CorruptMask
 from anl_seg.masks.raw_labels import RawLabels
@@ -25,13 +25,13 @@ class Target(NamedTuple):
     """One file to write.
 
     Attributes:
-        index: of the sample in the source.
+        position: of the sample in the source.
         dataset: number of its data set there.
         key: what seeds its noise.
         file: where it goes, below the output folder, in posix form.
     """
 
-    index: int
+    position: int
     dataset: int
     key: str
     file: str
@@ -75,7 +75,9 @@ class Plan:
         self.targets: list[Target] = []
         start = 0
         for number, part in enumerate(source.parts):
-            raw = RawLabels.identity() if isinstance(part, FolderPart) else find_raw_labels(part, 0)
+            raw = (
+                RawLabels.identity() if isinstance(part, FolderMasks) else find_raw_labels(part, 0)
+            )
             names = None if raw is None else part.relative_names()
             self.raw.append(raw)
             self.values.append((raw or RawLabels.identity()).values_for(source.num_classes))
@@ -88,7 +90,7 @@ class Plan:
         return f"dataset{number}" if len(self.source.parts) > 1 else ""
 
     def _targets(
-        self, number: int, part: Part, names: list[str] | None, start: int
+        self, number: int, part: MaskDataset, names: list[str] | None, start: int
     ) -> list[Target]:
         found: dict[str, int] = {}
         targets = []
@@ -123,7 +125,7 @@ class Plan:
         )
 
     def _source_size(self, target: Target) -> int | None:
-        inner = self.source.locate(target.index)[1]
+        inner = self.source.locate(target.position)[1]
         path = self.source.parts[target.dataset].mask_path(inner)
         return None if path is None else os.path.getsize(path)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from anl_seg.corruption.part import Sample
+from anl_seg.corruption.mask_dataset import Sample
 from anl_seg.corruption.plan import Plan, Target
 from anl_seg.noise import NoiseStatistics, noise_statistics
 
@@ -60,7 +60,7 @@ def outcome_of(
         "key": target.key,
         "sha256": hashlib.sha256(data).hexdigest(),
         "clean_sha256": labels_sha256(sample.mask),
-        **({"image_sha256": _image_sha256(sample.image)} if plan.with_image else {}),
+        **({} if sample.image is None else {"image_sha256": _image_sha256(sample.image)}),
         **numbers(statistics),
     }
     return Outcome(record, statistics, len(data))

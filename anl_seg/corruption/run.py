@@ -15,9 +15,9 @@ from rich.console import Console
 
 from anl_seg._files import locked, remove_leftovers
 from anl_seg._suggest import sentence
+from anl_seg.corruption.corrupt_sample import MISSING, write_sample
 from anl_seg.corruption.journal import Journal, journal_path, known_records
 from anl_seg.corruption.manifest import complete, head
-from anl_seg.corruption.one_sample import MISSING, write_sample
 from anl_seg.corruption.out_folder import OutFolder
 from anl_seg.corruption.plan import Plan, Target
 from anl_seg.corruption.progress import shown
@@ -28,30 +28,46 @@ from anl_seg.masks.manifest_file import FILE_NAME, differences, read_manifest, w
 from anl_seg.noise import MaskNoise, NoiseStatistics, build_noise
 
 
-def noise_of(source: MaskSource, noise: dict | None, seed: int | None) -> tuple[dict, int]:
-    """The noise and seed to use: those given, else those by which the config corrupts its masks.
+def noise_of(
+    source: MaskSource, noise: dict | None, seed: int | None, *, other: bool = False
+) -> tuple[dict, int]:
+    """Return the noise and seed to use: those given, else those by which the config corrupts its masks.
+
+    Args:
+        source: the clean masks.
+        noise: noise config; None = the config's own.
+        seed: of the noise; None = the config's own, or 0 for a noise that is given.
+        other: whether they may differ from those by which the config corrupts its masks already.
 
     Raises:
-        ValueError: neither, both, or other settings than the config's.
+        ValueError: no noise; without ``other`` also both, or other settings than the config's.
     """
     own = source.corruption
-    if noise is None:
-        if own is None:
-            raise ValueError("no noise: give --noise, or a config whose pipeline has CorruptMask.")
-        if seed is not None and seed != own["seed"]:
-            raise ValueError(f"the config's CorruptMask has seed {own['seed']}, not {seed}.")
-        for name in ("num_classes", "ignore_index"):
-            if getattr(source, name) != own[name]:
-                raise ValueError(
-                    f"the config's CorruptMask has {name}={own[name]}, not {getattr(source, name)}."
-                )
-        return own["noise"], own["seed"]
-    if own is not None:
+    if own is not None and not other:
+        _check_own(source, own, noise, seed)
+    if noise is not None:
+        return build_noise(noise).config(), 0 if seed is None else seed
+    if own is None:
+        raise ValueError("no noise: give --noise, or a config whose pipeline has CorruptMask.")
+    return own["noise"], own["seed"] if seed is None else seed
+
+
+def _check_own(
+    source: MaskSource, own: Mapping[str, Any], noise: dict | None, seed: int | None
+) -> None:
+    """Raise a ValueError unless masks would be corrupted as the config itself does."""
+    if noise is not None:
         raise ValueError(
             f"the config corrupts its masks already, by {own['noise']['type']}: leave --noise out, or "
             "take CorruptMask out of the config."
         )
-    return build_noise(noise).config(), 0 if seed is None else seed
+    if seed is not None and seed != own["seed"]:
+        raise ValueError(f"the config's CorruptMask has seed {own['seed']}, not {seed}.")
+    for name in ("num_classes", "ignore_index"):
+        if getattr(source, name) != own[name]:
+            raise ValueError(
+                f"the config's CorruptMask has {name}={own[name]}, not {getattr(source, name)}."
+            )
 
 
 def corrupt_dataset(

@@ -21,9 +21,9 @@ from anl_seg.config._walk import as_list
 from anl_seg.config.labels import label_range, values_of_heads
 from anl_seg.config.load import load_config
 from anl_seg.config.options import apply_options
-from anl_seg.corruption.dataset_part import DatasetPart, dataset_parts, plain
-from anl_seg.corruption.folder_part import IMAGE_SUFFIXES, FolderPart
-from anl_seg.corruption.part import DEFAULT_KEY_PARTS, Part, Sample
+from anl_seg.corruption.config_masks import ConfigMasks, datasets_of_config, json_content
+from anl_seg.corruption.folder_masks import IMAGE_SUFFIXES, FolderMasks
+from anl_seg.corruption.mask_dataset import DEFAULT_KEY_PARTS, MaskDataset, Sample
 from anl_seg.noise.label_counts import LOOKED_AT, LabelCounts
 from anl_seg.noise.sample_keys import check_keys
 
@@ -51,7 +51,7 @@ class MaskSource:
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[MaskDataset],
         *,
         num_classes: int,
         ignore_index: int,
@@ -64,11 +64,11 @@ class MaskSource:
         self.parts = tuple(parts)
         self.num_classes = check_classes(num_classes)
         self.ignore_index = ignore_index
-        # Names and colours of another number of classes would be attached to the wrong ones.
-        whole = class_names is not None and len(class_names) == num_classes
-        self.class_names = tuple(class_names) if whole else None
-        whole = palette is not None and len(palette) == num_classes
-        self.palette = [list(map(int, colour)) for colour in palette] if whole else None
+        # Names and colors of another number of classes would be attached to the wrong ones.
+        names = class_names if class_names and len(class_names) == num_classes else None
+        colours = palette if palette and len(palette) == num_classes else None
+        self.class_names = None if names is None else tuple(names)
+        self.palette = None if colours is None else [list(map(int, c)) for c in colours]
         self.corruption = None if corruption is None else dict(corruption)
         self.origin = dict(origin or {})
         self.name = name
@@ -159,9 +159,11 @@ def config_source(
         ValueError: no such data loader, no annotation loader in a pipeline, data sets that are corrupted
             differently, no samples, or an unknown number of classes.
     """
-    given = isinstance(config, Config)
-    name = config.filename if given else os.fspath(config)
-    cfg = copy.deepcopy(config) if given else load_config(os.fspath(config))
+    if isinstance(config, (str, os.PathLike)):
+        name = os.fspath(config)
+        cfg = load_config(name)
+    else:
+        name, cfg = config.filename, copy.deepcopy(config)
     apply_options(cfg, cfg_options)
     loaders = as_list(cfg.get(f"{split}_dataloader"))
     if not loaders:
@@ -171,11 +173,11 @@ def config_source(
         key_parts = cfg.get("noise_key_parts")
     key_parts = DEFAULT_KEY_PARTS if key_parts is None else key_parts
     key_parts = check_integer("key_parts", key_parts, low=1)
-    parts: list[DatasetPart] = []
+    parts: list[ConfigMasks] = []
     for i, loader in enumerate(loaders):
         place = f"{split}_dataloader" + (f".{i}" if len(loaders) > 1 else "")
         scope = cfg.get("default_scope") or "mmseg"
-        parts += dataset_parts(loader["dataset"], f"{place}.dataset", scope, key_parts)
+        parts += datasets_of_config(loader["dataset"], f"{place}.dataset", scope, key_parts)
     parts = [part for part in parts if part.corruption] or parts
     corruption = parts[0].corruption or {}
     if any((part.corruption or {}) != corruption for part in parts):
@@ -207,7 +209,7 @@ def config_source(
         origin={
             "config": None if name is None else Path(name).as_posix(),
             "split": split,
-            "cfg_options": plain(cfg_options or {}),
+            "cfg_options": json_content(cfg_options or {}),
         },
         name=f"{split} masks of {name or 'a config'}",
     )
@@ -239,7 +241,7 @@ def folder_source(
 ) -> MaskSource:
     """The PNG masks of a folder and of the folders in it, sorted by path.
 
-    The label of a pixel is the value in the file: 8 or 16 bits of grey, or the index into a palette. A
+    The label of a pixel is the value in the file: 8 or 16 bits of gray, or the index into a palette. A
     sample's key is the last parts of the mask's path, as in ``CorruptMask``.
 
     Args:
@@ -256,7 +258,7 @@ def folder_source(
         FileNotFoundError: no such folder, or no mask in it.
     """
     num_classes = check_classes(num_classes)
-    part = FolderPart(
+    part = FolderMasks(
         masks_dir,
         images_dir,
         mask_suffix=mask_suffix,

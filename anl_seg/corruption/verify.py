@@ -19,9 +19,9 @@ import numpy as np
 from rich.console import Console
 
 from anl_seg._suggest import sentence
+from anl_seg.corruption.corrupt_sample import corrupted, file_content, noisy_labels
 from anl_seg.corruption.manifest import complete, head
 from anl_seg.corruption.named_source import is_of_folders, noise_in, source_of
-from anl_seg.corruption.one_sample import corrupted, file_content, noisy_labels
 from anl_seg.corruption.plan import Plan, Target
 from anl_seg.corruption.progress import shown
 from anl_seg.corruption.record import Outcome, labels_sha256, outcome_of, source_changed

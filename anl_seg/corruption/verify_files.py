@@ -91,8 +91,8 @@ def _table(confusion: Any) -> np.ndarray:
     try:
         table = np.array(confusion, dtype=np.int64)
     except (TypeError, ValueError, OverflowError):
-        table = np.zeros(0)
-    return table if table.ndim == 2 else np.zeros((0, 0), np.int64)
+        table = np.zeros(0, dtype=np.int64)
+    return table if table.ndim == 2 else np.zeros((0, 0), dtype=np.int64)
 
 
 def verify_files(out: Path, manifest: Mapping[str, Any], jobs: int, console: Console) -> list[str]:

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import multiprocessing
 import os
 import pickle
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from multiprocessing.connection import Connection, wait
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
 
 import cv2
 
 from anl_seg._processes import end_with
 
+State = TypeVar("State")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+#: Items that are handed out before their turn, for each process: so none waits for its next one.
+_AHEAD = 2
+#: In a worker: the function and its state.
+_job: tuple[Callable[[Any, Any], Any], Any]
+
 
 def unordered(
-    function: Callable[[Any, Any], Any], state: Any, items: Iterable[Any], jobs: int
-) -> Iterator[Any]:
-    """``function(state, item)`` for every item, in whatever order they are done.
+    function: Callable[[State, Item], Result], state: State, items: Iterable[Item], jobs: int
+) -> Generator[Result, None, None]:
+    """Yield ``function(state, item)`` for every item, in whatever order they are done.
 
     Args:
         function: of a module, so that it pickles.
@@ -33,47 +44,47 @@ def unordered(
     Raises:
         ValueError: ``jobs`` below 1.
         RuntimeError: a worker was killed.
-        Exception: what the function raised first; the workers are stopped.
+        Exception: what the function raised first; the workers end their items and stop.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be 1 or more; got {jobs}.")
+    waiting = iter(items)
     if jobs == 1:
-        for item in items:
+        for item in waiting:
             yield function(state, item)
+        return
+    first = list(islice(waiting, _AHEAD * jobs))
+    if not first:
         return
     # fork is quick and what mmseg's data loaders use on Linux; it is not safe on every other system.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    forks = context.get_start_method() == "fork"
-    waiting = iter(items)
-    workers: dict[Connection, multiprocessing.process.BaseProcess] = {}
+    others = set(multiprocessing.active_children())
+    workers: set[BaseProcess] = set()
+    running: set[Future[Result]] = set()
+    pool = ProcessPoolExecutor(
+        min(jobs, len(first)), context, _start, (os.getpid(), function, state)
+    )
     try:
-        with _one_opencv_thread():
-            for item in itertools.islice(waiting, jobs):
-                ours, theirs = context.Pipe()
-                inherited = [*workers, ours] if forks else None
-                worker = context.Process(
-                    target=_work,
-                    args=(theirs, inherited, os.getpid(), function, state),
-                    daemon=True,
-                )
-                worker.start()
-                theirs.close()
-                workers[ours] = worker
-                ours.send(item)
-        while workers:
-            for connection in wait(list(workers)):
-                yield _answer(connection, workers[connection])
-                item = next(waiting, None)
-                if item is None:
-                    connection.close()
-                    workers.pop(connection).join()
-                else:
-                    connection.send(item)
+        with _one_opencv_thread():  # all workers are started by the first items
+            for item in first:
+                running.add(pool.submit(_answer, item))
+                # At once: the pool is broken, and forgets them, as soon as one of them has died.
+                workers |= {*multiprocessing.active_children()} - others
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+                running |= {pool.submit(_answer, item) for item in islice(waiting, 1)}
+    except BrokenProcessPool:
+        pool.shutdown()
+        # The pool ends the workers that are left itself, by SIGTERM.
+        codes = [w.exitcode for w in workers if w.exitcode not in (0, None, -signal.SIGTERM)]
+        raise RuntimeError(
+            f"a worker process ended with exit code {codes[0] if codes else 'unknown'} (-9: killed, "
+            "perhaps for lack of memory); go on with fewer --jobs and --resume."
+        ) from None
     finally:
-        for connection, worker in workers.items():
-            connection.close()
-            worker.terminate()
-            worker.join()
+        pool.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager
@@ -87,44 +98,21 @@ def _one_opencv_thread() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
-def _answer(connection: Connection, worker: multiprocessing.process.BaseProcess) -> Any:
-    try:
-        done, value = connection.recv()
-    except (EOFError, ConnectionResetError):
-        worker.join()
-        raise RuntimeError(
-            f"a worker process ended with exit code {worker.exitcode} (-9: killed, perhaps for lack of "
-            "memory); go on with fewer --jobs and --resume."
-        ) from None
-    if not done:
-        raise value
-    return value
-
-
-def _work(
-    connection: Connection,
-    inherited: list[Connection] | None,
-    parent: int,
-    function: Callable[[Any, Any], Any],
-    state: Any,
-) -> None:
-    if inherited is None:
-        cv2.setNumThreads(1)
-    # Held open here, the parent's ends of the pipes would keep the workers alive without it.
-    for other in inherited or ():
-        other.close()
+def _start(parent: int, function: Callable[[Any, Any], Any], state: Any) -> None:
+    """Prepare a worker."""
+    global _job
+    _job = function, state
+    cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers itself
-    end_with(
-        parent
-    )  # elsewhere than on Linux: when it has finished its item and finds the pipe closed
-    with contextlib.suppress(EOFError, ConnectionError):  # the parent is gone
-        while True:
-            item = connection.recv()
-            try:
-                answer = (True, function(state, item))
-            except Exception as error:
-                answer = (False, _portable(error))
-            connection.send(answer)
+    end_with(parent)
+
+
+def _answer(item: Any) -> Any:
+    function, state = _job
+    try:
+        return function(state, item)
+    except Exception as error:
+        raise _portable(error) from None
 
 
 def _portable(error: Exception) -> Exception:

@@ -16,7 +16,7 @@ import numpy as np
 
 from anl_seg.datasets._shapes import Draws, check_request
 
-#: Colours, in BGR; textures. 14 and 3 have no common factor, so class k has colour k mod 14 and texture
+#: Colors, in BGR; textures. 14 and 3 have no common factor, so class k has color k mod 14 and texture
 #: k mod 3, and every pair is one class.
 _COLOURS = (
     ("red", (40, 40, 225)),
@@ -69,7 +69,7 @@ def object_label(seed: int, split: str, number: int) -> int:
 def draw_sample(
     seed: int, split: str, index: int, size: tuple[int, int] = (48, 48)
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one scene of ten objects, ellipses and blocks, over a grey surface.
+    """Draw one scene of ten objects, ellipses and blocks, over a gray surface.
 
     Args:
         seed: integer >= 0.
@@ -93,7 +93,7 @@ def draw_sample(
     x, y = np.arange(width, dtype=np.int64), np.arange(height, dtype=np.int64)[:, None]
     for i in range(PER_SCENE):
         label = object_label(seed, split, int(index) * PER_SCENE + i)
-        # Twice the distance to the centre, so that centres lie on half pixels too.
+        # Twice the distance to the center, so that centers lie on half pixels too.
         dx = 2 * x - draws.integer(0, 2 * width - 2)
         dy = 2 * y - draws.integer(0, 2 * height - 2)
         a, b = (max(3, 2 * side * draws.integer(*_EXTENT) // 1000) for _ in range(2))
@@ -111,7 +111,7 @@ def draw_sample(
 
 
 def _colours(draws: Draws, label: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Colour of an object of this label at each pixel, float32 (H, W, 3)."""
+    """Color of an object of this label at each pixel, float32 (H, W, 3)."""
     shift = draws.integers(-12, 12, 3)
     base = (np.array(_COLOURS[(label - 1) % 14][1]) + shift).astype(np.float32)
     phase = draws.integer(0, 3)
@@ -122,5 +122,5 @@ def _colours(draws: Draws, label: int, x: np.ndarray, y: np.ndarray) -> np.ndarr
         dark = ((x + phase) % 4 < 2) & (y == y)
     else:
         dark = ((x + phase) % 3 == 0) & ((y + phase) % 3 == 0)
-    # Towards grey, and so unlike the darker colours.
+    # Toward gray, and so unlike the darker colors.
     return np.where(dark[..., None], 0.35 * base + 0.65 * np.float32(128), base)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from anl_seg._checks import check_integer
 from anl_seg._suggest import unknown_name
 
 SPLITS = ("train", "val", "test")
@@ -85,7 +86,7 @@ class _Kind(NamedTuple):
     """How one class is drawn. Extents are in 1/1000 of the scene's side."""
 
     name: str
-    count: tuple[int, ...]  # one is drawn uniformly
+    counts: tuple[int, ...]  # one is drawn uniformly
     a: tuple[int, int]  # range of the first extent
     b: tuple[int, int]  # range of the second, in 1/1000 of the first
     outline: Callable[..., np.ndarray]
@@ -112,9 +113,8 @@ def check_request(seed: object, split: object, index: object, size: object) -> t
     """
     if split not in SPLITS:
         raise ValueError(unknown_name("split of the synthetic shapes", split, SPLITS))
-    for name, value in (("seed", seed), ("index", index)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
-            raise ValueError(f"{name} must be an integer >= 0, got {value!r}.")
+    check_integer("seed", seed, low=0)
+    check_integer("index", index, low=0)
     if (
         not isinstance(size, (tuple, list))
         or len(size) != 2
@@ -179,9 +179,9 @@ def draw_sample(
     objects = [
         (label, kind)
         for label, kind in enumerate(_KINDS, start=1)
-        for _ in range(draws.one_of(kind.count))
+        for _ in range(draws.one_of(kind.counts))
     ]
-    # Larger kinds tend to lie below smaller ones, but neighbours in the list also swap.
+    # Larger kinds tend to lie below smaller ones, but neighbors in the list also swap.
     depth = np.array([label for label, _ in objects]) + draws.integers(0, 2, len(objects))
     for i in np.argsort(depth, kind="stable"):
         label, kind = objects[i]
@@ -194,12 +194,12 @@ def _background(draws: Draws, height: int, width: int) -> tuple[np.ndarray, np.n
     """A cloudy surface with strokes that resemble parts of objects but belong to none.
 
     Returns:
-        image, float32 (H, W, 3), and its mean colour before the clouds, float32 (3,).
+        image, float32 (H, W, 3), and its mean color before the clouds, float32 (3,).
     """
     base = (draws.integer(80, 175) + draws.integers(-12, 12, 3)).astype(np.float32)
     coarse = draws.integers(-22, 22, (6, 6)).astype(np.float32)
     fine = draws.integers(-14, 14, (height // 4, width // 4)).astype(np.float32)
-    clouds = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    clouds: np.ndarray = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     clouds += cv2.resize(fine, (width, height), interpolation=cv2.INTER_LINEAR)
     image = base + clouds[..., None]
     side = math.isqrt(height * width)
@@ -221,7 +221,7 @@ def _direction(draws: Draws) -> tuple[int, int]:
 
 
 def _paint(draws: Draws, base: np.ndarray, tint: tuple[int, int, int]) -> np.ndarray:
-    """A colour that differs from the background's roughly by a tint; float32 (3,)."""
+    """A color that differs from the background's roughly by a tint; float32 (3,)."""
     shift = np.array(tint) + draws.integer(-30, 30) + draws.integers(-26, 26, 3)
     return base + shift.astype(np.float32)
 

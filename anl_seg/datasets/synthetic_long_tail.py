@@ -13,7 +13,7 @@ from anl_seg.registry import DATASETS
 class SyntheticLongTailDataset(SyntheticShapesDataset):
     """Scenes of ten objects out of 42 classes, drawn on demand by ``LoadSyntheticShapes``.
 
-    43 classes: the background and every pair of 14 colours and 3 textures. Object class k is drawn in
+    43 classes: the background and every pair of 14 colors and 3 textures. Object class k is drawn in
     proportion to 1 / k: the first 42 times as often as the last, which has about 0.1 % of the pixels.
     For losses that lose small classes, and for losses made for many classes. Samples are identified,
     and arguments are, as those of :class:`SyntheticShapesDataset`. 60 samples hold every class.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from anl_seg._checks import check_integer
 from anl_seg.datasets._shapes import CLASSES, SPLITS, check_request
 from anl_seg.datasets._split_dataset import SplitDataset
 from anl_seg.registry import DATASETS
@@ -53,11 +54,9 @@ class SyntheticShapesDataset(SplitDataset):
         split: str = "train",
         **kwargs: Any,
     ) -> None:
-        if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-            raise ValueError(f"length must be an integer >= 1, got {length!r}.")
         if kwargs.pop("data_root", None):
             raise ValueError(f"{type(self).__name__} reads no files: remove data_root.")
-        self.length = length
+        self.length = check_integer("length", length, low=1)
         self.size = check_request(seed, split, 0, size)
         self.seed = seed
         super().__init__(split=split, **kwargs)

@@ -35,7 +35,11 @@ def not_finite(tensors: Iterable[Named]) -> dict[str, float]:
 
 def unwrapped(model: nn.Module) -> nn.Module:
     """The model itself, without what distributes it."""
-    return model.module if is_model_wrapper(model) else model
+    if not is_model_wrapper(model):
+        return model
+    inner = model.module
+    assert isinstance(inner, nn.Module)
+    return inner
 
 
 def optim_wrappers(runner: Runner) -> list[OptimWrapper]:

@@ -107,8 +107,10 @@ class _RestrictedUnpickler(pickle.Unpickler):
 
 
 _restricted_pickle = types.ModuleType("anl_seg_restricted_pickle")
-_restricted_pickle.Unpickler = _RestrictedUnpickler
-_restricted_pickle.load = lambda file, **options: _RestrictedUnpickler(file, **options).load()
+vars(_restricted_pickle).update(
+    Unpickler=_RestrictedUnpickler,
+    load=lambda file, **options: _RestrictedUnpickler(file, **options).load(),
+)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import torch
 from mmengine.dist import is_main_process
 
 from anl_seg._files import write_json_atomically
+from anl_seg.version import __version__
 
 #: Distributions that decide a result; the names of both families.
 _PACKAGES = (
@@ -53,8 +54,6 @@ def commit() -> str | None:
 
 def environment() -> dict:
     """Versions, device, commit and command line of this process, as values that JSON can hold."""
-    from anl_seg import __version__
-
     packages = {}
     for name in _PACKAGES:
         try:

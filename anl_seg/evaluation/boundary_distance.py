@@ -42,7 +42,7 @@ def boundary_distance_bins(
 ) -> np.ndarray:
     """The bin that each pixel's distance to the nearest pixel of another class falls into.
 
-    The distance is Euclidean, between pixel centres, in pixels of ``mask``: 1 beside a boundary. Ignored
+    The distance is Euclidean, between pixel centers, in pixels of ``mask``: 1 beside a boundary. Ignored
     pixels have no class, so distances are measured across them. Without another class in the image the
     distance is infinite.
 

@@ -54,11 +54,11 @@ def boundary_f_scores(
 ) -> np.ndarray:
     """F-score of each class's boundary in one image.
 
-    With B the predicted and G the labelled pixels of a class that are :func:`boundary_pixels` (the
+    With B the predicted and G the labeled pixels of a class that are :func:`boundary_pixels` (the
     prediction taken as ignored where the label is), precision is the share of B within ``tolerance`` of
     G, recall the share of G within ``tolerance`` of B, and F = 2 precision recall / (precision +
     recall). Csurka et al., "What is a good evaluation measure for semantic segmentation?", BMVC 2013;
-    Perazzi et al., CVPR 2016, for objects in video. Distances are Euclidean between pixel centres.
+    Perazzi et al., CVPR 2016, for objects in video. Distances are Euclidean between pixel centers.
 
     Args:
         pred: (H, W) integers in [0, C).

@@ -1,4 +1,4 @@
-"""How well predicted outlines follow the labelled ones."""
+"""How well predicted outlines follow the labeled ones."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from mmengine.evaluator import BaseMetric
 
+from anl_seg._checks import check_background, check_background_in_range, check_number
 from anl_seg._suggest import unknown_name
 from anl_seg.evaluation.boundary_f_score import boundary_f_scores
-from anl_seg.evaluation.class_names import check_background, key_names, percent
+from anl_seg.evaluation.class_names import key_names, mean_percent
 from anl_seg.registry import METRICS
 
 UNITS = ("diagonal", "pixels")
@@ -55,15 +56,12 @@ class BoundaryFScoreMetric(BaseMetric):
         super().__init__(**kwargs)
         if unit not in UNITS:
             raise ValueError(unknown_name("unit", unit, UNITS))
-        if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)):
-            raise ValueError(f"tolerance must be a number, got {tolerance!r}")
+        tolerance = check_number("tolerance", tolerance)
         if unit == "diagonal" and not 0 < tolerance < 1:
             raise ValueError(
                 f"tolerance must be a share of the diagonal in (0, 1), got {tolerance!r}; "
                 "for pixels give unit='pixels'"
             )
-        if not 0 <= tolerance < math.inf:
-            raise ValueError(f"tolerance must be a number of pixels >= 0, got {tolerance!r}")
         self.tolerance = tolerance
         self.unit = unit
         self.background = check_background(background)
@@ -104,13 +102,13 @@ class BoundaryFScoreMetric(BaseMetric):
             results (list): (C,) F-scores of each image, NaN where it says nothing on a class.
         """
         names = key_names(self.dataset_meta["classes"])
-        check_background(self.background, len(names))
+        check_background_in_range(self.background, len(names))
         table = np.array(results, dtype=np.float64).reshape(-1, len(names))
         counted = (~np.isnan(table)).sum(axis=0)
         means = np.full(len(names), np.nan)
         np.divide(np.nansum(table, axis=0), counted, out=means, where=counted > 0)
-        metrics = {f"BF.{name}": percent(means[k : k + 1]) for k, name in enumerate(names)}
-        metrics["mBF"] = percent(means)
+        metrics = {f"BF.{name}": mean_percent(means[k : k + 1]) for k, name in enumerate(names)}
+        metrics["mBF"] = mean_percent(means)
         if self.background is not None:
-            metrics["mBF.fg"] = percent(np.delete(means, self.background))
+            metrics["mBF.fg"] = mean_percent(np.delete(means, self.background))
         return metrics

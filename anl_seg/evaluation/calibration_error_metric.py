@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 
-from anl_seg.evaluation.probabilities import class_probabilities
+from anl_seg._checks import check_integer
+from anl_seg.models.probabilities import class_probabilities
 from anl_seg.registry import METRICS
 
 #: Probabilities that differ by less are equal to float32 rounding.
@@ -44,9 +45,7 @@ class CalibrationErrorMetric(BaseMetric):
 
     def __init__(self, bins: int = 15, ignore_index: int = 255, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
-            raise ValueError(f"bins must be an integer >= 1, got {bins!r}")
-        self.bins = bins
+        self.bins = check_integer("bins", bins, low=1)
         self.ignore_index = ignore_index
 
     def process(self, data_batch: Any, data_samples: list[dict]) -> None:
@@ -69,14 +68,14 @@ class CalibrationErrorMetric(BaseMetric):
             valid = label != self.ignore_index
             confidence = probabilities.gather(0, pred)
             _check_own(confidence, probabilities, sample)
-            confidence = confidence[valid].numpy().astype(np.float64)
+            own = confidence[valid].numpy().astype(np.float64)
             right = (pred == label)[valid].numpy().astype(np.float64)
-            index = np.searchsorted(edges, confidence, side="left")
+            index = np.searchsorted(edges, own, side="left")
             self.results.append(
                 np.stack(
                     [
                         np.bincount(index, weights=weights, minlength=self.bins)
-                        for weights in (np.ones_like(right), right, confidence)
+                        for weights in (np.ones_like(right), right, own)
                     ]
                 )
             )

@@ -78,7 +78,7 @@ def loss_diagnostics(
         return [v if k else None for v, k in zip(values.tolist(), known)]
 
     threshold = flat_below(loss, num_classes)
-    flat = [None] * num_classes
+    flat: list[float | None] = [None] * num_classes
     if threshold is not None:
         flat = listed(per_class((own < threshold).to(own.dtype)) / count)
     centred = (z - z.mean(dim=1, keepdim=True)).norm(dim=1)[valid]

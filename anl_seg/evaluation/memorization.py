@@ -16,8 +16,8 @@ def memorization_shares(counts: Mapping[str, int]) -> dict[str, float | None]:
         counts: as :func:`memorization_counts` returns them.
 
     Returns:
-        dict: ``memorized_share``, ``corrected_share`` and ``other_share`` of the wrongly labelled
-        pixels, and ``right_correct_share`` of the rightly labelled ones.
+        dict: ``memorized_share``, ``corrected_share`` and ``other_share`` of the wrongly labeled
+        pixels, and ``right_correct_share`` of the rightly labeled ones.
     """
     wrong, right = counts["wrong"], counts["right"]
     shares = {
@@ -51,7 +51,7 @@ def memorization_counts(
 ) -> dict[str, int]:
     """Count pixels by what the model made of a wrong label.
 
-    Only pixels that neither mask ignores count. Among the wrongly labelled ones (noisy != clean)
+    Only pixels that neither mask ignores count. Among the wrongly labeled ones (noisy != clean)
     the prediction repeats the noisy label (memorized), gives the clean one (corrected), or
     neither (other). Liu et al., "Early-Learning Regularization", NeurIPS 2020, follow the same
     shares over training; here they are per pixel.

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from mmseg.evaluation import IoUMetric
 
-from anl_seg.evaluation.class_names import check_background, key_names, percent
+from anl_seg._checks import check_background, check_background_in_range
+from anl_seg.evaluation.class_names import key_names, mean_percent
 from anl_seg.registry import METRICS
 
 # Of what IoUMetric computes per class, what is also returned per class.
@@ -47,7 +48,7 @@ class PerClassIoUMetric(IoUMetric):
 
         Args:
             results (list): One tuple per image of four (C,) tensors: intersection, union,
-                predicted and labelled pixels of each class.
+                predicted and labeled pixels of each class.
 
         Returns:
             dict: Name to percent; empty with ``format_only``.
@@ -56,14 +57,14 @@ class PerClassIoUMetric(IoUMetric):
         if self.format_only:
             return metrics
         names = key_names(self.dataset_meta["classes"])
-        check_background(self.background, len(names))
+        check_background_in_range(self.background, len(names))
         areas = [sum(area) for area in zip(*results)]
         # `metrics` of IoUMetric: str or list of str.
         values = self.total_area_to_metrics(*areas, self.metrics, self.nan_to_num, self.beta)
         asked = [self.metrics] if isinstance(self.metrics, str) else self.metrics
         for key in (_PER_CLASS[name] for name in asked if name in _PER_CLASS):
             for index, name in enumerate(names):
-                metrics[f"{key}.{name}"] = percent(values[key][index : index + 1])
+                metrics[f"{key}.{name}"] = mean_percent(values[key][index : index + 1])
             if self.background is not None:
-                metrics[f"m{key}.fg"] = percent(np.delete(values[key], self.background))
+                metrics[f"m{key}.fg"] = mean_percent(np.delete(values[key], self.background))
         return metrics

@@ -25,7 +25,7 @@ class _DeferredCheck:
 
     The count and extremes of the wrong labels are computed on the device and copied to pinned memory
     behind an event. The copy is read by a later call, once the event has passed: the error comes one
-    or a few iterations late, but it names the values and costs no synchronisation. Until then the
+    or a few iterations late, but it names the values and costs no synchronization. Until then the
     wrong pixels count as ignored, so no device assert is raised.
     """
 
@@ -82,7 +82,7 @@ def has_no_values(target: Tensor) -> bool:
 def check_labels(target: Tensor, num_classes: int, ignore_index: int) -> None:
     """Raise ValueError naming the labels that are neither in [0, C) nor ``ignore_index``.
 
-    On the CPU at once; on an accelerator without a host synchronisation, so one or a few calls later
+    On the CPU at once; on an accelerator without a host synchronization, so one or a few calls later
     (see :class:`_DeferredCheck`). Skipped while a graph is compiled or captured, under ``torch.vmap`` over
     the labels, and on the meta device.
 

@@ -286,7 +286,7 @@ def check_min_prob(min_prob: float, num_classes: int | None = None) -> None:
     """Raise ValueError unless 0 < min_prob < 1 (and < 1 / C where C is known).
 
     With min_prob >= 1 / C a uniform prediction lies below the flip point for every class and the
-    normaliser of the negative losses vanishes.
+    normalizer of the negative losses vanishes.
     """
     if not 0.0 < min_prob < 1.0:
         raise ValueError(f"min_prob must lie in (0, 1); got {min_prob}.")
@@ -317,7 +317,7 @@ def check_gamma(gamma: float) -> None:
 
 
 def focal_weight(log_probs: Tensor, gamma: float) -> Tensor:
-    """(1 - p)^gamma, held constant in the gradient as in the normalised focal losses' own code.
+    """(1 - p)^gamma, held constant in the gradient as in the normalized focal losses' own code.
 
     ``-expm1(log p)`` keeps the digits of 1 - p where p is near 1.
     """

@@ -27,7 +27,7 @@ def active_negative_loss(
 ) -> Tensor:
     """``alpha`` active + ``beta`` negative, per pixel (Ye et al. 2023, eq. 13 without the L1 term).
 
-    A normalised negative loss takes the place of the passive one. The L1 term of the paper belongs to
+    A normalized negative loss takes the place of the passive one. The L1 term of the paper belongs to
     the parameters and is added by ``anl_seg.L1OptimWrapper``.
 
     Args:

@@ -1,4 +1,4 @@
-"""Asymmetric generalised cross entropy (Zhou et al., ICML 2021)."""
+"""Asymmetric generalized cross entropy (Zhou et al., ICML 2021)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entropy regularisation (Ye et al., arXiv 2412.02373): the batch's mean prediction against a prior."""
+"""Entropy regularization (Ye et al., arXiv 2412.02373): the batch's mean prediction against a prior."""
 
 from __future__ import annotations
 

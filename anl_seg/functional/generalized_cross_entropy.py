@@ -1,4 +1,4 @@
-"""Generalised cross entropy (Zhang & Sabuncu, NeurIPS 2018)."""
+"""Generalized cross entropy (Zhang & Sabuncu, NeurIPS 2018)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jensen-Shannon and generalised Jensen-Shannon losses (Englesson & Azizpour, NeurIPS 2021)."""
+"""Jensen-Shannon and generalized Jensen-Shannon losses (Englesson & Azizpour, NeurIPS 2021)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalised cross entropy (Ma et al., ICML 2020)."""
+"""Normalized cross entropy (Ma et al., ICML 2020)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalised focal loss (Ma et al., ICML 2020)."""
+"""Normalized focal loss (Ma et al., ICML 2020)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalised generalised cross entropy (Ma et al., ICML 2020)."""
+"""Normalized generalized cross entropy (Ma et al., ICML 2020)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalised negative cross entropy (Ye et al., NeurIPS 2023)."""
+"""Normalized negative cross entropy (Ye et al., NeurIPS 2023)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalised negative focal loss (Ye et al., NeurIPS 2023)."""
+"""Normalized negative focal loss (Ye et al., NeurIPS 2023)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A loss flipped, normalised and applied to the complementary labels (Ye et al., NeurIPS 2023)."""
+"""A loss flipped, normalized and applied to the complementary labels (Ye et al., NeurIPS 2023)."""
 
 from __future__ import annotations
 

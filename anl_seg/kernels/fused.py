@@ -98,7 +98,7 @@ def fused_pixel_loss(
         terms: see :mod:`anl_seg.kernels.terms`; at least one.
         ignore_index: label of pixels that do not count.
         mass_min: where given, the sum over valid pixels of the probabilities, clamped to
-            [mass_min, 1 - mass_min], is returned too: what the entropy regularisation needs.
+            [mass_min, 1 - mass_min], is returned too: what the entropy regularization needs.
 
     Returns:
         Loss (N, *), 0 where ignored, and the mass (C,) or None; float32, or float64 for float64 logits.

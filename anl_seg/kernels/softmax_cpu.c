@@ -637,7 +637,7 @@ FOR_THIS_PROCESSOR static int32_t backward_range(const Loss *loss, const float *
 /* Loss of each pixel.
  *
  * values: (N, P). saved: what the backward pass needs, or NULL; of two classes (N, P), the gradient of the logit
- * of class 1, else (2, N, P), the largest logit and the log of the normaliser. mass: (tasks, C), zeros, added to,
+ * of class 1, else (2, N, P), the largest logit and the log of the normalizer. mass: (tasks, C), zeros, added to,
  * or NULL. Returns bits: see above.
  */
 EXPORT int32_t anl_seg_forward(const Loss *loss, const float *logits, const int64_t *target, float *values,

@@ -22,7 +22,7 @@ import triton.language as tl
 
 #: Up to this many classes a pixel's logits stay in registers.
 WHOLE_CLASSES = 256
-#: Numbers saved per pixel beyond that: the largest logit, the log of the normaliser, four sums.
+#: Numbers saved per pixel beyond that: the largest logit, the log of the normalizer, four sums.
 SAVED_ROWS = 6
 
 #: Numbers of TERMS per kind: its flag, then its constants.

@@ -284,7 +284,7 @@ def upsampled_pixel_loss(
         align_corners: as in ``F.interpolate``.
         ignore_index: label of pixels that do not count, whatever their weight.
         mass_min: where given, the sum over valid pixels of the probabilities, clamped to
-            [mass_min, 1 - mass_min], is returned too: what the entropy regularisation needs.
+            [mass_min, 1 - mass_min], is returned too: what the entropy regularization needs.
 
     Returns:
         See :class:`UpsampledLoss`; float32, or float64 for float64 logits.

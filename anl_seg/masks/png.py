@@ -1,4 +1,4 @@
-"""Mask files: PNG with one value per pixel, 8 or 16 bits of grey or an index into a palette."""
+"""Mask files: PNG with one value per pixel, 8 or 16 bits of gray or an index into a palette."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class MaskPng(NamedTuple):
 
     Attributes:
         values: (H, W), uint8 or uint16.
-        palette: red, green, blue of value 0, of value 1, ...; None for grey.
+        palette: red, green, blue of value 0, of value 1, ...; None for gray.
         transparency: the palette's alpha values or its one transparent index, if it has any.
     """
 
@@ -36,7 +36,7 @@ def read_mask_png(file: str | os.PathLike | bytes, name: str | None = None) -> M
     Raises:
         FileNotFoundError: no such file.
         ValueError: it is no regular file, no PNG, of more pixels than Pillow opens, cannot be
-            decoded, or is a colour picture; the file is named.
+            decoded, or is a color picture; the file is named.
     """
     name = str(file) if name is None else name
     data = file if isinstance(file, bytes) else read_regular_file(file, "mask file")
@@ -55,7 +55,7 @@ def read_mask_png(file: str | os.PathLike | bytes, name: str | None = None) -> M
     if image.mode == "P":
         palette = bytes(image.getpalette() or b"")
         return MaskPng(np.array(image, np.uint8), palette, image.info.get("transparency"))
-    if image.mode.startswith("I"):  # 16 bits of grey: "I;16" since Pillow 10.3, "I" before
+    if image.mode.startswith("I"):  # 16 bits of gray: "I;16" since Pillow 10.3, "I" before
         return MaskPng(np.asarray(image).astype(np.uint16))
     raise ValueError(
         f"mask file '{name}' is a colour picture (mode {image.mode}); a mask has one value per pixel: "
@@ -79,7 +79,7 @@ def encode_mask_png(mask: MaskPng) -> bytes:
     image = Image.fromarray(np.ascontiguousarray(values))
     options = {}
     if palette is not None:
-        # Pillow takes the fewest bits that count the palette's colours, and cuts larger values.
+        # Pillow takes the fewest bits that count the palette's colors, and cuts larger values.
         image.putpalette(palette.ljust(3 * (int(values.max(initial=0)) + 1), b"\0"))
         if transparency is not None:
             options["transparency"] = transparency

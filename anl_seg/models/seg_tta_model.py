@@ -9,7 +9,7 @@ from mmengine.structures import PixelData
 from mmseg.models import SegTTAModel as _SegTTAModel
 from mmseg.structures import SegDataSample
 
-from anl_seg.evaluation.probabilities import class_probabilities
+from anl_seg.models.probabilities import class_probabilities
 from anl_seg.registry import MODELS
 
 

@@ -1,4 +1,4 @@
-"""A data preprocessor that gives every training image twice, once with its grey values changed."""
+"""A data preprocessor that gives every training image twice, once with its gray values changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TwoViewSegDataPreProcessor(NoisySegDataPreProcessor):
     """In training, a batch of N images becomes 2 N: the images, then a second view of each.
 
     Image i and image i + N are the same pixels with the same labels (and clean labels, where a sample
-    has them), as ``GJSLoss(views=2)`` asks for. The second view x' of a normalised image x is
+    has them), as ``GJSLoss(views=2)`` asks for. The second view x' of a normalized image x is
     photometric only::
 
         x' = c x + b + n,  c in [1 - contrast, 1 + contrast], b in [-brightness, brightness] uniform,
@@ -29,7 +29,7 @@ class TwoViewSegDataPreProcessor(NoisySegDataPreProcessor):
     test nothing is added or changed.
 
     The network sees 2 N images, so memory and time are those of twice the batch size, and so are the
-    statistics of batch normalisation. The published second view is RandAugment and Cutout on 32 x 32
+    statistics of batch normalization. The published second view is RandAugment and Cutout on 32 x 32
     images; the three changes here and their defaults are our choice.
 
     Args:
@@ -74,7 +74,7 @@ class TwoViewSegDataPreProcessor(NoisySegDataPreProcessor):
         return data
 
     def second_view(self, inputs: Tensor) -> Tensor:
-        """A photometric change of normalised images (N, C, H, W)."""
+        """A photometric change of normalized images (N, C, H, W)."""
         # On the CPU, so that the same seed gives the same changes on every device.
         shares = torch.rand(2, len(inputs), 1, 1, 1, dtype=torch.float32, device="cpu")
         contrast, brightness = 2.0 * shares - 1.0

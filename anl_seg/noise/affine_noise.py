@@ -9,11 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from anl_seg._checks import (
-    check_background,
-    check_flag,
-    check_number,
-)
+from anl_seg._checks import check_background, check_flag, check_number
 
 from .base import MaskContext, as_function, register_noise
 from .objects import MaskObject, MaskObjects
@@ -22,7 +18,7 @@ from .sample_rng import Rng
 from .window import Window
 
 # The search stops this close to the wanted XOR (of the object's area; half a pixel where that is
-# more), or when it moves the object by less than this many pixels: nearest-neighbour sampling makes
+# more), or when it moves the object by less than this many pixels: nearest-neighbor sampling makes
 # smaller steps pointless.
 _XOR_TOLERANCE = 1e-3
 _SHIFT_RESOLUTION = 1 / 16
@@ -42,7 +38,7 @@ class AffineNoise(ShapeNoise):
     of the nearest valid pixel outside the object, from the clean mask; an object that covers every
     valid pixel has none and stays as it is. Every object is moved in the clean mask; first all
     vacated pixels are painted, then the moved objects in random order, so that where two overlap no
-    class is favoured.
+    class is favored.
 
     Args:
         beta: |old XOR new| in [0, 2); of the object's clean area. 2 would mean no overlap at all.

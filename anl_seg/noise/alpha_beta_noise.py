@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anl_seg._checks import (
-    check_background,
-    check_flag,
-    check_number,
-    check_rate,
-)
+from anl_seg._checks import check_background, check_flag, check_number, check_rate
 
 from .affine_noise import affine_noise
 from .base import MaskContext, MaskNoise, as_function, register_noise

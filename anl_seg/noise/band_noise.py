@@ -32,7 +32,7 @@ class BandNoise(ShapeNoise):
     With probability ``dilate_probability`` the class is dilated: the valid pixels outside it that
     are nearer to it than r join it. Otherwise it is eroded: its pixels nearer than r to a valid
     pixel outside leave it. r is drawn uniformly from [low, high] pixels; distances are between
-    pixel centres and straight across ignored pixels. The edge of the image is no border to shrink
+    pixel centers and straight across ignored pixels. The edge of the image is no border to shrink
     from. All objects (8-connected regions) of a class share the direction and r, unless
     ``per_object``. Every object is changed from the clean mask; pixels that it leaves take the
     label of the nearest valid pixel outside it, then all are painted in random order.

@@ -41,7 +41,8 @@ class MaskNoise:
     example: ClassVar[dict[str, Any]] = {}
     #: Parameters with which masks stay as they are.
     no_noise: ClassVar[dict[str, Any]] = {}
-    #: The parameter that makes the model weaker or stronger; None: the first that is a number.
+    #: The parameter that makes the model weaker or stronger. None: the first number that has the name of
+    #: another model's strength, else the first number.
     strength_name: ClassVar[str | None] = None
     #: Whether less of it is more noise.
     less_is_stronger: ClassVar[bool] = False

@@ -67,7 +67,7 @@ class BoundingBoxNoise(MaskNoise):
         boxed = rng.random(len(objects)) < np.array(rates)[objects.labels]
         areas = np.where(boxed, _valid_pixels(valid, objects.boxes), objects.areas)
         order = np.argsort(-areas, kind="stable")
-        # By the index of the object (0: none), its place in the order of painting, from 1 on.
+        # By the number of the object (0: none), its place in the order of painting, from 1 on.
         place = np.zeros(len(objects) + 1, dtype=np.int32)
         place[order + 1] = np.arange(1, len(objects) + 1)
         painted = place[objects.components]

@@ -17,7 +17,7 @@ from anl_seg._checks import (
 from .base import MaskContext, MaskNoise, as_function, register_noise
 from .objects import MaskObjects
 from .sample_rng import Rng
-from .transition_matrix import load_transition_matrix
+from .transition_matrix import check_size, load_transition_matrix
 
 
 @register_noise(example=dict(rate=0.5), no_noise=dict(rate=0))
@@ -78,11 +78,8 @@ class ClassSwapNoise(MaskNoise):
         self, mask: np.ndarray, valid: np.ndarray, rng: Rng, context: MaskContext
     ) -> np.ndarray:
         num_classes = context.num_classes
-        if self.matrix is not None and len(self.matrix) != num_classes:
-            raise ValueError(
-                f"the transition matrix is {len(self.matrix)} x {len(self.matrix)}, "
-                f"the data has {num_classes} classes"
-            )
+        if self.matrix is not None:
+            check_size(self.matrix, num_classes)
         objects = MaskObjects(mask, valid, background=self.background, per_object=self.per_object)
         draw = rng.random((len(objects), 2))
         labels = objects.labels

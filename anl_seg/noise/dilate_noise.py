@@ -6,11 +6,7 @@ import math
 
 import numpy as np
 
-from anl_seg._checks import (
-    check_background,
-    check_flag,
-    check_number,
-)
+from anl_seg._checks import check_background, check_flag, check_number
 
 from .base import MaskContext, as_function, register_noise
 from .distance import choose_smallest, nearest_distances
@@ -26,10 +22,10 @@ class DilateNoise(ShapeNoise):
     """Grow each object by a share of its area.
 
     An object is an 8-connected region of one class. The round(beta area) valid pixels outside it
-    that are nearest to it (Euclidean, between pixel centres, straight across ignored pixels) join
+    that are nearest to it (Euclidean, between pixel centers, straight across ignored pixels) join
     it; which of the equally distant ones is drawn at random. Growth stops at the image's edge, and
     an object takes all there is if less is left than it should. Every object is grown from the
-    clean mask; they are painted in random order, so that where two overlap no class is favoured.
+    clean mask; they are painted in random order, so that where two overlap no class is favored.
 
     Args:
         beta: growth, at least 0; of the object's clean area, halves rounded up to a whole pixel.

@@ -6,11 +6,7 @@ import math
 
 import numpy as np
 
-from anl_seg._checks import (
-    check_background,
-    check_flag,
-    check_rate,
-)
+from anl_seg._checks import check_background, check_flag, check_rate
 
 from .base import MaskContext, as_function, register_noise
 from .distance import choose_smallest, nearest_distances
@@ -26,7 +22,7 @@ class ErodeNoise(ShapeNoise):
     """Shrink each object by a share of its area.
 
     An object is an 8-connected region of one class. Its round(beta area) pixels that are nearest to
-    a valid pixel outside it (Euclidean, between pixel centres, straight across ignored pixels)
+    a valid pixel outside it (Euclidean, between pixel centers, straight across ignored pixels)
     leave it; which of the equally distant ones is drawn at random. They take the label of the
     nearest valid pixel outside the object, from the clean mask. The image's edge and ignored pixels
     are no borders to shrink from: an object that covers every valid pixel stays as it is. Objects

@@ -83,11 +83,11 @@ class LocalFeatures(NamedTuple):
     """The content of the 5 x 5 pixels around each pixel, in whole 64ths of a unit.
 
     The units are fixed, not taken from the image, so equal content has equal features in every
-    image. All are (H, W) int32. With grey for the mean of the three channels:
+    image. All are (H, W) int32. With gray for the mean of the three channels:
 
     Attributes:
-        brightness: mean grey minus 128; unit 64 grey levels, so values of -128 to 127.
-        contrast: standard deviation of grey; unit 16 levels, values of 0 to 510.
+        brightness: mean gray minus 128; unit 64 gray levels, so values of -128 to 127.
+        contrast: standard deviation of gray; unit 16 levels, values of 0 to 510.
         warmth: mean of red minus blue; unit 32 levels, values of -510 to 510.
         greenness: mean of 2 green - red - blue; unit 64 levels, values of -510 to 510.
     """

@@ -82,7 +82,7 @@ class InstanceDependentNoise(MaskNoise):
     then all for targets.
 
     Image: (H, W) or (H, W, channels) with one channel or three (blue, green, red; the first three
-    of more); uint8 or floats in [0, 255]. One channel is grey: its warmth and greenness are 0.
+    of more); uint8 or floats in [0, 255]. One channel is gray: its warmth and greenness are 0.
 
     Raises:
         ValueError: there is no image, it does not fit the mask, or a parameter or a label is out of

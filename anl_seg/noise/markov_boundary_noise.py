@@ -36,9 +36,9 @@ class MarkovBoundaryNoise(ShapeNoise):
     """Let the outline of each class wander, flip pixels and smooth the result.
 
     In each of ``steps`` steps the class grows with probability ``theta1`` and shrinks otherwise. To
-    grow, each valid pixel of the outer ring (outside, with one of its 4 neighbours inside) joins
+    grow, each valid pixel of the outer ring (outside, with one of its 4 neighbors inside) joins
     with probability ``theta2``; to shrink, each pixel of the inner ring (inside, with a valid
-    4-neighbour outside) leaves with it. Then every valid pixel of the image changes sides with
+    4-neighbor outside) leaves with it. Then every valid pixel of the image changes sides with
     probability ``theta3``, and the result is blurred by a Gaussian of 5 x 5 pixels and sigma 2
     (among valid pixels) and cut at one half, which removes most of the flipped pixels again and
     leaves a rough outline and small specks. The edge of the image is no outline.

@@ -60,7 +60,7 @@ class MissingObjectNoise(MaskNoise):
         rates = value_per_class("rate", self.rate, context.num_classes)
         objects = MaskObjects(mask, valid, background=self.background, per_object=self.per_object)
         draw = rng.random(len(objects))
-        # By the index of the object; 0 is where there is none.
+        # By the number of the object; 0 is where there is none.
         missing = np.zeros(len(objects) + 1, dtype=bool)
         missing[1:] = draw < np.array(rates)[objects.labels]
         noisy = mask.copy()

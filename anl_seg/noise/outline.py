@@ -108,7 +108,7 @@ def _corners(polygon: Polygon) -> Polygon:
 
 
 def fill_polygons(polygons: list[Polygon], window: Window) -> np.ndarray:
-    """uint8 of the window's shape, 1 where a pixel's centre lies in or on a polygon.
+    """uint8 of the window's shape, 1 where a pixel's center lies in or on a polygon.
 
     Even-odd where a polygon crosses itself. In whole numbers: OpenCV's own filling draws other
     pixels along the edges from release to release.

@@ -18,7 +18,7 @@ from .sample_rng import Rng
 class PolygonNoise(ShapeNoise):
     """Replace the outline of each object by a polygon with fewer corners.
 
-    An object is an 8-connected region of one class. Its outer outline (through the centres of its
+    An object is an 8-connected region of one class. Its outer outline (through the centers of its
     outermost pixels) and the outline of each of its holes are simplified by Ramer, Douglas and
     Peucker: hardly a pixel of the old outline lies farther than ``tolerance`` from the new one
     (OpenCV's clean-up of nearly straight corners may add a pixel). Then the object is filled again,

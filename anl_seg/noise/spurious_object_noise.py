@@ -7,12 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from anl_seg._checks import (
-    check_background,
-    check_per_class,
-    check_rate,
-    value_per_class,
-)
+from anl_seg._checks import check_background, check_per_class, check_rate, value_per_class
 
 from .base import MaskContext, MaskNoise, as_function, register_noise
 from .object_shapes import load_object_shapes, shape_rows
@@ -27,7 +22,7 @@ class SpuriousObjectNoise(MaskNoise):
 
     An object is an 8-connected region of one class. A mask without objects gets none, nor does one
     without background. With ``shapes`` the new object is an ellipse: class, area and elongation are
-    those of a row drawn from ``shapes``, its angle is uniform, its centre a background pixel. Without
+    those of a row drawn from ``shapes``, its angle is uniform, its center a background pixel. Without
     it is the silhouette of an object drawn from the mask itself, mirrored or not and turned by 0,
     90, 180 or 270 degrees, its class kept; the pixel of it that is nearest to the middle of its
     bounding box lies on a background pixel. That pixel is drawn uniformly among all valid pixels of
@@ -133,7 +128,7 @@ def _silhouette(
 def _ellipse(
     area: float, elongation: float, turn: float, y: int, x: int, image_shape: tuple[int, int]
 ) -> tuple[Window, np.ndarray]:
-    """Pixels whose centre lies in an ellipse around (y, x), in a window cut at the image's edges.
+    """Pixels whose center lies in an ellipse around (y, x), in a window cut at the image's edges.
 
     Args:
         area: in pixels.

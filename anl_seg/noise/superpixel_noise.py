@@ -19,7 +19,7 @@ _SMALL_TABLE = 2**20
 class SuperpixelNoise(MaskNoise):
     """Give each valid pixel the class that most valid pixels of its superpixel have.
 
-    As if somebody had labelled the image by clicking on its superpixels (:func:`superpixels`). The
+    As if somebody had labeled the image by clicking on its superpixels (:func:`superpixels`). The
     superpixels depend on the image alone; where they cross an object, its outline moves to an edge
     of the image beside it, and what is smaller than half a superpixel may vanish. Fewer superpixels
     are the stronger noise; as many as there are pixels change nothing.
@@ -27,7 +27,7 @@ class SuperpixelNoise(MaskNoise):
     Args:
         n_segments: about how many superpixels the image is divided into, at least 1; the same for
             every image, whatever its size.
-        compactness: in [0, 255]: changes of colour of fewer grey levels from pixel to pixel count as
+        compactness: in [0, 255]: changes of color of fewer gray levels from pixel to pixel count as
             equal. At 255 superpixels are about the cells of a grid; at 0 they follow every
             shade, and are ragged where there is no edge.
 

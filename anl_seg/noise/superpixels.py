@@ -9,7 +9,7 @@ import numpy as np
 
 from .rounding import round_half_up
 
-# Beyond every difference of two colours.
+# Beyond every difference of two colors.
 _NEVER = 3 * 255 + 1
 
 
@@ -19,17 +19,17 @@ def superpixels(image: np.ndarray, n_segments: int, compactness: int = 2) -> np.
     A watershed of the image, smoothed by a 3 x 3 median, from one seed in each cell of a regular
     grid. The seed is the pixel with the lowest gradient in the middle two thirds of its cell, the
     nearest to the middle where several are equally low. Regions grow over the smallest change of
-    colour first: the larger of the changes of (red + 2 green + blue) / 4 and (red - blue) / 2.
+    color first: the larger of the changes of (red + 2 green + blue) / 4 and (red - blue) / 2.
     Changes and gradients below ``compactness`` count as equal, so that where there is no edge
     regions start from the middle of their cells and grow at the same pace. Pixels on the lines
-    between regions join the neighbour (of four) whose colour is nearest. Whole numbers all through:
+    between regions join the neighbor (of four) whose color is nearest. Whole numbers all through:
     the result is the same on every machine.
 
     Args:
         image: (H, W, 3) uint8; blue, green, red.
         n_segments: at least 1. The regions are as many as the cells of the grid: ``n_segments``
             rounded to a product of rows and columns, and no more than there are pixels.
-        compactness: in [0, 255], in grey levels.
+        compactness: in [0, 255], in gray levels.
 
     Returns:
         (H, W) int32, numbers 0 to n - 1 in the reading order of the grid, each of them used.
@@ -81,7 +81,7 @@ def _seeds(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The row and the column of the seed of each cell, no two of them at one place."""
     height, width = image.shape[:2]
-    # Two thirds of a cell: the seeds of neighbouring cells cannot meet.
+    # Two thirds of a cell: the seeds of neighboring cells cannot meet.
     y_reach, x_reach = height // rows // 3, width // columns // 3
     y_middle = (2 * np.arange(rows) + 1) * height // (2 * rows)
     x_middle = (2 * np.arange(columns) + 1) * width // (2 * columns)
@@ -102,7 +102,7 @@ def _seeds(
 
 
 def _join_lines(markers: np.ndarray, image: np.ndarray) -> None:
-    """Give each pixel within the outermost ones that has no region that of a neighbour, in place.
+    """Give each pixel within the outermost ones that has no region that of a neighbor, in place.
 
     Args:
         markers: (H, W) int32, regions from 1 on. cv2.watershed leaves -1 on lines between regions,

@@ -41,6 +41,19 @@ def load_transition_matrix(matrix: object) -> np.ndarray:
     return array
 
 
+def check_size(matrix: np.ndarray, num_classes: int) -> None:
+    """Refuse a transition matrix that is not of the data's number of classes.
+
+    Raises:
+        ValueError: it is of another size.
+    """
+    if len(matrix) != num_classes:
+        raise ValueError(
+            f"the transition matrix is {len(matrix)} x {len(matrix)}, "
+            f"the data has {num_classes} classes"
+        )
+
+
 def _read(path: Path) -> object:
     suffix = path.suffix.lower()
     if suffix not in (".npy", ".json", ".csv"):

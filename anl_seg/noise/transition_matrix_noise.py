@@ -8,7 +8,7 @@ import numpy as np
 
 from .base import MaskContext, MaskNoise, as_function, register_noise
 from .sample_rng import Rng
-from .transition_matrix import load_transition_matrix
+from .transition_matrix import check_size, load_transition_matrix
 
 # Draws in [0, 1) are sorted into so many buckets; a power of two, so that sorting them is exact.
 _BUCKETS = 256
@@ -45,12 +45,7 @@ class TransitionMatrixNoise(MaskNoise):
     def corrupt(
         self, mask: np.ndarray, valid: np.ndarray, rng: Rng, context: MaskContext
     ) -> np.ndarray:
-        num_classes = context.num_classes
-        if len(self.matrix) != num_classes:
-            raise ValueError(
-                f"the transition matrix is {len(self.matrix)} x {len(self.matrix)}, "
-                f"the data has {num_classes} classes"
-            )
+        check_size(self.matrix, context.num_classes)
         draw = rng.random(mask.shape)
         # Numbers of 32 bits: numpy turns floats into those thirty times faster than into 64 bits.
         labels = np.where(valid, mask, 0).astype(np.int32)

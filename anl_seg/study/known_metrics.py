@@ -42,7 +42,7 @@ def known_metrics(cfg: Config) -> set[str] | None:
         cfg: a config with ``val_dataloader`` and ``val_evaluator``.
 
     Returns:
-        The names, those of :class:`anl_seg.MemorizationHook` included; None where an evaluator cannot tell,
+        The names, those of :class:`anl_seg.MemorizationHook` included; None where an evaluator does not say,
         or would write files.
     """
     evaluators = as_list(cfg.val_evaluator)

@@ -9,10 +9,10 @@ import matplotlib
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 from mmseg.registry import DATASETS, MODELS
-from torch.utils.data import Dataset
 
 from anl_seg.engine import allow_mmengine_checkpoints
 from anl_seg.study.escapes import drawn_text
@@ -24,7 +24,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 
-def measured_dataset(cfg: Config) -> Dataset:
+def measured_dataset(cfg: Config) -> BaseDataset:
     """The training images, noisy and clean mask in each sample, as MemorizationHook measures them."""
     hook = next(h for h in cfg.custom_hooks if h["type"] == "anl_seg.MemorizationHook")
     return DATASETS.build(hook["dataloader"]["dataset"])

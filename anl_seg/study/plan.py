@@ -11,7 +11,6 @@ from typing import Any
 
 from mmengine.config import Config
 
-from anl_seg import __version__
 from anl_seg._files import write_json_atomically
 from anl_seg._suggest import WRONG_INPUT, sentence
 from anl_seg.config import load_config, noisy_evaluation
@@ -23,6 +22,7 @@ from anl_seg.study.known_metrics import check_metric
 from anl_seg.study.run.state import PLAN_FILE, read_plan
 from anl_seg.study.run_config import config_digest, config_text, is_noisy, run_config
 from anl_seg.study.run_record import noise_text
+from anl_seg.version import __version__
 
 _PACKAGES = (
     *("torch", "numpy", "onedl-mmsegmentation", "onedl-mmengine", "onedl-mmcv"),

@@ -30,7 +30,7 @@ def _is_number(value: Any, *, none: bool = True) -> bool:
 
 
 def _is_part(part: Any) -> bool:
-    """Whether a part of a memorisation record has numbers where a report takes them."""
+    """Whether a part of a memorization record has numbers where a report takes them."""
     return isinstance(part, dict) and all(
         _is_number(value)
         for key, value in part.items()
@@ -51,12 +51,13 @@ def _is_memorization(record: Any) -> bool:
 
 
 def _is_diagnostics(line: dict) -> bool:
-    lists = [line.get(key) for key in _PER_CLASS]
+    lists = [values for key in _PER_CLASS if isinstance(values := line.get(key), list)]
     return (
-        all(isinstance(line.get(key), str) for key in ("loss", "by"))
+        len(lists) == len(_PER_CLASS)
+        and all(isinstance(line.get(key), str) for key in ("loss", "by"))
         and _is_number(line.get("logit_scale"), none=False)
-        and all(isinstance(values, list) and all(map(_is_number, values)) for values in lists)
-        and len({len(values) for values in lists if values is not None}) == 1
+        and all(_is_number(value) for values in lists for value in values)
+        and len({len(values) for values in lists}) == 1
     )
 
 
@@ -89,8 +90,8 @@ class RunFiles:
         self.path, self.name, self.hide = path, name, hide
         self.problems: list[str] = []
 
-    def _wrong(self, file_name: str, what: object) -> None:
-        self.problems.append(self.hide(f"{self.name}/{file_name} {what}."))
+    def _wrong(self, file_name: str, fault: str) -> None:
+        self.problems.append(self.hide(f"{self.name}/{file_name} {fault}."))
 
     def _is_there(self, file_name: str) -> bool:
         """Whether there is such a file; an error if it is a pipe, a folder or a broken link."""
@@ -168,7 +169,7 @@ class RunFiles:
         return found
 
     def memorization(self) -> list[dict]:
-        """Records of memorisation."""
+        """Records of memorization."""
         return self.json(MEMORIZATION_FILE, list, lambda found: all(map(_is_memorization, found)))
 
     def diagnostics(self) -> list[dict]:

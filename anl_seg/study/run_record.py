@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anl_seg.study.metrics import Metrics
 from anl_seg.study.run.state import read_plan, run_status
 from anl_seg.study.run_files import RunFiles
 from anl_seg.study.shown_paths import hidden, path_hider
 
-#: Share of wrongly (or, the last, rightly) labelled pixels in a memorisation record -> name in tables.
+#: Share of wrongly (or, the last, rightly) labeled pixels in a memorization record -> name in tables.
 SHARES = {
     "memorized_share": "memorized",
     "corrected_share": "corrected",
@@ -170,13 +171,6 @@ def read_run(
     )
 
 
-def metric_names(plan: Mapping[str, Any]) -> list[str]:
-    """The metrics of a study, the main one first, and last what it stops by."""
-    metrics = plan["metrics"]
-    stop_by = [metrics["stop_by"]] if metrics.get("stop_by") else []
-    return list(dict.fromkeys([metrics["main"], *metrics.get("others", []), *stop_by]))
-
-
 def read_study(work_dir: str | Path) -> tuple[dict, list[RunRecord]]:
     """The plan of a study and a record of every planned run, in its order.
 
@@ -186,5 +180,5 @@ def read_study(work_dir: str | Path) -> tuple[dict, list[RunRecord]]:
     work_dir = Path(work_dir).absolute()
     hide = path_hider(work_dir)
     plan = hidden(read_plan(work_dir), hide)
-    names = metric_names(plan)
+    names = Metrics.of(plan["metrics"]).names
     return plan, [read_run(work_dir, run, names, hide) for run in plan["runs"]]

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from anl_seg.browse import words
-from anl_seg.browse.compared import compare_sample
+from anl_seg.browse import formatting
+from anl_seg.browse.comparison import compare_sample
 from anl_seg.browse.data_statistics import (
     DataStatistics,
     SampleCounts,
@@ -113,18 +113,18 @@ def test_evenly_spaced():
 
 def test_tables(measured, names):
     text = printed(measured, names)
-    assert words.percent(measured.total.changed_share) in text
+    assert formatting.percent(measured.total.changed_share) in text
     assert "3 of 3" in text
     confusion = measured.total.confusion
     for label, name in enumerate(names):
         assert text.count(name) >= 3  # no markup: nothing is swallowed
-        assert words.dice(measured.total.dice[label]) in text
+        assert formatting.dice(measured.total.dice[label]) in text
         assert f"{100 * confusion[label, label] / confusion[label].sum():.2f}" in text
 
 
 def test_many_classes_have_no_printed_matrix():
     statistics = DataStatistics(NoiseStatistics(np.eye(30, dtype=np.int64)), [], 0)
-    names = words.class_names(None, 30)
+    names = formatting.class_names(None, 30)
     assert "the confusion matrix is in stats.json" in printed(statistics, names)
     assert "rows: clean" not in printed(statistics, names)
 
@@ -134,7 +134,7 @@ def test_plot(classes):
     confusion = np.eye(classes, dtype=np.int64) * 50 + 1
     samples = [SampleCounts("k", 100, n) for n in (3, 8, 8)]
     statistics = DataStatistics(NoiseStatistics(confusion), samples, 3)
-    arguments = (statistics, words.class_names(["道路", "$x$"], classes))
+    arguments = (statistics, formatting.class_names(["道路", "$x$"], classes))
     first = draw_statistics(*arguments, title="noise", subtitle="data")
     assert first == draw_statistics(*arguments, title="noise", subtitle="data")
     picture = np.array(Image.open(io.BytesIO(first)))

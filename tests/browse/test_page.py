@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anl_seg.browse import words
+from anl_seg.browse import formatting
 from anl_seg.browse.page import draw_page
-from anl_seg.browse.pictures import Grid
-from anl_seg.browse.settings import compare_settings, slide
+from anl_seg.browse.pictures import PixelGrid
+from anl_seg.browse.slider import compare_positions, slide
 from anl_seg.noise import build_noise, noise_statistics
 
 VOID = {"meta", "img", "input", "br"}
@@ -61,7 +61,7 @@ def make(source, painter, names, *, with_image=True, max_side=512, **options):
     noise = build_noise(dict(type="SymmetricNoise", rate=0.4))
     positions, start, remark = slide(noise, **options)
     samples = [source.sample(i, with_image) for i in range(len(source))]
-    settings = compare_settings(samples, positions, seed=0, num_classes=3, ignore_index=255)
+    settings = compare_positions(samples, positions, seed=0, num_classes=3, ignore_index=255)
     text = draw_page(
         settings,
         start,
@@ -133,16 +133,16 @@ def test_the_numbers_are_those_of_the_masks(made, names):
         assert attributes["data-value"] == str(position)
         compared = settings[position].samples[sample]
         statistics = noise_statistics(compared.clean, compared.noisy, num_classes=3)
-        assert text.startswith(words.changed(statistics))
-        for label in words.clean_classes(statistics):
+        assert text.startswith(formatting.changed(statistics))
+        for label in formatting.clean_classes(statistics):
             assert f"{names[label]} {statistics.dice[label]:.3f}" in text
     for position, (_, _, text) in enumerate(page.all("p", "now")):
         total = sum(
             (s.statistics for s in settings[position].samples[1:]),
             settings[position].samples[0].statistics,
         )
-        assert words.changed(total) in text
-        assert words.noise_text(settings[position].noise) in text
+        assert formatting.changed(total) in text
+        assert formatting.describe_noise(settings[position].noise) in text
 
 
 def test_the_pictures_are_those_of_the_masks(made, painter):
@@ -151,7 +151,7 @@ def test_the_pictures_are_those_of_the_masks(made, painter):
     for number in range(2 * len(settings)):
         sample, position = divmod(number, len(settings))
         compared = settings[position].samples[sample]
-        grid = Grid.fitting(compared.clean.shape, 256, 512)
+        grid = PixelGrid.fitting(compared.clean.shape, 256, 512)
         assert np.array_equal(pixels(noisy[number]), painter.mask(compared.noisy, grid).rgba)
         changed = grid.apply(compared.noisy != compared.clean) | grid.apply(compared.clean == 255)
         assert np.array_equal(pixels(difference[number])[..., 3] > 0, changed)
@@ -162,7 +162,7 @@ def test_alternative_texts(made, source):
     settings, _, _, page = made
     for number, (_, attributes, _) in enumerate(page.all("img", "noisy")):
         sample, position = divmod(number, len(settings))
-        share = words.percent(settings[position].samples[sample].statistics.changed_share)
+        share = formatting.percent(settings[position].samples[sample].statistics.changed_share)
         expected = (
             f"noisy mask of {source.key(sample)} at {settings[position].label}: {share} changed"
         )

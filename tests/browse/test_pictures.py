@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anl_seg.browse.compared import ComparedSample
+from anl_seg.browse.comparison import ComparedSample
 from anl_seg.browse.encode import photo, png
 from anl_seg.browse.palette import IGNORED, class_colours
-from anl_seg.browse.pictures import FlatPicture, Grid, Painter, shown_image
+from anl_seg.browse.pictures import FlatPicture, Painter, PixelGrid, shown_image
 from anl_seg.noise import noise_statistics
 
 
@@ -21,7 +21,7 @@ def decoded(content):
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 5), (300, 100), (1000, 3), (1, 700)])
 def test_grid_is_even_and_within_its_limits(shape):
-    grid = Grid.fitting(shape, 256, 512)
+    grid = PixelGrid.fitting(shape, 256, 512)
     longest = max(len(grid.rows), len(grid.columns))
     assert longest == min(max(max(shape), 256), 512)
     for positions, length in ((grid.rows, shape[0]), (grid.columns, shape[1])):
@@ -35,16 +35,18 @@ def test_grid_is_even_and_within_its_limits(shape):
 
 def test_grid_without_limit_and_without_pixels():
     mask = np.arange(600).reshape(2, 300)
-    assert np.array_equal(Grid.fitting(mask.shape, 1, 0).apply(mask), mask)
+    assert np.array_equal(PixelGrid.fitting(mask.shape, 1, 0).apply(mask), mask)
     with pytest.raises(ValueError, match=r"a mask of \(0, 3\) \(H, W\) has no pixels"):
-        Grid.fitting((0, 3), 256, 512)
+        PixelGrid.fitting((0, 3), 256, 512)
 
 
 def test_small_masks_are_enlarged_and_large_photos_averaged():
     mask = np.array([[0, 1], [2, 3]])
-    assert np.array_equal(Grid.fitting((2, 2), 4, 4).apply(mask), mask.repeat(2, 0).repeat(2, 1))
+    assert np.array_equal(
+        PixelGrid.fitting((2, 2), 4, 4).apply(mask), mask.repeat(2, 0).repeat(2, 1)
+    )
     board = np.indices((64, 64)).sum(axis=0) % 2 * np.uint8(200)
-    reduced = Grid.fitting((64, 64), 16, 16).reduced(np.dstack([board] * 3).astype(np.uint8))
+    reduced = PixelGrid.fitting((64, 64), 16, 16).reduced(np.dstack([board] * 3).astype(np.uint8))
     assert reduced.shape == (16, 16, 3)
     assert np.all(reduced == 100)
 
@@ -57,7 +59,7 @@ def test_masks_and_differences(ignore_index):
     sample = ComparedSample("k", clean, noisy, None, statistics)
     colours = class_colours(None, 3)
     painter = Painter(colours, ignore_index)
-    grid = Grid.fitting(clean.shape, 1, 0)
+    grid = PixelGrid.fitting(clean.shape, 1, 0)
     picture = painter.mask(noisy, grid).rgba
     assert np.array_equal(picture[0, :, :3], colours[[0, 2, 2]])
     assert tuple(picture[1, 2, :3]) in IGNORED
@@ -72,7 +74,7 @@ def test_masks_and_differences(ignore_index):
 def test_outline_runs_on_both_sides_of_a_border():
     mask = np.array([[0, 0, 1, 1]])
     painter = Painter(class_colours(None, 2), 255)
-    outline = painter.outline(mask, Grid.fitting(mask.shape, 1, 0)).rgba[0]
+    outline = painter.outline(mask, PixelGrid.fitting(mask.shape, 1, 0)).rgba[0]
     assert outline[:, 3].tolist() == [0, 255, 255, 0]
     assert outline[1, 0] == 0
     assert outline[2, 0] == 255

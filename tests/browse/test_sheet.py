@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from anl_seg.browse import canvas
-from anl_seg.browse.compared import compare_sample
+from anl_seg.browse.comparison import compare_sample
 from anl_seg.browse.sheet import draw_sheet
 from anl_seg.noise import SymmetricNoise
 

@@ -6,9 +6,9 @@ import inspect
 
 import pytest
 
-from anl_seg.browse.settings import slide
+from anl_seg.browse.slider import slide
 from anl_seg.browse.strength import find_strength
-from anl_seg.noise import NOISES, MaskNoise, build_noise
+from anl_seg.noise import NOISES, MaskNoise, SequentialNoise, build_noise
 
 MARKOV = dict(type="MarkovBoundaryNoise", theta1=0.8, theta2=0.05, theta3=0.2)
 
@@ -166,25 +166,35 @@ def test_presets_slide(config):
     assert len({str(model.config()) for _, model in positions}) == len(positions)
 
 
-def test_every_noise_but_those_without_a_number_has_a_strength():
-    parameters = {"rate": 0.5, "beta": 0.5, "alpha": 0.5, "sigma": 2, "tolerance": 2, "high": 2}
-    parameters.update(low=1, steps=3, theta1=0.5, theta2=0.5, theta3=0.5, n_segments=9)
-    for name, kind in NOISES.items():
-        known = inspect.signature(kind).parameters
-        needed = {k: v for k, v in parameters.items() if k in known}
-        if "matrix" in known and "rate" not in known:
-            continue
-        if "noises" in known:
-            needed = {"noises": [dict(type="PairNoise", rate=0.2)]}
-        assert find_strength(kind(**needed)) is not None, name
+@pytest.mark.parametrize("name", NOISES)
+def test_every_noise_that_declares_a_strength_or_holds_noises_slides(name):
+    kind = NOISES[name]
+    slides = kind.strength_name is not None or "noises" in inspect.signature(kind).parameters
+    assert (find_strength(kind(**kind.example)) is not None) == slides
+
+
+class BlobNoise(MaskNoise):
+    def __init__(self, background: int = 0, kind: str = "round", blobs: int = 3):
+        self.background, self.kind, self.blobs = background, kind, blobs
 
 
 def test_a_noise_of_ones_own_slides_along_its_first_number():
-    class BlobNoise(MaskNoise):
-        def __init__(self, background: int = 0, kind: str = "round", blobs: int = 3):
-            self.background, self.kind, self.blobs = background, kind, blobs
-
     assert find_strength(BlobNoise()).name == "blobs"
+
+
+def test_a_number_named_as_the_strength_of_another_noise_comes_first():
+    class SpottyNoise(BlobNoise):
+        def __init__(self, blobs: int = 3, rate: float = 0.1):
+            self.blobs, self.rate = blobs, rate
+
+    assert find_strength(SpottyNoise()).name == "rate"
+
+
+def test_a_noise_that_holds_one_that_is_not_registered_stands_still():
+    # Its config names a class that no config can build.
+    strength = find_strength(SequentialNoise([BlobNoise()]))
+    assert strength.is_factor
+    assert strength.default_values() == [1.0]
 
 
 @pytest.mark.parametrize("name", NOISES)

@@ -32,7 +32,7 @@ def corrupted(tmp_path):
 
 @pytest.fixture
 def tiny_ade(tmp_path):
-    """Four images of 64 x 64 with masks of labels 0 (= unlabelled) to 150."""
+    """Four images of 64 x 64 with masks of labels 0 (= unlabeled) to 150."""
     root = tmp_path / "ade"
     rng = np.random.RandomState(0)
     for split in ("training", "validation"):

@@ -71,7 +71,7 @@ def test_recovers_a_known_matrix(folders, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "24 pairs of masks" in text
     assert "Neither symmetric nor pair noise. The closest is symmetric noise of rate 0.3" in text
-    assert "hang together" not in text
+    assert "cluster" not in text
     assert f"--noise TransitionMatrixNoise:matrix={saved}" in text
     line = next(line for line in text.splitlines() if line.startswith("1 "))
     assert line.split()[2] == f"{100 * matrix[1, 1]:.1f}"
@@ -96,7 +96,7 @@ def test_names_simple_noise(folders, capsys, config, text):
 def test_wrong_outlines_are_told_from_scattered_pixels(folders, capsys):
     estimate.main(folders(lambda m, rng: dilate_noise(m, rng, beta=0.5, num_classes=6)))
     text = capsys.readouterr().out
-    assert "Wrong pixels hang together" in text
+    assert "Wrong pixels cluster" in text
     assert "Looks like" not in text
 
 

@@ -15,6 +15,7 @@ from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import DATASETS
 from PIL import Image
 
+from anl_seg._files import locked
 from anl_seg.config import inject_noise, load_config
 from anl_seg.config._walk import loads_seg_map
 from anl_seg.corruption import (
@@ -25,7 +26,7 @@ from anl_seg.corruption import (
     noise_of,
     read_manifest,
 )
-from anl_seg.corruption.one_sample import write_sample
+from anl_seg.corruption.corrupt_sample import write_sample
 from anl_seg.masks.manifest_file import write_manifest
 from anl_seg.noise import (
     NOISES,
@@ -191,7 +192,7 @@ def test_labels_are_written_in_the_colours_of_the_classes(make_config, tmp_path,
 
 
 class LoadRedAnnotations(LoadAnnotations):
-    """The label is the red value of a colour picture."""
+    """The label is the red value of a color picture."""
 
     def _load_seg_map(self, results):
         super()._load_seg_map(results)
@@ -470,13 +471,13 @@ def test_resume_makes_what_is_missing_or_broken(masks_dir, tmp_path, silent, fil
 
 
 def test_two_runs_at_a_time_are_refused(masks_dir, tmp_path, silent, monkeypatch):
-    from anl_seg.corruption import lock, run
+    from anl_seg.corruption import run
 
     out = tmp_path / "out"
     out.mkdir()
-    monkeypatch.setattr(run, "locked", lambda folder: lock.locked(folder, seconds=0.1))
+    monkeypatch.setattr(run, "locked", lambda folder: locked(folder, seconds=0.1))
     with (
-        lock.locked(out),
+        locked(out),
         pytest.raises(ValueError, match=r"another process is writing to '.*out'"),
     ):
         corrupt_dataset(folder_source(masks_dir, num_classes=4), SYMMETRIC, out, console=silent)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from anl_seg.browse.compared import compare_sample
+from anl_seg.browse.comparison import compare_sample
 from anl_seg.corruption import Sample, config_source, corrupt_dataset, folder_source
 from anl_seg.datasets.transforms.corrupt_mask import CorruptMask
 from anl_seg.masks.png import read_mask_png

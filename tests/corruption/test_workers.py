@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from anl_seg.corruption import workers
 from anl_seg.corruption.workers import unordered
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +71,19 @@ def test_a_killed_worker_is_told():
         list(unordered(die, None, range(3), 2))
 
 
+def test_a_worker_that_is_killed_before_all_items_are_handed_out_is_told(monkeypatch):
+    class Slow(ProcessPoolExecutor):
+        def submit(self, *arguments):
+            future = super().submit(*arguments)
+            future.exception()  # its worker is dead
+            return future
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Slow)
+    # Its exit code is known unless it died before it was seen.
+    with pytest.raises(RuntimeError, match=r"exit code .*--resume"):
+        list(unordered(die, None, range(9), 2))
+
+
 def test_jobs_below_one():
     with pytest.raises(ValueError, match="jobs must be 1 or more; got 0"):
         list(unordered(times, 1, [1], 0))
@@ -117,7 +132,7 @@ def test_no_worker_outlives_a_killed_parent(tmp_path):
     pids.mkdir()
     parent = subprocess.Popen([sys.executable, str(script), str(pids)])
     try:
-        wait_until(lambda: len(list(pids.iterdir())) == 3)
+        wait_until(lambda: len(list(pids.iterdir())) == 3, seconds=120)  # mmseg is imported
         workers = [int(path.name) for path in pids.iterdir()]
         assert all(map(alive, workers))
     finally:

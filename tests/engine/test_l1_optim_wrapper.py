@@ -30,7 +30,7 @@ CLIP = {"max_norm": 0.5}
 
 
 class Net(nn.Module):
-    """Two layers with normalisation between them, and a parameter no output depends on."""
+    """Two layers with normalization between them, and a parameter no output depends on."""
 
     def __init__(self, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()

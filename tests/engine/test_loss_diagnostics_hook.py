@@ -75,7 +75,7 @@ def test_clean_masks_are_found_where_they_fit():
 
 
 def test_wrong_arguments_are_named(tmp_path):
-    with pytest.raises(ValueError, match="interval must be an integer >= 1, got 0"):
+    with pytest.raises(ValueError, match="interval must be an integer of at least 1, got 0"):
         LossDiagnosticsHook(interval=0)
     runner = SimpleNamespace(model=nn.Linear(1, 1), work_dir=str(tmp_path), iter=0)
     with pytest.raises(ValueError, match="no loss of anl_seg"):

@@ -124,5 +124,5 @@ def test_a_loss_of_another_rank_is_told(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["interval", "patience"])
 @pytest.mark.parametrize("value", [0, 1.5, True])
 def test_bad_arguments(name, value):
-    with pytest.raises(ValueError, match=f"{name} must be an integer >= 1, got {value}"):
+    with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1, got {value}"):
         HOOKS.build(dict(type="anl_seg.StopOnDivergenceHook", **{name: value}))

@@ -1,4 +1,4 @@
-"""The memorisation record of a real run, recomputed from its checkpoints pixel by pixel."""
+"""The memorization record of a real run, recomputed from its checkpoints pixel by pixel."""
 
 from __future__ import annotations
 

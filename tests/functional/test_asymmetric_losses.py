@@ -1,4 +1,4 @@
-"""Asymmetric and normalised losses: their limits, their sums and where their noisy risk is least."""
+"""Asymmetric and normalized losses: their limits, their sums and where their noisy risk is least."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def test_the_losses_of_the_literature_fall_out(construction, base, params, own, 
 
 @pytest.mark.parametrize("name", class_forms.POINTWISE)
 def test_the_negative_construction_step_by_step(name, batch):
-    """Complementary labels, vertical flip, normalisation: as the paper builds it, in loops."""
+    """Complementary labels, vertical flip, normalization: as the paper builds it, in loops."""
     logits, labels = batch[0][0, :, 0].T, batch[1][0, 0]
     min_prob, loss = 1e-3, partial(getattr(F, name), **PARAMS.get(name, {}))
     probs = logits.softmax(dim=1).clamp(min=min_prob)

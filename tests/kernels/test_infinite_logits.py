@@ -26,7 +26,7 @@ THREE = [
     *((-INF, 1.0, 0.5), (1.0, -INF, 0.5), (-INF, -INF, 1.0), (1.0, -INF, -INF), (INF, 0.0, 1.0)),
     *((0.0, INF, 1.0), (INF, INF, 0.0), (0.0, INF, INF), (-INF, -INF, -INF)),
 ]
-#: Without a limit of the normalised losses, which depends on which infinity is the larger one.
+#: Without a limit of the normalized losses, which depends on which infinity is the larger one.
 BOTH_SIGNS = [(0.0, INF, -INF), (INF, -INF, -INF), (-INF, 0.0, INF)]
 #: Not in PAIRS: functional forms alone.
 OTHERS = {

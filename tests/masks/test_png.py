@@ -26,7 +26,7 @@ def saved(array, mode="PNG", palette=None, **options):
 @pytest.mark.parametrize("colours", [1, 2, 4, 16, 21, 256])
 def test_palette_and_values_survive(colours):
     palette = bytes(i * 7 % 256 for i in range(3 * colours))
-    # Values beyond the palette's colours too: ignored pixels are often 255 with a short palette.
+    # Values beyond the palette's colors too: ignored pixels are often 255 with a short palette.
     back = read_mask_png(encode_mask_png(MaskPng(ALL, palette)))
     assert np.array_equal(back.values, ALL)
     assert back.palette[: len(palette)] == palette

@@ -1,4 +1,4 @@
-"""The constructions of normalised and normalised negative losses as modules."""
+"""The constructions of normalized and normalized negative losses as modules."""
 
 from __future__ import annotations
 

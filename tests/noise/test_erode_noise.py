@@ -49,7 +49,7 @@ def test_the_pixels_nearest_to_the_outside_leave(make_rng, data, beta, seed):
 def test_vacated_pixels_take_the_label_beside_them(make_rng):
     mask = np.array([[1, 3, 3, 3, 3, 2]] * 4, dtype=np.uint8)
     noisy = erode_noise(mask, make_rng(), beta=0.5, num_classes=4, background=1)
-    # The last column is an object itself and gives way to its neighbour, class 3.
+    # The last column is an object itself and gives way to its neighbor, class 3.
     assert (noisy[:, :5] == [[1, 1, 3, 3, 2]]).all()
 
 

@@ -94,7 +94,7 @@ def test_wrong_counts(confusion, text):
 
 
 def neighbours(clean, noisy):
-    """Of pairs (wrong pixel, neighbour of its true class): how many, how many with the latter wrong,
+    """Of pairs (wrong pixel, neighbor of its true class): how many, how many with the latter wrong,
     and the same over all pixels by class."""
     pairs = wrong_pairs = 0
     by_class = np.zeros((3, 2))

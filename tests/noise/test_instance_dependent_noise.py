@@ -19,12 +19,12 @@ from anl_seg.noise.instance_dependent_noise import (
 # The module, not the function of the same name that the package may export.
 module = importlib.import_module("anl_seg.noise.instance_dependent_noise")
 
-#: Colours (blue, green, red) that differ in brightness and in hue.
+#: Colors (blue, green, red) that differ in brightness and in hue.
 DARK, BRIGHT, BLUE = (40, 40, 40), (210, 210, 210), (200, 90, 30)
 
 
 def scene(size, seed=0):
-    """(size, size, 3) uint8 with patches of all colours, some of them textured."""
+    """(size, size, 3) uint8 with patches of all colors, some of them textured."""
     random = np.random.RandomState(seed)
     patches = -(-size // 8)
     color = np.kron(random.random(size=(patches, patches, 3)) * 255, np.ones((8, 8, 1)))
@@ -34,7 +34,7 @@ def scene(size, seed=0):
 
 
 def halves(left, right, size=128):
-    """(size, size, 3) uint8 of two colours side by side."""
+    """(size, size, 3) uint8 of two colors side by side."""
     image = np.empty((size, size, 3), dtype=np.uint8)
     image[:, : size // 2], image[:, size // 2 :] = left, right
     return image
@@ -201,7 +201,7 @@ def test_targets_depend_on_content_and_class(make_rng):
 
 
 def test_equal_content_has_equal_tendencies_in_every_image(make_rng):
-    # The dark and the bright half change places, beside other colours; the key is another too.
+    # The dark and the bright half change places, beside other colors; the key is another too.
     mask = np.tile(np.arange(192, dtype=np.uint8) // 2 % 2, (192, 1))
     first = np.concatenate(
         [halves(DARK, BRIGHT, 192)[:, 32:160], halves(BLUE, BLUE, 64)[[0] * 192]], 1

@@ -11,6 +11,7 @@ import pytest
 
 from anl_seg._checks import MAX_CLASSES, MAX_PAIRED_CLASSES
 from anl_seg.noise import (
+    NOISES,
     AffineNoise,
     BandNoise,
     BoundingBoxNoise,
@@ -25,11 +26,8 @@ from anl_seg.noise import (
     PairNoise,
     PolygonNoise,
     RandomChoiceNoise,
-    SequentialNoise,
     SpuriousObjectNoise,
     SuperpixelNoise,
-    SymmetricNoise,
-    TransitionMatrixNoise,
     VertexNoise,
     noise_statistics,
     object_shapes,
@@ -54,16 +52,9 @@ ALL_AT_ONCE = [
     ElasticNoise(50, 3, min_area=9),
 ]
 ANY = [
+    *(kind(**kind.example) for kind in NOISES.values()),
     *OBJECT_BY_OBJECT,
     *ALL_AT_ONCE,
-    BoundingBoxNoise(0.5),
-    SymmetricNoise(0.4),
-    PairNoise(0.4),
-    TransitionMatrixNoise(np.eye(4)),
-    InstanceDependentNoise(0.4),
-    SuperpixelNoise(20),
-    MarkovBoundaryNoise(2, 0.5, 0.2, 0.1),
-    SequentialNoise([SymmetricNoise(0.1), MissingObjectNoise(0.5)]),
 ]
 
 

@@ -24,7 +24,7 @@ def test_the_outline_moves_by_no_more_than_the_tolerance(disc, make_rng, toleran
     assert changed.any()
     inside, outside = disc == 2, disc != 2
     depth = ndimage.distance_transform_edt(inside) + ndimage.distance_transform_edt(outside)
-    # The outline runs through pixel centres: half a diagonal may come on top.
+    # The outline runs through pixel centers: half a diagonal may come on top.
     assert depth[changed].max() <= tolerance + 1.5
 
 
@@ -45,7 +45,7 @@ def test_corners_get_fewer(disc, make_rng):
 @pytest.mark.parametrize("tolerance", [2, 6, 15, 40, 500])
 def test_holes_survive(ring, make_rng, tolerance):
     noisy = polygon_noise(ring, make_rng(), tolerance=tolerance, num_classes=4)
-    # The centre of the image lies in the hole, whatever the classes there are.
+    # The center of the image lies in the hole, whatever the classes there are.
     assert (noisy[40:81, 40:81] != 1).any()
     if tolerance < 15:
         assert (noisy == 1).sum() == pytest.approx((ring == 1).sum(), rel=0.15)

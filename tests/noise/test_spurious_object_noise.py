@@ -111,7 +111,7 @@ def test_an_ellipse_has_the_class_area_and_elongation_of_a_row(make_rng):
 
 
 def test_an_ellipse_is_what_its_definition_says(make_rng):
-    # One angle, centre and row, straight from the four numbers that are drawn.
+    # One angle, center and row, straight from the four numbers that are drawn.
     mask = np.zeros((90, 70), dtype=np.uint8)
     mask[0, 0] = 1
     for number in range(10):
@@ -135,7 +135,7 @@ def test_extreme_ellipses(make_rng, row):
     mask = np.zeros((20, 30), dtype=np.uint8)
     mask[7, 7] = 1
     noisy = spurious_object_noise(mask, make_rng(), rate=1, shapes=[row], num_classes=2)
-    # At least the centre; an ellipse of the whole image's area covers much of it, but not all.
+    # At least the center; an ellipse of the whole image's area covers much of it, but not all.
     count = int((noisy != mask).sum())
     assert 1 <= count < 600
     assert count > 150 or row != [1, 1, 1]

@@ -11,7 +11,7 @@ from anl_seg.noise.superpixels import superpixels
 
 @pytest.fixture(scope="module")
 def photo():
-    """(64, 96, 3) uint8, blobs of colour."""
+    """(64, 96, 3) uint8, blobs of color."""
     random = np.random.RandomState(5)
     coarse = random.random(size=(8, 12, 3)) * 255
     return np.kron(coarse, np.ones((8, 8, 1))).astype(np.uint8)

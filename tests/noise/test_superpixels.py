@@ -10,7 +10,7 @@ from anl_seg.noise.superpixels import superpixels
 
 
 def image_of(values):
-    """(H, W, 3) grey uint8."""
+    """(H, W, 3) gray uint8."""
     return np.repeat(np.asarray(values)[..., None], 3, axis=2).astype(np.uint8)
 
 
@@ -20,7 +20,7 @@ def board(size):
 
 
 def border_length(segments):
-    """Pairs of neighbouring pixels in two superpixels."""
+    """Pairs of neighboring pixels in two superpixels."""
     across = (segments[:, 1:] != segments[:, :-1]).sum()
     return int(across + (segments[1:] != segments[:-1]).sum())
 
@@ -109,7 +109,7 @@ def test_compactness_counts_small_changes_as_equal(make_rng):
     image = image_of(100 + 10 * make_rng().random((120, 120)))
     ragged = superpixels(image, 100, 0)
     even = superpixels(image, 100, 10)
-    # Ten by ten squares have 2 * 9 * 120 pairs of neighbours across their borders.
+    # Ten by ten squares have 2 * 9 * 120 pairs of neighbors across their borders.
     assert border_length(ragged) > 1.2 * border_length(even)
     assert border_length(even) < 1.4 * 2 * 9 * 120
     assert np.bincount(ragged.ravel()).max() > 300
@@ -132,7 +132,7 @@ def test_a_region_grows_from_the_flattest_place_of_its_cell():
 
 
 def test_lines_join_the_region_of_the_nearest_colour():
-    # A pixel that is grey belongs to the side it is closer to.
+    # A pixel that is gray belongs to the side it is closer to.
     ramp = [0] * 10 + [70] + [100] * 10
     segments = superpixels(image_of([ramp] * 9), 2)
     assert (segments[:, 10] == segments[:, 11]).all()

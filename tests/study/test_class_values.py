@@ -8,11 +8,12 @@ import math
 
 import pytest
 
-from anl_seg.study.class_tables import class_frame, class_tables
-from anl_seg.study.class_values import class_values, lost_classes
-from anl_seg.study.html_report import write_report
+from anl_seg.study.metrics import Metrics
+from anl_seg.study.report import runs_frame, summary_frame, write_report
+from anl_seg.study.report.class_values import class_values, lost_classes
+from anl_seg.study.report.content import class_tables
+from anl_seg.study.report.results import Results
 from anl_seg.study.run_record import read_study
-from anl_seg.study.tables import frame_of, summary_frame
 from tests.study.hand_made_study import fail, make_study
 
 
@@ -45,17 +46,17 @@ def study(tmp_path):
 def test_values_are_those_of_the_last_validation(study):
     work_dir, _ = study
     _, records = read_study(work_dir)
-    assert class_values(records[0], "mDice.fg") == values(95, 39, 0.99)
-    assert class_values(records[1], "mDice") == {"background": 95, "lung": 40}
-    assert class_values(records[0], "mIoU") == {}
-    assert class_values(records[0], "noisy/mDice.fg") == {}
-    assert class_values(records[0], "ECE") == {}
+    assert class_values(records[0], Metrics("mDice.fg")) == values(95, 39, 0.99)
+    assert class_values(records[1], Metrics("mDice")) == {"background": 95, "lung": 40}
+    assert class_values(records[0], Metrics("mIoU")) == {}
+    assert class_values(records[0], Metrics("noisy/mDice.fg")) == {}
+    assert class_values(records[0], Metrics("ECE")) == {}
 
 
 def test_lost_classes_are_told_from_the_clean_run_of_the_same_seed(study):
     work_dir, _ = study
     _, records = read_study(work_dir)
-    first, second, third, fourth = lost_classes(records, "mDice.fg")
+    first, second, third, fourth = lost_classes(records, Metrics("mDice.fg")).values()
     assert first == (1, 2)
     assert second == (0, 0)  # 40 is half of 80, no less; NaN is no class
     assert third[0] == fourth[0] == 0
@@ -67,25 +68,22 @@ def test_without_a_clean_run_that_finished_there_is_no_half(study):
     work_dir, runs = study
     fail(work_dir, runs[2], "diverged")
     _, records = read_study(work_dir)
-    first, second, third, _ = lost_classes(records, "mDice.fg")
+    first, second, third, _ = lost_classes(records, Metrics("mDice.fg")).values()
     assert first[0] == 1
     assert math.isnan(first[1])
     assert second == (0, 0)
     assert all(map(math.isnan, third))
 
 
-def test_counts_are_summarised_over_the_seeds(study):
-    plan, records = read_study(study[0])
-    row = summary_frame(frame_of(plan, records)).iloc[0]
+def test_counts_are_summarized_over_the_seeds(study):
+    row = summary_frame(runs_frame(study[0])).iloc[0]
     assert row["classes_unlearned mean"] == 0.5
     assert (row["classes_halved mean"], row["classes_halved n"]) == (1, 2)
 
 
 def test_tables_of_classes_are_means_over_seeds(study):
-    plan, records = read_study(study[0])
-    classes = class_frame(plan, records, frame_of(plan, records))
-    (noisy, table), (clean, _) = class_tables(classes)
-    assert (noisy, clean) == ("symmetric 0.2", "clean")
+    table, clean = class_tables(Results.read(study[0]).classes)
+    assert (table.title, clean.title) == ("symmetric 0.2", "clean")
     assert table.head == ["class", "CE"]
     assert table.rows == [["background", "95.0"], ["lung", "39.5"], ["heart", "1.0"]]
 

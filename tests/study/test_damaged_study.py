@@ -13,9 +13,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from anl_seg.cli import study as study_command
-from anl_seg.study import html_report
 from anl_seg.study.escapes import drawn_text, latex_escaped, markdown_table
-from anl_seg.study.html_report import write_report
+from anl_seg.study.report import plots, write, write_report
 from anl_seg.study.run.executors import LocalExecutor
 from anl_seg.study.run.runner import run_study
 from anl_seg.study.run.state import known_state, read_plan, read_state, run_status
@@ -76,8 +75,8 @@ WRONG_IN_PLANS = {
 
 @pytest.fixture
 def no_plots(monkeypatch):
-    monkeypatch.setattr(html_report, "_plots", lambda *_: [])
-    monkeypatch.setattr(html_report, "_panels", lambda *_: ([], []))
+    monkeypatch.setattr(write, "_plots", lambda *_: [])
+    monkeypatch.setattr(write, "draw_panels", lambda *_: ([], []))
 
 
 def report_files(work_dir):
@@ -185,9 +184,9 @@ LABELS = [
 
 
 def test_labels_of_every_kind_are_drawn_and_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(html_report, "_panels", lambda *_: ([], []))
-    monkeypatch.setattr(html_report, "memorization_parts_plots", lambda *_: [])
-    monkeypatch.setattr(html_report, "curve_plots", lambda *_: [])
+    monkeypatch.setattr(write, "draw_panels", lambda *_: ([], []))
+    monkeypatch.setattr(plots, "memorization_parts_plots", lambda *_: [])
+    monkeypatch.setattr(plots, "curve_plots", lambda *_: [])
     make_study(tmp_path, losses=LABELS, noises=(("$n$_$", 0.2), ("|m|", None)), seeds=(0,))
     files = report_files(tmp_path)
     assert b"could not be made" not in files["summary.md"]
@@ -210,17 +209,17 @@ def test_labels_are_shown_as_they_are():
 
 
 def test_a_plot_that_cannot_be_made_costs_itself_only(tmp_path, monkeypatch):
-    monkeypatch.setattr(html_report, "_panels", lambda *_: ([], []))
-    monkeypatch.setattr(html_report, "curve_plots", lambda *_: [])
+    monkeypatch.setattr(write, "draw_panels", lambda *_: ([], []))
+    monkeypatch.setattr(plots, "curve_plots", lambda *_: [])
 
     def broken(*_):
         raise RuntimeError(f"no room in {tmp_path}/runs/7")
 
-    monkeypatch.setattr(html_report, "memorization_parts_plots", broken)
+    monkeypatch.setattr(plots, "memorization_parts_plots", broken)
     make_study(tmp_path, losses=("CE",), noises=(("n", 0.2),), seeds=(0,))
     text = report_files(tmp_path)["summary.md"].decode()
     assert (
-        "where the noise was memorised could not be made (RuntimeError: no room in runs/7)" in text
+        "where the noise was memorized could not be made (RuntimeError: no room in runs/7)" in text
     )
 
 
@@ -241,7 +240,7 @@ def test_a_collapsed_model_is_not_the_best_by_a_small_value(tmp_path, no_plots):
         path.write_text(path.read_text().replace('"ECE": ', '"ECE": 0.0'))
     files = report_files(tmp_path)
     text = files["summary.md"].decode()
-    table = text.partition("## Memorised")[2].partition("##")[0]
+    table = text.partition("## Memorized")[2].partition("##")[0]
     assert re.search(r"\| CE \| 0\.00 ± 0\.00 \[2 collapsed\] \|", table)
     assert "| MAE | **" in table or "| GCE | **" in table
     assert "Collapsed: predict one class only" in text

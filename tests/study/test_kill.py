@@ -164,7 +164,7 @@ def test_another_machines_training_is_not_joined(tmp_path):
 
 
 def real_table(folder: Path) -> tuple:
-    """All that a report reads of a run: validations and memorisation, without times."""
+    """All that a report reads of a run: validations and memorization, without times."""
     validations = {}
     for path in sorted(folder.glob("*/vis_data/scalars.json")):
         for line in path.read_text().splitlines():

@@ -21,12 +21,18 @@ from anl_seg.config import (
     replace_losses,
 )
 from anl_seg.engine import write_environment
-from anl_seg.study.html_report import _panels, write_report
-from anl_seg.study.panels import OUTCOMES, choose_runs, draw_panel, outcome_map
+from anl_seg.study.report import runs_frame, write_report
+from anl_seg.study.report.panels import (
+    OUTCOMES,
+    choose_runs,
+    draw_panel,
+    draw_panels,
+    outcome_map,
+)
+from anl_seg.study.report.results import Results
 from anl_seg.study.run_config import config_digest, config_text, config_values
 from anl_seg.study.run_input import planned_config
 from anl_seg.study.run_record import read_study
-from anl_seg.study.tables import runs_frame
 from tests.study.hand_made_study import fail, make_study, write_json
 
 ROOT = Path(__file__).parents[2]
@@ -140,13 +146,13 @@ def test_panel_shows_masks_predictions_and_outcomes(study, configs):
                     if n == c:
                         name = "right label, predicted" if p == c else "right label, missed"
                     else:
-                        name = "memorised" if p == n else "corrected" if p == c else "other"
+                        name = "memorized" if p == n else "corrected" if p == c else "other"
                     assert tuple(found[y, x]) == OUTCOMES[name]
     assert all(run.digest in plot.caption for run in runs)
 
 
 def test_predictions_are_those_of_the_last_checkpoint(study, configs):
-    """Weights of a constant class give a picture of one colour."""
+    """Weights of a constant class give a picture of one color."""
     _, records = read_study(study)
     run = records[0]
     path = study / run.checkpoint
@@ -218,8 +224,7 @@ def test_nothing_in_the_folder_of_a_run_is_run_or_built(study, configs, tmp_path
     finally:
         path.unlink()
         path.write_text(texts[0])
-    _, records = read_study(study)
-    _, notes = _panels(study, records, None, tmp_path, set(), [], str)
+    _, notes = draw_panels(Results.read(study), None, [])
     assert "the study file was not given" in notes[0]
     assert not mark.exists()
 
@@ -230,7 +235,7 @@ def test_outcome_map_of_ignored_pixels():
     clean = np.array([[0, 0, 0, 0, 0, 0]])
     expected = [
         OUTCOMES["right label, predicted"],
-        OUTCOMES["memorised"],
+        OUTCOMES["memorized"],
         OUTCOMES["other"],
         OUTCOMES["corrected"],
         OUTCOMES["right label, missed"],
@@ -248,7 +253,7 @@ def test_strongest_noise_and_the_seed_that_most_losses_have(tmp_path):
         ):
             fail(tmp_path, run, "exit 1")
     _, records = read_study(tmp_path)
-    (chosen,) = choose_runs(records)  # clean runs have nothing to memorise
+    (chosen,) = choose_runs(records)  # clean runs have nothing to memorize
     assert [(r.axes["loss"], r.axes["strength"], r.axes["seed"]) for r in chosen] == [
         (loss, 0.4, 1) for loss in ("CE", "GCE", "MAE")
     ]

@@ -10,30 +10,31 @@ import cv2
 import numpy as np
 import pytest
 
-from anl_seg.study.html_report import _plots
-from anl_seg.study.plots import (
-    curve_plots,
+from anl_seg.study.report.figures import (
     half_width,
-    memorization_parts_plots,
-    memorization_series,
-    metric_series,
     pdf_bytes,
     png_bytes,
     point_of,
-    range_text,
     save_plot,
-    slug,
-    strength_plots,
     style_of,
 )
-from anl_seg.study.run_record import read_study
-from anl_seg.study.tables import frame_of
+from anl_seg.study.report.plots import (
+    curve_plots,
+    memorization_parts_plots,
+    memorization_series,
+    metric_series,
+    range_text,
+    report_plots,
+    slug,
+    strength_plots,
+)
+from anl_seg.study.report.results import Results
 from tests.study.hand_made_study import fail, make_study, memorization_record, metric
 
 
 def load(folder):
-    plan, records = read_study(folder)
-    return records, frame_of(plan, records)
+    results = Results.read(folder)
+    return results.records, results.frame
 
 
 def lines_of(ax):
@@ -128,7 +129,7 @@ def test_one_seed_has_no_band(tmp_path):
         assert not any(ax.collections for ax in curves.figure.axes)
 
 
-def test_learning_and_memorisation_curves(tmp_path):
+def test_learning_and_memorization_curves(tmp_path):
     make_study(tmp_path)
     records, _ = load(tmp_path)
     plots = curve_plots(records, {"m": metric_series("mDice.fg")}, "learning", "Learning")
@@ -142,10 +143,10 @@ def test_learning_and_memorisation_curves(tmp_path):
     )
     assert weak.get_ylim() == strong.get_ylim()
     rows = {
-        "memorised": memorization_series("memorized_share"),
+        "memorized": memorization_series("memorized_share"),
         "corrected": memorization_series("corrected_share"),
     }
-    (plot,) = curve_plots(records, rows, "memorization", "Memorisation")  # clean has none
+    (plot,) = curve_plots(records, rows, "memorization", "Memorization")  # clean has none
     panels = drawn_axes(plot)
     assert len(panels) == 4
     x, y = lines_of(panels[0])["CE"]
@@ -175,8 +176,8 @@ def test_runs_by_epoch(tmp_path):
     for run in plan["runs"]:
         run.update(max_iters=None, max_epochs=30)
     (tmp_path / "study.json").write_text(json.dumps(plan))
-    records, frame = load(tmp_path)
-    learning, *others = [plot for plot in _plots(plan, records, frame) if "curves" in plot.title]
+    drawn = report_plots(Results.read(tmp_path)).values()
+    learning, *others = [plot for draw in drawn for plot in draw() if "curves" in plot.title]
     assert drawn_axes(learning)[0].get_xlabel() == "epoch"
     assert drawn_axes(others[0])[-1].get_xlabel() == "iteration"  # as MemorizationHook records
 
@@ -187,8 +188,8 @@ def test_measured_only_after_training_is_drawn_side_by_side(tmp_path):
         path = tmp_path / run["folder"] / "memorization.json"
         path.write_text(json.dumps(json.loads(path.read_text())[-1:]))
     records, _ = load(tmp_path)
-    rows = {"memorised": memorization_series("memorized_share")}
-    (plot,) = curve_plots(records, rows, "memorization", "Memorisation")
+    rows = {"memorized": memorization_series("memorized_share")}
+    (plot,) = curve_plots(records, rows, "memorization", "Memorization")
     (ax,) = drawn_axes(plot)
     assert [label.get_text() for label in ax.get_xticklabels()] == ["after training"]
     assert len({x[0] for x, _ in lines_of(ax).values()}) == 3
@@ -219,7 +220,7 @@ def test_nan_is_a_gap(tmp_path):
     assert png_bytes(plot.figure)
 
 
-def test_memorised_by_distance_and_class(tmp_path):
+def test_memorized_by_distance_and_class(tmp_path):
     make_study(tmp_path)
     records, _ = load(tmp_path)
     plots = memorization_parts_plots(records)
@@ -257,7 +258,7 @@ def test_models_and_options_have_plots_of_their_own(tmp_path):
         run["axes"]["model"] = "other/net"
     (tmp_path / "study.json").write_text(json.dumps(plan))
     records, frame = load(tmp_path)
-    names = [p.name for p in strength_plots(frame, "memorized", "memorised")]
+    names = [p.name for p in strength_plots(frame, "memorized", "memorized")]
     assert names == ["strength_memorized_other-net", "strength_memorized_unet"]
     names = [p.name for p in curve_plots(records, {"m": metric_series("mDice.fg")}, "a", "A")]
     assert names == ["a_other-net-symmetric", "a_unet-symmetric"]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from anl_seg.study.progress_table import StudyProgress, Timings, time_text
 from anl_seg.study.run.executors import LocalExecutor
+from anl_seg.study.run.progress_table import StudyProgress, Timings, time_text
 from anl_seg.study.run.runner import MOST_LOSSES, only_runner, run_study
 from anl_seg.study.run.state import read_state, run_status
 from tests.study.study_helpers import FAKE_TRAIN, expected_table, fake_run, starts, state, table

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anl_seg.study.significance import holm, paired_tests, rank_frame
-from anl_seg.study.tables import runs_frame
+from anl_seg.study.report import runs_frame
+from anl_seg.study.report.significance import holm, paired_tests, rank_frame
 from tests.study.hand_made_study import fail, make_study
 
 

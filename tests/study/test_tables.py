@@ -10,16 +10,9 @@ import statistics
 import pandas as pd
 import pytest
 
-from anl_seg.study.table_text import grid, latex_grid, markdown_grid, markdown_table
-from anl_seg.study.tables import (
-    best_step,
-    lower_is_better,
-    main_column,
-    metric_values,
-    runs_frame,
-    setting_texts,
-    summary_frame,
-)
+from anl_seg.study.escapes import markdown_table
+from anl_seg.study.report.frames import runs_frame, setting_texts, summary_frame
+from anl_seg.study.report.tables import result_table
 from tests.study.hand_made_study import fail, make_study, memorization_record, metric, write_run
 
 
@@ -110,18 +103,6 @@ def test_what_a_resumed_run_logged_last_counts(tmp_path):
     assert row["validations"] == 3
 
 
-def test_values_over_validations():
-    values = {10: {"m": 3.0}, 30: {"m": 1.0}, 20: {"m": 2.0}}
-    assert metric_values(values, "m", 2) == {"final": 1.0, "best": 3.0, "last_k": 1.5}
-    assert metric_values(values, "m", 9, lower=True) == {"final": 1.0, "best": 1.0, "last_k": 2.0}
-    with_nan = {1: {"m": 3.0}, 2: {"m": math.nan}}
-    found = metric_values(with_nan, "m", 2)
-    assert math.isnan(found["final"])
-    assert (found["best"], found["last_k"]) == (3.0, 3.0)
-    for empty in ({}, {1: {"other": 1.0}}):
-        assert all(math.isnan(v) for v in metric_values(empty, "m", 2).values())
-
-
 def test_stopped_is_where_another_metric_is_best(tmp_path):
     metrics = {"main": "mDice.fg", "last_k": 1, "stop_by": "ECE"}  # lowest at the first validation
     runs = make_study(tmp_path, metrics=metrics)
@@ -137,26 +118,6 @@ def test_stopped_is_where_another_metric_is_best(tmp_path):
     assert math.isnan(failed["stop_step"])
     assert math.isnan(failed["stopped mDice.fg"])
     assert "stopped mDice.fg mean" in summary_frame(frame)
-
-
-def test_the_best_step_is_the_first_best():
-    validations = {30: {"m": 2.0}, 10: {"m": 1.0}, 20: {"m": 2.0}, 40: {"m": math.nan}, 50: {}}
-    assert best_step(validations, "m") == 20
-    assert best_step(validations, "m", lower=True) == 10
-    assert best_step(validations, "other") is None
-
-
-def test_which_metrics_are_better_when_low():
-    assert lower_is_better("ECE")
-    assert lower_is_better("last_k calibration/ECE")
-    assert not lower_is_better("final mDice.fg")
-    assert not lower_is_better("IoU.glossary")
-    assert lower_is_better("mDice", {"lower_is_better": ["mDice"]})
-
-
-def test_column_to_compare_by():
-    assert main_column({"metrics": {"main": "mIoU", "last_k": 10}}) == "last_k mIoU"
-    assert main_column({"metrics": {"main": "mIoU"}}) == "final mIoU"
 
 
 def test_summary_equals_the_statistics_of_its_runs(tmp_path):
@@ -202,10 +163,13 @@ def test_strengths_of_several_parts_and_varying_options(tmp_path):
     runs = make_study(tmp_path, noises=(("alpha_beta", strength), ("clean", None)), seeds=(0,))
     frame = runs_frame(tmp_path)
     assert list(frame["strength"])[:2] == ["alpha 0.3, beta 0.5", None]
-    assert setting_texts(frame)[:2] == ["alpha_beta alpha 0.3, beta 0.5", "clean"]
+    assert list(setting_texts(frame))[:2] == ["alpha_beta alpha 0.3, beta 0.5", "clean"]
     assert len(summary_frame(frame)) == len(runs)
-    frame.loc[0, "options"] = "slow"
-    assert setting_texts(frame)[:2] == ["slow | alpha_beta alpha 0.3, beta 0.5", "default | clean"]
+    frame.loc[frame.index[0], "options"] = "slow"
+    assert list(setting_texts(frame))[:2] == [
+        "slow | alpha_beta alpha 0.3, beta 0.5",
+        "default | clean",
+    ]
 
 
 def test_csv_and_json_keep_every_number(tmp_path):
@@ -233,18 +197,18 @@ def test_cells_say_what_is_missing_and_mark_the_best(tmp_path):
     for run in runs[:1] + runs[6:9]:
         fail(tmp_path, run, "exit 1")
     summary = summary_frame(runs_frame(tmp_path))
-    table = grid(summary, "final mDice.fg")
-    assert latex_grid(table, "c", "l").count(r"\textbf{") == 2
-    assert table.losses == ["CE", "GCE", "MAE"]
+    table = result_table(summary, "final mDice.fg")
+    assert table.latex("c", "l").count(r"\textbf{") == 2
+    assert list(table.cells) == ["CE", "GCE", "MAE"]
     assert table.settings == ["symmetric 0.2", "clean"]
-    lines = markdown_grid(table).splitlines()
+    lines = table.markdown().splitlines()
     values = [metric("CE", 0.2, seed, 30) for seed in (1, 2)]
     spread = statistics.stdev(values)
     assert lines[0] == "| loss | symmetric 0.2 | clean |"
     assert f"| CE | {statistics.fmean(values):.2f} ± {spread:.2f} (2 of 3) |" in lines[2]
     assert lines[3].startswith("| GCE | no run | **")
     assert lines[4].startswith("| MAE | **")
-    assert [cell.best for cells in table.cells for cell in cells] == [
+    assert [cell.best for row in table.cells.values() for cell in row.values()] == [
         False,
         False,
         False,
@@ -252,20 +216,19 @@ def test_cells_say_what_is_missing_and_mark_the_best(tmp_path):
         True,
         False,
     ]
-    assert table.cells[0][0].runs == (runs[1]["digest"], runs[2]["digest"])
-    low = grid(summary, "final mDice.fg", lower=True)
-    assert [cells[1].best for cells in low.cells] == [True, False, False]
-    none = grid(summary, "memorized", lower=None)
-    assert not any(cell.best for cells in none.cells for cell in cells)
-    assert "| CE | 47.9" in markdown_grid(none) or "±" in markdown_grid(none)
-    assert none.cells[0][1].text() == "-"
+    assert table.cells["CE"]["symmetric 0.2"].runs == (runs[1]["digest"], runs[2]["digest"])
+    low = result_table(summary, "final mDice.fg", lower=True)
+    assert [row["clean"].best for row in low.cells.values()] == [True, False, False]
+    none = result_table(summary, "memorized", lower=None)
+    assert not any(cell.best for row in none.cells.values() for cell in row.values())
+    assert "| CE | 47.9" in none.markdown() or "±" in none.markdown()
+    assert none.cells["CE"]["clean"].text() == "-"
 
 
 def test_latex_has_no_special_characters_left(tmp_path):
     make_study(tmp_path, losses=("A_1 & 50%", "{b}~^\\"), seeds=(0, 1))
-    text = latex_grid(
-        grid(summary_frame(runs_frame(tmp_path)), "final mDice.fg"), "50 % of #1", "tab_1"
-    )
+    table = result_table(summary_frame(runs_frame(tmp_path)), "final mDice.fg")
+    text = table.latex("50 % of #1", "tab_1")
     assert r"A\_1 \& 50\% & " in text
     assert r"\{b\}\textasciitilde{}\textasciicircum{}\textbackslash{} & " in text
     assert r"\caption{50 \% of \#1}" in text
@@ -291,7 +254,7 @@ def test_a_study_with_holes(tmp_path):
     plan = json.loads((tmp_path / "study.json").read_text())
     plan["runs"] = [run for run in runs if run["digest"] != runs[1]["digest"]]
     (tmp_path / "study.json").write_text(json.dumps(plan))
-    table = grid(summary_frame(runs_frame(tmp_path)), "final mDice.fg")
-    assert table.cells[0][1] is None
-    assert markdown_grid(table).splitlines()[2].endswith(" |  |")
+    table = result_table(summary_frame(runs_frame(tmp_path)), "final mDice.fg")
+    assert "clean" not in table.cells["CE"]
+    assert table.markdown().splitlines()[2].endswith(" |  |")
     write_run(tmp_path, runs[1])

@@ -77,7 +77,7 @@ class CorruptMask(BaseTransform):
 
     Raises:
         ValueError: a map that is not (H, W) integers, labels out of range, a map of another size
-            than the image as it was read (file and values named), an image resized or normalised before
+            than the image as it was read (file and values named), an image resized or normalized before
             a noise that looks at it, a pipeline that corrupts twice, or two samples of one key (both
             are named).
         KeyError: a required key is missing.

@@ -69,7 +69,7 @@ class LoadAnnotationsByValue(BaseTransform):
         """Read the mask of one sample into ``results``."""
         path = results["seg_map_path"]
         data = get(path, backend_args=self.backend_args)
-        # Pillow, as mmseg's loader: it gives the indices of a palette, not its colours.
+        # Pillow, as mmseg's loader: it gives the indices of a palette, not its colors.
         image = mmcv.imfrombytes(data, flag="unchanged", backend="pillow")
         image = image.astype(np.int64)
         if image.ndim == 3:

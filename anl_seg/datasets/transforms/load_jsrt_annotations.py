@@ -42,11 +42,10 @@ class LoadJSRTAnnotations(BaseTransform):
                 "LoadJSRTAnnotations needs mask_paths in the sample: it loads samples of "
                 "anl_seg.JSRTDataset only."
             )
-        merged, first = None, ""
-        for label, path in enumerate(results["mask_paths"].values(), start=1):
-            mask = read_binary_mask(path)
-            if merged is None:
-                merged, first = np.zeros_like(mask), path
+        paths = list(results["mask_paths"].values())
+        masks = list(map(read_binary_mask, paths))
+        merged, first = np.zeros_like(masks[0]), paths[0]
+        for label, (path, mask) in enumerate(zip(paths, masks), start=1):
             if mask.shape != merged.shape:
                 raise ValueError(
                     f"mask files of one image differ in size (height x width): '{first}' is "

@@ -12,7 +12,7 @@ class ResizedAsOriginal(BaseTransform):
     """Declare the present image size the original one.
 
     mmseg resizes predictions back to ``ori_shape``. Behind this transform they stay at the size of
-    the resized label map, so a study at 64 x 64 is scored at 64 x 64, and what was memorised is
+    the resized label map, so a study at 64 x 64 is scored at 64 x 64, and what was memorized is
     measured on the very pixels that were trained on.
 
     Required key: ``img`` (H, W, channels). Modified key: ``ori_shape`` (H, W).

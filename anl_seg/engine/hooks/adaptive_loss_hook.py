@@ -11,11 +11,13 @@ from typing import Any
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from anl_seg._checks import check_integer
 from anl_seg._random_state import random_state_kept
+from anl_seg.engine._finite import unwrapped
 from anl_seg.functional._precision import full_precision
 from anl_seg.models.losses.adaptive_loss import AdaptiveLoss
 from anl_seg.registry import HOOKS
@@ -42,7 +44,7 @@ def _left_as_found(model: nn.Module) -> Iterator[None]:
                 tensor.copy_(value)
 
 
-def _losses(model: nn.Module, data: Any) -> dict:
+def _losses(model: BaseModel, data: Any) -> dict:
     """The model's losses of preprocessed data; the same random numbers each time."""
     with random_state_kept():
         if isinstance(data, Mapping):
@@ -51,22 +53,22 @@ def _losses(model: nn.Module, data: Any) -> dict:
 
 
 def _clean_gradient(
-    model: nn.Module, adaptive: Sequence[AdaptiveLoss], data: Any, weights: Sequence[Tensor]
+    model: BaseModel, adaptive: Sequence[AdaptiveLoss], data: Any, weights: Sequence[Tensor]
 ) -> list[Tensor]:
     """Gradient of the loss of clean data, every adaptive loss being cross entropy; mean over ranks."""
     with ExitStack() as stack:
         for module in adaptive:
             stack.enter_context(module.judging_clean())
         total, _ = model.parse_losses(_losses(model, data))
-    gradient = torch.autograd.grad(total, weights, allow_unused=True)
-    gradient = [torch.zeros_like(w) if g is None else g for w, g in zip(weights, gradient)]
+    found = torch.autograd.grad(total, weights, allow_unused=True)
+    gradient = [torch.zeros_like(w) if g is None else g for w, g in zip(weights, found)]
     for part in gradient:
         all_reduce(part, op="mean")
     return gradient
 
 
 def _recorded_calls(
-    model: nn.Module, adaptive: Sequence[AdaptiveLoss], data: Any
+    model: BaseModel, adaptive: Sequence[AdaptiveLoss], data: Any
 ) -> list[list[Call]]:
     """The calls of each adaptive loss during one forward pass."""
     with ExitStack() as stack, torch.no_grad():
@@ -97,7 +99,7 @@ def _no_effect(module: AdaptiveLoss, name: str) -> ValueError:
 
 
 def hyper_gradients(
-    model: nn.Module, batch: Any, clean_batch: Any, *, check_effect: bool = False
+    model: BaseModel, batch: Any, clean_batch: Any, *, check_effect: bool = False
 ) -> list[Tensor] | None:
     """Gradient of the clean loss after one training step with respect to each ``raw``, per unit of rate.
 
@@ -199,8 +201,6 @@ class AdaptiveLossHook(Hook):
     """
 
     def __init__(self, clean_dataloader: dict, interval: int = 10, lr: float = 0.05) -> None:
-        if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
-            raise ValueError(f"interval must be an integer >= 1, got {interval!r}")
         if not (math.isfinite(lr) and lr > 0):
             raise ValueError(f"lr must be a positive number, got {lr!r}")
         if not isinstance(clean_dataloader, Mapping) or "dataset" not in clean_dataloader:
@@ -208,7 +208,7 @@ class AdaptiveLossHook(Hook):
                 "clean_dataloader must be a dataloader config with a `dataset`, "
                 f"got {clean_dataloader!r}"
             )
-        self.interval = interval
+        self.interval = check_integer("interval", interval, low=1)
         self.lr = lr
         self._config = copy.copy(dict(clean_dataloader))
         self._resumed: dict | None = None
@@ -216,7 +216,7 @@ class AdaptiveLossHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Find the losses, build the clean loader and take up Adam's state of an earlier run."""
-        self._model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self._model = unwrapped(runner.model)
         self._adaptive = {
             name: module
             for name, module in self._model.named_modules()
@@ -236,7 +236,7 @@ class AdaptiveLossHook(Hook):
         epoch = 0
         while True:
             sampler = getattr(self._loader, "sampler", None)
-            if hasattr(sampler, "set_epoch"):
+            if sampler is not None and hasattr(sampler, "set_epoch"):
                 sampler.set_epoch(epoch)
             count = 0
             for count, batch in enumerate(self._loader, 1):  # noqa: B007

@@ -6,11 +6,11 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from anl_seg._random_state import random_state_kept
 from anl_seg.datasets._built import leaves, until_corruption, warn_of_labels
+from anl_seg.engine._finite import unwrapped
 from anl_seg.engine.hooks.noise_statistics_hook import NoiseStatisticsHook
 from anl_seg.registry import HOOKS
 
@@ -39,7 +39,7 @@ class LabelCheckHook(Hook):
 
 def _of_head(model: Any) -> tuple[int | None, int]:
     """(number of classes, ignored label) of a model's decode head; None and 255 where it has none."""
-    head = getattr(model.module if is_model_wrapper(model) else model, "decode_head", None)
+    head: Any = getattr(unwrapped(model), "decode_head", None)
     if hasattr(head, "__len__") and len(head):  # of a cascade, the last
         head = head[-1]
     return getattr(head, "num_classes", None), getattr(head, "ignore_index", 255)

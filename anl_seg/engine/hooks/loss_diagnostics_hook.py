@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from anl_seg._checks import check_integer
 from anl_seg._files import json_lines, replace_atomically
 from anl_seg._random_state import random_state_kept
+from anl_seg.engine._finite import unwrapped
 from anl_seg.engine.hooks.loss_schedule_hook import loss_modules
 from anl_seg.evaluation.loss_diagnostics import loss_diagnostics
 from anl_seg.registry import HOOKS
@@ -57,16 +58,14 @@ class LossDiagnosticsHook(Hook):
     """
 
     def __init__(self, interval: int = 50, ignore_index: int = 255) -> None:
-        if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
-            raise ValueError(f"interval must be an integer >= 1, got {interval!r}")
-        self.interval = interval
+        self.interval = check_integer("interval", interval, low=1)
         self.ignore_index = ignore_index
         self._calls: dict[str, tuple[nn.Module, Tensor, Tensor]] = {}
         self._handles: list[Any] = []
 
     def before_train(self, runner: Runner) -> None:
         """Find the losses and drop the lines that come after the iteration training starts from."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         self._losses = loss_modules(model)
         if not self._losses:
             raise ValueError("LossDiagnosticsHook: the model has no loss of anl_seg")

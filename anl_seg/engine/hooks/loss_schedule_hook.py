@@ -7,16 +7,17 @@ import inspect
 import itertools
 import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Union
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
+from anl_seg._checks import check_integer, check_rate
 from anl_seg._suggest import unknown_name
+from anl_seg.engine._finite import unwrapped
 from anl_seg.models.loss_trial import try_loss
 from anl_seg.models.losses.adaptive_loss import AdaptiveLoss
 from anl_seg.models.losses.normalized_losses import NormalizedLoss, NormalizedNegativeLoss
@@ -48,10 +49,14 @@ class _Entry:
     def value(self, step: float) -> Value:
         """The value in use at ``step``; after the last start the last one."""
         i = self.segment(step)
+        value = self.values[i]
         if not self.linear or i == len(self.starts) - 1:
-            return self.values[i]
+            return value
+        following = self.values[i + 1]
+        assert not isinstance(value, str)
+        assert not isinstance(following, str)
         share = (step - self.starts[i]) / (self.starts[i + 1] - self.starts[i])
-        return self.values[i] + share * (self.values[i + 1] - self.values[i])
+        return value + share * (following - value)
 
 
 def _is_number(value: Any) -> bool:
@@ -59,11 +64,11 @@ def _is_number(value: Any) -> bool:
 
 
 def _check_steps(name: str, starts: tuple, relative: bool) -> None:
-    if relative:
-        if not all(_is_number(s) and 0 <= s <= 1 for s in starts):
-            raise ValueError(f"{name}: relative steps must lie in [0, 1], got {list(starts)}")
-    elif not all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in starts):
-        raise ValueError(f"{name}: the steps must be integers >= 0, got {list(starts)}")
+    for start in starts:
+        if relative:
+            check_rate(f"{name}: a relative step", start)
+        else:
+            check_integer(f"{name}: a step", start, low=0)
     if starts[0] != 0:
         raise ValueError(
             f"{name}: the first step must be 0, the value that training starts from; got {starts[0]}"
@@ -156,13 +161,14 @@ def _check_value(owner: PixelLoss, name: str, value: Value, channels: int | None
     """Raise the loss's own error for a value that it does not allow; the loss is left alone."""
     if isinstance(getattr(owner, name), float) and not _is_number(value):
         raise ValueError(f"{name} must be a number; got {value!r}.")
+    kind: Callable[..., PixelLoss] = type(owner)
     required = [
         p
-        for p in inspect.signature(type(owner)).parameters.values()
+        for p in inspect.signature(kind).parameters.values()
         if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
     ]
     if not required:
-        type(owner)(**{name: value})
+        kind(**{name: value})
     trial = copy.deepcopy(owner)
     setattr(trial, name, value)
     if channels is None:
@@ -262,7 +268,7 @@ class LossScheduleHook(Hook):
                 "LossScheduleHook: by_epoch=True needs an epoch-based loop; the train loop is "
                 f"{type(runner.train_loop).__name__}, so give iterations and by_epoch=False"
             )
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         self._targets = self.targets(model)
         for targets in self._targets:
             for owner, attribute in itertools.chain.from_iterable(targets.values()):

@@ -14,6 +14,7 @@ from mmengine.dist import all_reduce, is_main_process
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from anl_seg._checks import check_integer
 from anl_seg._files import write_json_atomically
 from anl_seg._random_state import random_state_kept
 from anl_seg.config._walk import is_wrapper, joined, unwrapped
@@ -58,8 +59,9 @@ def _checked_dataloader(dataloader: Any) -> dict:
             f"dataloader must be a dataloader config with a `dataset`, got {dataloader!r}"
         )
     config = copy.copy(dict(dataloader))
-    if isinstance(config["dataset"], Mapping) and is_wrapper(config["dataset"]):
-        config["dataset"] = joined(unwrapped(config["dataset"]), config["dataset"])
+    dataset = config["dataset"]
+    if isinstance(dataset, dict) and is_wrapper(dataset):
+        config["dataset"] = joined(unwrapped(dataset), dataset)
     if config.get("drop_last"):
         raise ValueError("dataloader has drop_last=True, which would leave samples uncounted")
     sampler = dict(config.get("sampler") or {"type": "DefaultSampler", "shuffle": False})
@@ -89,8 +91,8 @@ class MemorizationHook(Hook):
     - the shares go to the visualizer (``vis_data/scalars.json``) with the iteration as step, and
     - a record is added to ``memorization.json`` in the work dir: ``step`` (iterations trained),
       ``epoch``, the six counts of pixels, ``memorized_share``, ``corrected_share`` and
-      ``other_share`` (of wrongly labelled pixels) and ``right_correct_share`` (of the rightly
-      labelled ones). A share of no pixels is null in the file and left out of the scalars.
+      ``other_share`` (of wrongly labeled pixels) and ``right_correct_share`` (of the rightly
+      labeled ones). A share of no pixels is null in the file and left out of the scalars.
       ``by_distance`` and ``by_class`` hold the same counts and shares for parts of the pixels, and
       each list's counts add up to those of the record: by the distance to the nearest pixel of
       another class in the clean mask (``low`` <= d < ``high``, in pixels, ``high`` null in the last
@@ -130,11 +132,7 @@ class MemorizationHook(Hook):
         ignore_index: int = 255,
         distance_edges: Sequence[float] = DISTANCE_EDGES,
     ) -> None:
-        if interval is not None and (
-            isinstance(interval, bool) or not isinstance(interval, int) or interval < 1
-        ):
-            raise ValueError(f"interval must be an integer >= 1 or None, got {interval!r}")
-        self.interval = interval
+        self.interval = None if interval is None else check_integer("interval", interval, low=1)
         self.ignore_index = ignore_index
         self.distance_edges = check_edges(distance_edges)
         self._classes: Sequence[str] = ()

@@ -9,6 +9,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from anl_seg._checks import check_integer
 from anl_seg._files import write_json_atomically
 from anl_seg._random_state import random_state_kept
 from anl_seg._spaced import evenly_spaced
@@ -52,11 +53,9 @@ class NoiseStatisticsHook(Hook):
     """
 
     def __init__(self, max_samples: int | None = 200) -> None:
-        if max_samples is not None and (
-            isinstance(max_samples, bool) or not isinstance(max_samples, int) or max_samples < 1
-        ):
-            raise ValueError(f"max_samples must be an integer >= 1 or None, got {max_samples!r}")
-        self.max_samples = max_samples
+        self.max_samples = (
+            None if max_samples is None else check_integer("max_samples", max_samples, low=1)
+        )
 
     def before_train(self, runner: Runner) -> None:
         """Check the keys of the samples, measure and write."""

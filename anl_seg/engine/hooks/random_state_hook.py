@@ -25,7 +25,9 @@ CONDITIONS_KEY = "anl_seg_conditions"
 
 def _state() -> dict[str, Any]:
     """Of torch, numpy and Python; tensors and plain values, which every loader of checkpoints reads."""
-    name, keys, *rest = np.random.get_state()
+    of_numpy = np.random.get_state(legacy=True)
+    assert isinstance(of_numpy, tuple)
+    name, keys, *rest = of_numpy
     state = {
         "cpu": torch.get_rng_state(),
         "numpy": [name, torch.from_numpy(keys.astype(np.int64)), *rest],

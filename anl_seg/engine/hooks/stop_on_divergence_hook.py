@@ -9,6 +9,7 @@ from mmengine.dist import all_reduce
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
 
+from anl_seg._checks import check_integer
 from anl_seg.engine._finite import fixed_tensors, not_finite, optim_wrappers, trained_tensors
 from anl_seg.functional._precision import full_precision
 from anl_seg.registry import HOOKS
@@ -72,12 +73,8 @@ class StopOnDivergenceHook(Hook):
     priority = "ABOVE_NORMAL"
 
     def __init__(self, interval: int = 10, patience: int | None = None) -> None:
-        given = {"interval": interval, **({} if patience is None else {"patience": patience})}
-        for name, value in given.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
-        self.interval = interval
-        self.patience = patience
+        self.interval = check_integer("interval", interval, low=1)
+        self.patience = None if patience is None else check_integer("patience", patience, low=1)
         self._in_a_row = patience or 1
         self._state: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
         self._allowed: set[str] = set()
@@ -118,8 +115,8 @@ class StopOnDivergenceHook(Hook):
         row, first, value = self._state
         row = torch.where(torch.isfinite(loss), torch.zeros_like(row), row + 1)
         found = (first == 0) & (row >= self._in_a_row)
-        iteration = torch.full_like(first, iteration + 2 - self._in_a_row)
-        self._state = (row, torch.where(found, iteration, first), torch.where(found, loss, value))
+        start = torch.full_like(first, iteration + 2 - self._in_a_row)
+        self._state = (row, torch.where(found, start, first), torch.where(found, loss, value))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Nothing of after a divergence goes into any checkpoint; runs on rank 0 only."""

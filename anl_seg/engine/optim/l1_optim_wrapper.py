@@ -9,41 +9,28 @@ with and before clipping, which sees the gradient of the whole objective.
 from __future__ import annotations
 
 import logging
-import math
-from numbers import Real
 from typing import Any
 
 import torch
 from mmengine.logging import print_log
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 
+from anl_seg._checks import check_number
 from anl_seg.registry import OPTIM_WRAPPERS
 
 
-def _checked(name: str, value: Any) -> float:
-    """``value`` as a float, or ValueError unless it is a finite number >= 0."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, Real)
-        or not math.isfinite(value)
-        or value < 0
-    ):
-        raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
-    return float(value)
-
-
-class L1PenaltyMixin:
+class L1PenaltyMixin(OptimWrapper):
     """Adds ``l1_weight * l1_mult * sign(theta)`` to the gradients of ``self.optimizer``.
 
-    Comes before an ``OptimWrapper`` in the bases; the class decides in ``step`` when to call
+    Comes before another ``OptimWrapper`` in the bases; the class decides in ``step`` when to call
     ``_add_l1_penalty``.
     """
 
     def __init__(self, *args: Any, l1_weight: float, **kwargs: Any) -> None:
-        self.l1_weight = _checked("l1_weight", l1_weight)
+        self.l1_weight = check_number("l1_weight", l1_weight)
         super().__init__(*args, **kwargs)
         for index, group in enumerate(self.optimizer.param_groups):
-            _checked(f"l1_mult of parameter group {index}", group.get("l1_mult", 1.0))
+            check_number(f"l1_mult of parameter group {index}", group.get("l1_mult", 1.0))
         self._warn_of_weight_decay()
 
     def _warn_of_weight_decay(self) -> None:
@@ -104,7 +91,7 @@ class L1PenaltyMixin:
 
 
 @OPTIM_WRAPPERS.register_module()
-class L1OptimWrapper(L1PenaltyMixin, OptimWrapper):
+class L1OptimWrapper(L1PenaltyMixin):
     """``OptimWrapper`` that trains ``loss + l1_weight * ||theta||_1`` (Ye et al. 2023).
 
     At each update, once, after gradient accumulation and DDP's averaging and before clipping:

@@ -41,7 +41,7 @@ def _check_prior(prior: list[float]) -> list[float]:
 
 @MODELS.register_module()
 class ActiveNegativeLoss(CombinedLoss):
-    """alpha active + beta negative + entropy_weight times the entropy regularisation.
+    """alpha active + beta negative + entropy_weight times the entropy regularization.
 
     With ``ce_share`` s, alpha active + beta negative is (1 - s) times that, and beside it is s times what
     starts classes: cross entropy + dice_weight noise-robust Dice. ``LossScheduleHook`` lets it fade.
@@ -60,7 +60,7 @@ class ActiveNegativeLoss(CombinedLoss):
         ce_share: share of cross entropy, in [0, 1].
         dice_weight: weight of :class:`NoiseRobustDiceLoss` beside the cross entropy, 0 or more; without
             effect at ``ce_share`` 0.
-        entropy_weight: lambda of the entropy regularisation, 0 or more; 2 and 0.01 in the paper.
+        entropy_weight: lambda of the entropy regularization, 0 or more; 2 and 0.01 in the paper.
         class_prior: what the mean prediction is drawn to: None = uniform, or one positive number per
             class with sum 1, or a file as mmseg's ``class_weight``.
         sync_entropy: take the mean prediction over all ranks.

@@ -19,10 +19,10 @@ from anl_seg._files import hold, replace_atomically, write_json_atomically
 from anl_seg._processes import interrupted_once
 from anl_seg._suggest import unknown_name
 from anl_seg.study.plan import StudyRun
-from anl_seg.study.progress_table import StudyProgress, Timings, time_text
 from anl_seg.study.run.attempt import RUN_FILE, write_input
 from anl_seg.study.run.checkpoints import log_lines
 from anl_seg.study.run.executors import Executor
+from anl_seg.study.run.progress_table import StudyProgress, Timings, time_text
 from anl_seg.study.run.reasons import is_divergence, os_reason
 from anl_seg.study.run.remote import TOKEN_FILE
 from anl_seg.study.run.state import DAMAGED, RUNNER_LOCK, known_state, write_state
