@@ -20,6 +20,7 @@ from tools.model_zoo.batch import block_mask
 #: What a loss is tried with that cannot be built without arguments, and has no matrix.
 EXAMPLES = {
     "AdaptiveLoss": dict(base=dict(type="GCELoss", q=0.5), parameters=dict(q=(0.05, 1.0))),
+    "WarmStartLoss": dict(loss=dict(type="GCELoss")),
 }
 #: Heads whose class loss has a class more, "no object": they classify masks.
 _NO_OBJECT_HEADS = (*MASK_HEADS, "SideAdapterCLIPHead")
