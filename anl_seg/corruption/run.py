@@ -208,6 +208,9 @@ def _write(state: tuple[Plan, OutFolder], job: _Job) -> Outcome:
     folder.check()
     try:
         return write_sample(plan, job.target, folder.path, job.known)
+    except OSError:
+        folder.check()  # exchanged meanwhile, a folder is the reason
+        raise
     except (ValueError, TypeError, KeyError, AssertionError) as error:
         raise ValueError(f"sample {job.target.key!r}: {sentence(error)}") from error
 
