@@ -13,16 +13,16 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 # The environment is made when there is none, and updated when what it depends on has changed.
-PIP = $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+INSTALL = $(BIN)/python -m pip install -q --disable-pip-version-check
 NEEDS := setup.py constraints.txt anl_seg/kernels/softmax_cpu.c
 $(VENV)/.installed: $(NEEDS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) -e '.[onedl]'
+	$(INSTALL) -c constraints.txt -e '.[onedl]'
 	touch $@
 
 $(VENV)/.tests-installed: $(NEEDS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) -e '.[onedl,test]' ruff mypy types-PyYAML
+	$(INSTALL) -c constraints.txt -e '.[onedl,test]' ruff mypy types-PyYAML
 	touch $(VENV)/.installed $@
 
 quickstart: $(VENV)/.installed ## train three losses under label noise on the embedded data, print a table
